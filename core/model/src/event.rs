@@ -1,0 +1,449 @@
+//! Events: what happened. State is the fold of these.
+//!
+//! No event carries the value of an attribute, only revision and hash: a journal that held a
+//! person's data could never forget that person.
+
+use std::sync::Arc;
+
+use minicbor::{Decode, Encode};
+use serde::Serialize;
+
+use crate::agent::{AgentProfile, Presence};
+use crate::command::{Classified, ContentHash};
+use crate::decision::Explanation;
+use crate::id::ItemId;
+use crate::name::{AgentId, Name};
+use crate::spec::RoutingSpec;
+use crate::time::Timestamp;
+
+/// Something that happened. `apply` turns it into state without evaluating anything.
+#[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// An item was captured.
+    #[n(0)]
+    Captured {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Where.
+        #[n(1)]
+        capture_point: Name,
+        /// Hash of its content.
+        #[n(2)]
+        #[cbor(with = "minicbor::bytes")]
+        #[serde(serialize_with = "as_hex")]
+        hash: ContentHash,
+        /// The ended item with the same key.
+        #[n(3)]
+        previous: Option<ItemId>,
+        /// Start of its priority curve.
+        #[n(4)]
+        anchor_at: Timestamp,
+    },
+    /// The item's attributes changed.
+    #[n(1)]
+    Updated {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The new revision.
+        #[n(1)]
+        revision: u32,
+    },
+    /// A run of look-ups and rules began.
+    #[n(2)]
+    RunStarted {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The run.
+        #[n(1)]
+        run: u32,
+    },
+    /// The look-ups answered.
+    #[n(3)]
+    Enriched {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The run.
+        #[n(1)]
+        run: u32,
+        /// The revision with the answers in it.
+        #[n(2)]
+        revision: u32,
+    },
+    /// The item has a process, or another one than before.
+    #[n(4)]
+    Classified {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// What the rules said, with `due_at` made final.
+        #[n(1)]
+        classified: Classified,
+    },
+    /// A look-up or rule failed; the item is held.
+    #[n(5)]
+    ErrorHeld {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Why, readable.
+        #[n(1)]
+        reason: String,
+        /// When the hub tries again.
+        #[n(2)]
+        retry_at: Option<Timestamp>,
+    },
+    /// The item waits for its activation date.
+    #[n(6)]
+    ActivationAwaited {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The date.
+        #[n(1)]
+        until: Timestamp,
+    },
+    /// The item entered the queue.
+    #[n(7)]
+    Queued {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// Held.
+    #[n(8)]
+    Held {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Why.
+        #[n(1)]
+        reason: String,
+    },
+    /// No longer held.
+    #[n(9)]
+    Resumed {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// Offered to an agent.
+    #[n(10)]
+    Offered {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Names this offer.
+        #[n(2)]
+        epoch: u32,
+        /// Then it is RONA.
+        #[n(3)]
+        expires_at: Timestamp,
+        /// Why this item and this agent.
+        #[n(4)]
+        explanation: Box<Explanation>,
+    },
+    /// The agent accepted.
+    #[n(11)]
+    Accepted {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Completion mode `source`: when the source must have confirmed.
+        #[n(2)]
+        confirm_by: Option<Timestamp>,
+    },
+    /// The agent declined.
+    #[n(12)]
+    Declined {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Why.
+        #[n(2)]
+        reason: String,
+        /// Not asked again before.
+        #[n(3)]
+        until: Timestamp,
+    },
+    /// The agent did not answer in time.
+    #[n(13)]
+    Rona {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Not asked again before.
+        #[n(2)]
+        until: Timestamp,
+    },
+    /// The offer or assignment was taken back.
+    #[n(14)]
+    Revoked {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Why.
+        #[n(2)]
+        reason: RevokeReason,
+    },
+    /// The agent finished.
+    #[n(15)]
+    MarkedDone {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// What came of it.
+        #[n(2)]
+        disposition: Option<Name>,
+        /// When the source must have confirmed; `None` if nobody waits for that.
+        #[n(3)]
+        confirm_by: Option<Timestamp>,
+    },
+    /// The source did not confirm in time; the item is back in distribution on its old curve.
+    #[n(16)]
+    ConfirmationMissed {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: AgentId,
+    },
+    /// Final: completed.
+    #[n(17)]
+    Completed {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who marked it done, if anybody.
+        #[n(1)]
+        agent: Option<AgentId>,
+        /// The source's own result.
+        #[n(2)]
+        result_code: Option<String>,
+    },
+    /// Final: canceled.
+    #[n(18)]
+    Canceled {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Why.
+        #[n(1)]
+        reason: String,
+    },
+    /// Final: rejected.
+    #[n(19)]
+    Rejected {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Why.
+        #[n(1)]
+        reason: String,
+    },
+    /// Final: expired.
+    #[n(20)]
+    Expired {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// Taken out of the queue to be classified anew.
+    #[n(21)]
+    Restarted {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// The SLA was breached while the item was not done.
+    #[n(22)]
+    SlaBreached {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// An agent was created or changed.
+    #[n(23)]
+    AgentPut {
+        /// The profile.
+        #[n(0)]
+        profile: AgentProfile,
+    },
+    /// An agent was removed.
+    #[n(24)]
+    AgentRemoved {
+        /// The agent.
+        #[n(0)]
+        agent: AgentId,
+    },
+    /// An agent's presence changed.
+    #[n(25)]
+    PresenceChanged {
+        /// The agent.
+        #[n(0)]
+        agent: AgentId,
+        /// The new presence.
+        #[n(1)]
+        presence: Presence,
+    },
+    /// A config version became the active one.
+    #[n(26)]
+    ConfigActivated {
+        /// The version.
+        #[n(0)]
+        version: u32,
+        /// What the engine needs of it.
+        #[cbor(n(1), with = "crate::spec::as_json")]
+        #[serde(skip)]
+        routing: Arc<RoutingSpec>,
+    },
+}
+
+/// Why an offer or assignment was taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum RevokeReason {
+    /// The item was held.
+    #[n(0)]
+    Held,
+    /// The item ended: canceled, completed by the source, expired.
+    #[n(1)]
+    Ended,
+    /// The item was restarted.
+    #[n(2)]
+    Restarted,
+    /// The hub was restarted while the offer was open.
+    #[n(3)]
+    HubRestarted,
+    /// The agent is no longer ready.
+    #[n(4)]
+    AgentNotReady,
+    /// The item was classified anew and no longer fits.
+    #[n(5)]
+    Reclassified,
+}
+
+impl Event {
+    /// The item it is about, if it is about one.
+    pub const fn item(&self) -> Option<ItemId> {
+        match self {
+            Self::Captured { item, .. }
+            | Self::Updated { item, .. }
+            | Self::RunStarted { item, .. }
+            | Self::Enriched { item, .. }
+            | Self::Classified { item, .. }
+            | Self::ErrorHeld { item, .. }
+            | Self::ActivationAwaited { item, .. }
+            | Self::Queued { item }
+            | Self::Held { item, .. }
+            | Self::Resumed { item }
+            | Self::Offered { item, .. }
+            | Self::Accepted { item, .. }
+            | Self::Declined { item, .. }
+            | Self::Rona { item, .. }
+            | Self::Revoked { item, .. }
+            | Self::MarkedDone { item, .. }
+            | Self::ConfirmationMissed { item, .. }
+            | Self::Completed { item, .. }
+            | Self::Canceled { item, .. }
+            | Self::Rejected { item, .. }
+            | Self::Expired { item }
+            | Self::Restarted { item }
+            | Self::SlaBreached { item } => Some(*item),
+            Self::AgentPut { .. }
+            | Self::AgentRemoved { .. }
+            | Self::PresenceChanged { .. }
+            | Self::ConfigActivated { .. } => None,
+        }
+    }
+
+    /// The event's name in API, config and callbacks.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Captured { .. } => "captured",
+            Self::Updated { .. } => "updated",
+            Self::RunStarted { .. } => "run_started",
+            Self::Enriched { .. } => "enriched",
+            Self::Classified { .. } => "classified",
+            Self::ErrorHeld { .. } => "error_held",
+            Self::ActivationAwaited { .. } => "activation_awaited",
+            Self::Queued { .. } => "queued",
+            Self::Held { .. } => "held",
+            Self::Resumed { .. } => "resumed",
+            Self::Offered { .. } => "offered",
+            Self::Accepted { .. } => "assigned",
+            Self::Declined { .. } => "declined",
+            Self::Rona { .. } => "rona",
+            Self::Revoked { .. } => "revoked",
+            Self::MarkedDone { .. } => "done",
+            Self::ConfirmationMissed { .. } => "confirmation_missed",
+            Self::Completed { .. } => "completed",
+            Self::Canceled { .. } => "canceled",
+            Self::Rejected { .. } => "rejected",
+            Self::Expired { .. } => "expired",
+            Self::Restarted { .. } => "restarted",
+            Self::SlaBreached { .. } => "sla_breached",
+            Self::AgentPut { .. } => "agent_put",
+            Self::AgentRemoved { .. } => "agent_removed",
+            Self::PresenceChanged { .. } => "presence_changed",
+            Self::ConfigActivated { .. } => "config_activated",
+        }
+    }
+}
+
+/// Names of the events that a callback may subscribe to, sorted.
+pub const CALLBACK_EVENTS: &[&str] = &[
+    "assigned",
+    "canceled",
+    "captured",
+    "classified",
+    "completed",
+    "confirmation_missed",
+    "declined",
+    "done",
+    "error_held",
+    "expired",
+    "held",
+    "offered",
+    "queued",
+    "rejected",
+    "restarted",
+    "resumed",
+    "revoked",
+    "rona",
+    "sla_breached",
+    "updated",
+];
+
+fn as_hex<S: serde::Serializer>(hash: &ContentHash, serializer: S) -> Result<S::Ok, S::Error> {
+    use std::fmt::Write as _;
+    let mut hex = String::with_capacity(32);
+    for byte in hash {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    serializer.serialize_str(&hex)
+}

@@ -1,0 +1,189 @@
+//! Laws of the vocabulary: text forms round-trip, codecs round-trip, decimals are exact.
+
+use super::*;
+use crate::command::Classified;
+use crate::journal::{Entry, Segment};
+use crate::spec::RoutingSpec;
+use std::sync::Arc;
+
+#[test]
+fn item_ids_read_back_and_mistyped_ones_do_not() {
+    for (partition, counter) in [
+        (0, 0),
+        (0, 1),
+        (0, 31),
+        (0, 1 << 40),
+        (7, 12345),
+        (65535, 1),
+    ] {
+        let id = ItemId::new(partition, counter);
+        assert_eq!(id.to_string().parse(), Ok(id), "{id}");
+        assert_eq!((id.partition(), id.counter()), (partition, counter));
+    }
+    assert_eq!(ItemId::new(0, 1).to_string(), "W0000011");
+    let id = ItemId::new(0, 123_456);
+    let text = id.to_string();
+    for at in 1..text.len() {
+        for digit in "0123456789ABCDEFGHJKMNPQRSTVWXYZ".chars() {
+            let mut wrong: Vec<char> = text.chars().collect();
+            if wrong[at] != digit {
+                wrong[at] = digit;
+                let wrong: String = wrong.into_iter().collect();
+                assert_ne!(wrong.parse(), Ok(id));
+                assert!(wrong.parse::<ItemId>().is_err(), "{wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn durations_read_back() {
+    for (text, millis) in [
+        ("0s", 0),
+        ("500ms", 500),
+        ("1h30m", 5_400_000),
+        ("3d", 259_200_000),
+        ("1m1s1ms", 61_001),
+    ] {
+        assert_eq!(text.parse(), Ok(Millis(millis)));
+        assert_eq!(Millis(millis).to_string(), text);
+    }
+    for wrong in [
+        "",
+        "5",
+        "h",
+        "5 weeks",
+        "-5s",
+        "1.5h",
+        "99999999999999999999d",
+    ] {
+        assert!(wrong.parse::<Millis>().is_err(), "{wrong}");
+    }
+    assert_eq!("90m".parse(), Ok(Millis(5_400_000)));
+}
+
+#[test]
+fn decimals_are_exact() {
+    let sum: Decimal = "3.30".parse().unwrap();
+    assert_eq!(sum, "3.3".parse().unwrap());
+    assert_eq!(sum.to_string(), "3.30");
+    assert!("-0.5".parse::<Decimal>().unwrap() < "-0.49".parse().unwrap());
+    assert_eq!("-0.5".parse::<Decimal>().unwrap().to_string(), "-0.5");
+    for wrong in [
+        "",
+        ".",
+        "1e5",
+        "1,5",
+        "--1",
+        "1.2.3",
+        "99999999999999999999",
+    ] {
+        assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn settable_attributes_are_sorted() {
+    assert!(
+        attribute::SETTABLE
+            .windows(2)
+            .all(|pair| pair[0].0 < pair[1].0)
+    );
+    assert_eq!(
+        attribute::settable("due_at"),
+        Some(&AttributeType::Timestamp)
+    );
+    assert_eq!(attribute::settable("nonsense"), None);
+    assert!(
+        event::CALLBACK_EVENTS
+            .windows(2)
+            .all(|pair| pair[0] < pair[1])
+    );
+}
+
+#[test]
+fn documents_read_back_with_their_types() {
+    let mut document = Document::default();
+    document.set(
+        "deal_value".into(),
+        Value::Decimal("12.50".parse().unwrap()),
+        None,
+    );
+    document.set(
+        "due_at".into(),
+        Value::Timestamp("2026-01-01T00:00:00Z".parse().unwrap()),
+        None,
+    );
+    document.set(
+        "nps".into(),
+        Value::Integer(9),
+        Some(Origin::Lookup("nps".into())),
+    );
+    let bytes = document.to_vec();
+    let back = Document::from_slice(&bytes, attribute::settable).unwrap();
+    assert_eq!(back, document);
+    assert_eq!(back.to_vec(), bytes);
+}
+
+#[test]
+fn a_wrong_type_says_what_was_expected() {
+    let error = Value::from_json(&"soon".into(), &AttributeType::Timestamp).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "expected timestamp (RFC 3339), got \"soon\""
+    );
+    let gold = AttributeType::Enumeration(vec!["Gold".into(), "Silver".into()]);
+    assert!(Value::from_json(&"Bronze".into(), &gold).is_err());
+}
+
+#[test]
+fn journal_segments_read_back() {
+    let class = Classification {
+        version: 3,
+        rules: vec!["gold".into()],
+        process: "sales/leads".into(),
+        schema: "gold".into(),
+        sla: Some(Millis::from_secs(60)),
+        requirement: Some(Requirement::Group("berlin".into())),
+        media_type: "workitem".into(),
+    };
+    let classified = Classified {
+        class: Some(Arc::new(class)),
+        due_at: Some(Timestamp(5)),
+        activation_at: None,
+        expires_at: None,
+        priority: None,
+        preferred_agent: Some("anna".into()),
+        required_agent: None,
+    };
+    let item = ItemId::new(0, 1);
+    let events = vec![
+        Event::Captured {
+            item,
+            capture_point: "leads".into(),
+            hash: [7; 16],
+            previous: None,
+            anchor_at: Timestamp(1),
+        },
+        Event::Classified { item, classified },
+        Event::ConfigActivated {
+            version: 1,
+            routing: Arc::new(RoutingSpec::default()),
+        },
+    ];
+    let entries = events
+        .into_iter()
+        .map(|event| Entry {
+            at: Timestamp(9),
+            version: 1,
+            actor: Actor::Hub,
+            event,
+        })
+        .collect();
+    let segment = Segment {
+        seq: 1,
+        binary: "0.1.0".into(),
+        entries,
+    };
+    assert_eq!(Segment::from_slice(&segment.to_vec()).unwrap(), segment);
+}
