@@ -1,0 +1,50 @@
+//! The operations of the capture role: poll, stream, acknowledge.
+
+use minicbor::{Decode, Encode};
+
+use super::record::{Position, Record, RecordOutcome};
+
+/// Records in the order of the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Batch {
+    /// The records; may be empty.
+    #[n(0)]
+    pub records: Vec<Record>,
+    /// The place to go on from once all records are settled; also when there are none (a scan that
+    /// found nothing new may still move on). Absent = that of the last record, or unchanged.
+    #[n(1)]
+    pub position_after: Option<Position>,
+    /// There is more at once: poll again without waiting for the schedule.
+    #[n(2)]
+    pub more: bool,
+}
+
+/// Request of [`super::Opcode::Poll`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Poll {
+    /// The stored position; none on the very first poll.
+    #[n(0)]
+    pub from: Option<Position>,
+    /// At most so many records.
+    #[n(1)]
+    pub limit: u32,
+}
+
+/// Request of [`super::Opcode::Stream`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Stream {
+    /// The stored position; none on the very first start.
+    #[n(0)]
+    pub from: Option<Position>,
+    /// So many records may be sent before more credit comes.
+    #[n(1)]
+    pub credit: u32,
+}
+
+/// Request of [`super::Opcode::Acknowledge`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Acknowledge {
+    /// One entry a record, in the order the records became durable.
+    #[n(0)]
+    pub outcomes: Vec<RecordOutcome>,
+}
