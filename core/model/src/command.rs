@@ -10,7 +10,7 @@ use crate::id::ItemId;
 use crate::item::Classification;
 use crate::name::{AgentId, Name};
 use crate::spec::{OnChange, OnReopen, RoutingSpec};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Hash of an item's mapped fields: the first 16 bytes of SHA-256 over their canonical JSON.
 pub type ContentHash = [u8; 16];
@@ -155,6 +155,11 @@ pub enum Command {
     },
     /// The hub has just started: revoke the offers that were open, start the open runs again.
     Boot,
+    /// The wall clock jumped by more than a minute.
+    ClockStepped {
+        /// How far it stood from hub time.
+        by: Millis,
+    },
     /// Let time pass: timers that are due fire, then agents and items are matched.
     Tick,
 }

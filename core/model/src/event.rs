@@ -14,7 +14,7 @@ use crate::decision::Explanation;
 use crate::id::ItemId;
 use crate::name::{AgentId, Name};
 use crate::spec::RoutingSpec;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Something that happened. `apply` turns it into state without evaluating anything.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize)]
@@ -320,6 +320,13 @@ pub enum Event {
         #[serde(skip)]
         routing: Arc<RoutingSpec>,
     },
+    /// The wall clock jumped by more than a minute; hub time followed, never backwards.
+    #[n(27)]
+    ClockStepped {
+        /// How far the wall clock stood from hub time.
+        #[n(0)]
+        by: Millis,
+    },
 }
 
 /// Why an offer or assignment was taken back.
@@ -377,7 +384,8 @@ impl Event {
             Self::AgentPut { .. }
             | Self::AgentRemoved { .. }
             | Self::PresenceChanged { .. }
-            | Self::ConfigActivated { .. } => None,
+            | Self::ConfigActivated { .. }
+            | Self::ClockStepped { .. } => None,
         }
     }
 
@@ -411,6 +419,7 @@ impl Event {
             Self::AgentRemoved { .. } => "agent_removed",
             Self::PresenceChanged { .. } => "presence_changed",
             Self::ConfigActivated { .. } => "config_activated",
+            Self::ClockStepped { .. } => "clock_stepped",
         }
     }
 }

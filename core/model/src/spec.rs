@@ -293,6 +293,8 @@ pub struct RoutingSpec {
     pub default_process: Name,
     /// Reasons an agent may give for not being ready; `RONA` is always there.
     pub reasons: BTreeSet<Name>,
+    /// Capture points whose source never confirms: mark done completes their items at once.
+    pub unconfirmed: BTreeSet<Name>,
 }
 
 /// `[priority.NAME]`: priority as a function of time since the anchor.
