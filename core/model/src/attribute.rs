@@ -58,6 +58,9 @@ pub struct Decimal {
     scale: u8,
 }
 
+/// Decimals of a quotient.
+pub const QUOTIENT_SCALE: u8 = 9;
+
 /// A value that does not have the declared type.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("expected {expected}, got {got}")]
@@ -192,6 +195,60 @@ impl Decimal {
     /// The nearest binary floating point number.
     pub fn to_f64(self) -> f64 {
         self.unscaled as f64 / 10f64.powi(i32::from(self.scale))
+    }
+
+    /// The exact sum, if it has at most 18 digits.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        Self::fitted(self.scaled_to(scale) + other.scaled_to(scale), scale)
+    }
+
+    /// The exact difference, if it has at most 18 digits.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        Self::fitted(self.scaled_to(scale) - other.scaled_to(scale), scale)
+    }
+
+    /// The exact product, if it has at most 18 digits.
+    pub fn checked_mul(self, other: Self) -> Option<Self> {
+        let product = i128::from(self.unscaled) * i128::from(other.unscaled);
+        Self::fitted(product, self.scale + other.scale)
+    }
+
+    /// The quotient rounded to [`QUOTIENT_SCALE`] decimals, halves away from zero; `None` if
+    /// `other` is zero or the quotient is too large.
+    pub fn checked_div(self, other: Self) -> Option<Self> {
+        let power = u32::from(QUOTIENT_SCALE + other.scale);
+        let dividend = i128::from(self.unscaled).checked_mul(10i128.checked_pow(power)?)?;
+        let divisor = i128::from(other.unscaled) * 10i128.pow(u32::from(self.scale));
+        let quotient = dividend.checked_div(divisor)?;
+        let rest = (dividend % divisor).abs();
+        let away = if (dividend < 0) == (divisor < 0) {
+            1
+        } else {
+            -1
+        };
+        let rounded = quotient + if rest * 2 >= divisor.abs() { away } else { 0 };
+        Self::fitted(rounded, QUOTIENT_SCALE)
+    }
+
+    /// The whole part: towards zero.
+    pub fn trunc(self) -> i64 {
+        self.unscaled / 10i64.pow(u32::from(self.scale))
+    }
+
+    fn scaled_to(self, scale: u8) -> i128 {
+        i128::from(self.unscaled) * 10i128.pow(u32::from(scale - self.scale))
+    }
+
+    /// Drops zeros at the end until the number fits.
+    fn fitted(mut unscaled: i128, mut scale: u8) -> Option<Self> {
+        while scale > 0 && unscaled % 10 == 0 {
+            unscaled /= 10;
+            scale -= 1;
+        }
+        let unscaled = i64::try_from(unscaled).ok()?;
+        (scale <= 18).then_some(Self { unscaled, scale })
     }
 
     fn widened(self) -> i128 {

@@ -30,6 +30,20 @@ pub struct Document {
     /// Origins of the attributes that were not captured.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub origins: BTreeMap<Name, Origin>,
+    /// What rules replaced, so that a later run of the rules starts from what the source and the
+    /// look-ups said and not from what the rules said last time.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub replaced: BTreeMap<Name, Replaced>,
+}
+
+/// An attribute's value before a rule replaced it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Replaced {
+    /// The value.
+    pub value: Value,
+    /// Its origin; none = captured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Document {
@@ -49,20 +63,33 @@ impl Document {
             attributes: BTreeMap<Name, serde_json::Value>,
             #[serde(default)]
             origins: BTreeMap<Name, Origin>,
+            #[serde(default)]
+            replaced: BTreeMap<Name, StoredReplaced>,
+        }
+        #[derive(Deserialize)]
+        struct StoredReplaced {
+            value: serde_json::Value,
+            #[serde(default)]
+            origin: Option<Origin>,
         }
         let stored: Stored = serde_json::from_slice(bytes)?;
-        let attributes = stored
-            .attributes
-            .into_iter()
-            .map(|(name, json)| {
-                let typed = kind(&name).and_then(|kind| Value::from_json(&json, kind).ok());
-                let value = typed.unwrap_or_else(|| Value::from_untyped(&json));
-                (name, value)
-            })
-            .collect();
+        let read = |name: &str, json: &serde_json::Value| {
+            let typed = kind(name).and_then(|kind| Value::from_json(json, kind).ok());
+            typed.unwrap_or_else(|| Value::from_untyped(json))
+        };
+        let attributes = stored.attributes.into_iter().map(|(name, json)| {
+            let value = read(&name, &json);
+            (name, value)
+        });
+        let replaced = stored.replaced.into_iter().map(|(name, old)| {
+            let value = read(&name, &old.value);
+            let origin = old.origin;
+            (name, Replaced { value, origin })
+        });
         Ok(Self {
-            attributes,
+            attributes: attributes.collect(),
             origins: stored.origins,
+            replaced: replaced.collect(),
         })
     }
 
@@ -71,13 +98,46 @@ impl Document {
         serde_json::to_vec(self).expect("invariant: a document has text keys only")
     }
 
-    /// Sets an attribute and its origin (`None` = captured).
+    /// Sets an attribute and its origin (`None` = captured). What a rule replaces is kept.
     pub fn set(&mut self, name: Name, value: Value, origin: Option<Origin>) {
-        match origin {
-            Some(origin) => self.origins.insert(name.clone(), origin),
+        let by_rule = |origin: &Option<Origin>| matches!(origin, Some(Origin::Rule(_)));
+        let old_origin = match &origin {
+            Some(origin) => self.origins.insert(name.clone(), origin.clone()),
             None => self.origins.remove(&name),
         };
-        self.attributes.insert(name, value);
+        let old_value = self.attributes.insert(name.clone(), value);
+        if !by_rule(&origin) {
+            self.replaced.remove(&name);
+        } else if let Some(value) = old_value.filter(|_| !by_rule(&old_origin)) {
+            let origin = old_origin;
+            self.replaced.insert(name, Replaced { value, origin });
+        }
+    }
+
+    /// Undoes what a rule set: the attribute is again what it was before, or absent.
+    /// Does nothing to an attribute that no rule set.
+    pub fn unset_rule(&mut self, name: &str) {
+        if !matches!(self.origins.get(name), Some(Origin::Rule(_))) {
+            return;
+        }
+        self.origins.remove(name);
+        let Some((name, _)) = self.attributes.remove_entry(name) else {
+            return;
+        };
+        if let Some(old) = self.replaced.remove(&name) {
+            if let Some(origin) = old.origin {
+                self.origins.insert(name.clone(), origin);
+            }
+            self.attributes.insert(name, old.value);
+        }
+    }
+
+    /// The value of an attribute as the source and the look-ups gave it, without what rules set.
+    pub fn unruled(&self, name: &str) -> Option<&Value> {
+        match self.origins.get(name) {
+            Some(Origin::Rule(_)) => self.replaced.get(name).map(|old| &old.value),
+            _ => self.attributes.get(name),
+        }
     }
 
     /// Text of an attribute, if it is there and is text.

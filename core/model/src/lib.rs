@@ -30,7 +30,7 @@ pub use agent::{Agent, AgentProfile, Presence};
 pub use attribute::{AttributeType, Decimal, Value};
 pub use command::{Actor, Command, Refusal, Reply};
 pub use decision::Explanation;
-pub use document::{Attributes, Document, Origin};
+pub use document::{Attributes, Document, Origin, Replaced};
 pub use event::Event;
 pub use id::{ItemId, PartitionId};
 pub use item::{Assignment, Classification, Hold, LifeCycle, WorkItem};

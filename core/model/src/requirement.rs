@@ -157,7 +157,12 @@ impl fmt::Display for Requirement {
                 skill,
                 compare,
                 level,
-            } => write!(f, "{skill} {compare} {level}"),
+            } if plain(skill) => write!(f, "{skill} {compare} {level}"),
+            Self::Skill {
+                skill,
+                compare,
+                level,
+            } => write!(f, "{skill:?} {compare} {level}"),
             Self::Group(group) => write!(f, "group({group:?})"),
             Self::Agent(agent) => write!(f, "agent({agent:?})"),
             Self::All(parts) => list(f, parts, " && "),
@@ -165,6 +170,15 @@ impl fmt::Display for Requirement {
             Self::Not(part) => write!(f, "!({part})"),
         }
     }
+}
+
+/// `true` if a skill's name needs no quotes in an expression.
+fn plain(skill: &str) -> bool {
+    skill.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && skill
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !["and", "or", "not", "anybody", "in"].contains(&skill)
 }
 
 impl fmt::Display for Compare {

@@ -187,3 +187,66 @@ fn journal_segments_read_back() {
     };
     assert_eq!(Segment::from_slice(&segment.to_vec()).unwrap(), segment);
 }
+
+#[test]
+fn decimal_arithmetic_is_exact_or_nothing() {
+    let decimal = |text: &str| text.parse::<Decimal>().unwrap();
+    let sum = decimal("1.10").checked_add(decimal("2.20"));
+    assert_eq!(sum, Some(decimal("3.30")));
+    assert_eq!(
+        decimal("1").checked_sub(decimal("0.001")),
+        Some(decimal("0.999"))
+    );
+    assert_eq!(
+        decimal("0.000000001").checked_mul(decimal("1000000000")),
+        Some(decimal("1"))
+    );
+    assert_eq!(
+        decimal("2").checked_div(decimal("3")),
+        Some(decimal("0.666666667"))
+    );
+    assert_eq!(
+        decimal("-2").checked_div(decimal("3")),
+        Some(decimal("-0.666666667"))
+    );
+    assert_eq!(decimal("1").checked_div(decimal("0")), None);
+    assert_eq!(
+        decimal("9223372036854775807").checked_add(decimal("1")),
+        None
+    );
+    assert_eq!(
+        decimal("0.000000000000000001").checked_mul(decimal("0.1")),
+        None
+    );
+    assert_eq!(decimal("-7.9").trunc(), -7);
+}
+
+#[test]
+fn what_a_rule_replaced_comes_back() {
+    let rule = || Some(Origin::Rule("gold".into()));
+    let text = |text: &str| Value::Text(text.into());
+    let mut document = Document::default();
+    document.set("product".into(), text("loan"), None);
+    document.set(
+        "nps".into(),
+        Value::Integer(5),
+        Some(Origin::Lookup("nps".into())),
+    );
+    let before = document.clone();
+    document.set("product".into(), text("LOAN"), rule());
+    document.set("product".into(), text("LOANS"), rule());
+    document.set("nps".into(), Value::Integer(9), rule());
+    document.set("category".into(), text("x"), rule());
+    assert_eq!(document.unruled("product"), Some(&text("loan")));
+    assert_eq!(document.unruled("category"), None);
+    let stored = Document::from_slice(&document.to_vec(), attribute::settable).unwrap();
+    assert_eq!(stored, document);
+    for name in ["product", "nps", "category", "absent"] {
+        document.unset_rule(name);
+    }
+    assert_eq!(document, before);
+    document.set("product".into(), text("LOAN"), rule());
+    document.set("product".into(), text("car"), None);
+    document.unset_rule("product");
+    assert_eq!(document.text("product"), Some("car"));
+}
