@@ -134,6 +134,10 @@ pub struct Record {
     /// W3C trace context the source sent along.
     #[n(9)]
     pub traceparent: Option<String>,
+    /// Why the payload could not be read, with its place (`line 7: …`): the hub refuses the record
+    /// with this reason, and the payload, raw as it came, goes into the dead letter.
+    #[n(10)]
+    pub unreadable: Option<String>,
 }
 
 impl Record {
@@ -150,6 +154,16 @@ impl Record {
             ack_token: None,
             occurred_at_ms: None,
             traceparent: None,
+            unreadable: None,
+        }
+    }
+
+    /// A record that the plug-in cannot read: its raw bytes and the reason. It is handed over like any
+    /// other, so that it ends as a dead letter and not in a log.
+    pub fn unreadable(payload: impl Into<Bytes>, reason: impl Into<String>) -> Self {
+        Self {
+            unreadable: Some(reason.into()),
+            ..Self::new(payload, "application/octet-stream")
         }
     }
 
