@@ -59,6 +59,13 @@ pub mod manifest;
 pub mod secret;
 
 #[cfg(feature = "plugin")]
+#[doc(hidden)]
+pub mod abi;
+#[cfg(feature = "plugin")]
+#[doc(hidden)]
+pub mod runtime;
+
+#[cfg(feature = "plugin")]
 mod context;
 #[cfg(feature = "plugin")]
 mod emitter;
