@@ -1,3 +1,50 @@
-//! The project's only task runner.
+//! The project's only task runner: `cargo xtask demo | test | bench | tidy`.
+//!
+//! It is small on purpose: it must be built before it can say anything. What takes a database or
+//! a web client lives in the packages that it builds and starts.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a task runner talks to people")]
 
-fn main() {}
+mod bench;
+mod build;
+mod demo;
+mod packages;
+mod test;
+mod tidy;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, shows, tests and measures Gantry.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything and start a hub with plug-ins, agents and real-looking work.
+    ///
+    /// Example: `cargo xtask demo` and open the page it prints;
+    /// `cargo xtask demo --once --json` plays all the work through and ends.
+    Demo(demo::Options),
+    /// Install what the tests need, then run them all.
+    Test(test::Options),
+    /// Measure, beside a peer or the machine's own limit in the same run.
+    ///
+    /// Example: `cargo xtask bench plugin --json`
+    Bench(bench::Options),
+    /// Check the rules that a machine can see: layers, file sizes, module docs, error pages.
+    Tidy,
+}
+
+fn main() -> Result<()> {
+    match Args::parse().task {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Bench(options) => bench::run(&options),
+        Task::Tidy => tidy::run(),
+    }
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask bench NAME`: builds in release and starts the program that measures.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::build::{Profile, build, cargo, run as run_command};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// What to measure.
+    name: Name,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Seconds for each figure.
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Name {
+    /// capture.sqlite.*: items taken by the plain API, durable before the answer.
+    Capture,
+    /// plugin.inproc.*: calls into a plug-in in the hub's own process.
+    Plugin,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut command = match options.name {
+        Name::Plugin => {
+            let mut command = cargo();
+            command.args(["run", "--release", "--package", "gantry-plugin-host"]);
+            command.args(["--example", "bench_plugin", "--"]);
+            command
+        }
+        Name::Capture => {
+            let built = build(Profile::Release, &["gantry-tests"])?;
+            let mut command = std::process::Command::new(built.binary("bench-capture"));
+            command.arg("--gantry").arg(&built.gantry);
+            command.args(["--seconds", &options.seconds.to_string()]);
+            command
+        }
+    };
+    if options.json {
+        command.arg("--json");
+    }
+    run_command(&mut command)
+}

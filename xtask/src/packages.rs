@@ -1,0 +1,71 @@
+//! What the tests need from Debian, installed when it is missing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+/// A Debian package, and a file or program by which one sees that it is there.
+struct Package {
+    name: &'static str,
+    installed: fn() -> bool,
+    needed_for: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package {
+        name: "postgresql",
+        installed: || {
+            Path::new("/usr/lib/postgresql")
+                .read_dir()
+                .is_ok_and(|versions| {
+                    versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+                })
+        },
+        needed_for: "capture from and callbacks into a real PostgreSQL",
+    },
+    Package {
+        name: "chromium",
+        installed: || Path::new("/usr/bin/chromium").exists(),
+        needed_for: "the pages in a real browser",
+    },
+    Package {
+        name: "chromium-driver",
+        installed: || Path::new("/usr/bin/chromedriver").exists(),
+        needed_for: "the pages in a real browser",
+    },
+];
+
+/// Installs what is missing. Where that cannot be done, the tests that need it say loudly that
+/// they were skipped.
+pub(crate) fn install_missing() -> Result<()> {
+    let missing: Vec<_> = PACKAGES.iter().filter(|package| !(package.installed)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for package in &missing {
+        eprintln!("Installing {} for {} …", package.name, package.needed_for);
+    }
+    let names = missing.iter().map(|package| package.name);
+    let updated = apt(&["update"]);
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(names);
+    if !(updated && apt(&install)) {
+        for package in missing {
+            eprintln!(
+                "COULD NOT INSTALL {}: tests of {} will be skipped",
+                package.name, package.needed_for
+            );
+        }
+    }
+    Ok(())
+}
+
+fn apt(arguments: &[&str]) -> bool {
+    Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}

@@ -1,0 +1,53 @@
+//! `cargo xtask test`: installs what is missing, then tidy, format, lints and every test.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::build::{Profile, build, cargo, run as run_command};
+use crate::{packages, tidy};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only tests whose name contains this; no lints.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let begun = Instant::now();
+    packages::install_missing()?;
+    if options.filter.is_none() {
+        step("tidy", tidy::run)?;
+        step("format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
+        step("lints", lint)?;
+    }
+    let built = build(Profile::Debug, &["gantry-demo", "gantry-example-plugin"])?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--locked"]);
+    tests.env("GANTRY_TEST_BINARY", &built.gantry);
+    tests.env("GANTRY_TEST_DEMO", built.binary("gantry-demo"));
+    tests.env("GANTRY_TEST_PLUGINS", &built.plugins);
+    tests.env("INSTA_UPDATE", "no");
+    if let Some(filter) = &options.filter {
+        tests.args(["--", filter]);
+    }
+    step("tests", || run_command(&mut tests))?;
+    println!("all of it took {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
+fn lint() -> Result<()> {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"]);
+    clippy.args(["--", "--deny", "warnings"]);
+    run_command(&mut clippy)
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let begun = Instant::now();
+    eprintln!("== {name}");
+    work()?;
+    eprintln!("== {name}: {} s", begun.elapsed().as_secs());
+    Ok(())
+}
