@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::Result;
-
 /// A Debian package, and a file or program by which one sees that it is there.
 struct Package {
     name: &'static str,
@@ -19,7 +17,9 @@ const PACKAGES: &[Package] = &[
             Path::new("/usr/lib/postgresql")
                 .read_dir()
                 .is_ok_and(|versions| {
-                    versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+                    versions
+                        .flatten()
+                        .any(|version| version.path().join("bin/initdb").exists())
                 })
         },
         needed_for: "capture from and callbacks into a real PostgreSQL",
@@ -38,10 +38,13 @@ const PACKAGES: &[Package] = &[
 
 /// Installs what is missing. Where that cannot be done, the tests that need it say loudly that
 /// they were skipped.
-pub(crate) fn install_missing() -> Result<()> {
-    let missing: Vec<_> = PACKAGES.iter().filter(|package| !(package.installed)()).collect();
+pub(crate) fn install_missing() {
+    let missing: Vec<_> = PACKAGES
+        .iter()
+        .filter(|package| !(package.installed)())
+        .collect();
     if missing.is_empty() {
-        return Ok(());
+        return;
     }
     for package in &missing {
         eprintln!("Installing {} for {} …", package.name, package.needed_for);
@@ -58,7 +61,6 @@ pub(crate) fn install_missing() -> Result<()> {
             );
         }
     }
-    Ok(())
 }
 
 fn apt(arguments: &[&str]) -> bool {

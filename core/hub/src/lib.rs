@@ -1,1 +1,24 @@
-//! gantry-hub.
+//! The loop that owns the engine: commands in, group commit, events out, timers.
+//!
+//! One thread owns the state; everyone else holds a [`Handle`] and submits work, asks queries or
+//! follows committed events. Nothing uncommitted is ever shown: replies, query answers and events
+//! leave only after the commit that covers them.
+//!
+//! Start reading at [`Handle`], then `engine_loop`.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+mod engine_loop;
+mod error;
+mod group;
+mod handle;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::HubClock;
+pub use engine_loop::{Hub, Options};
+pub use error::Error;
+pub use handle::{Committed, Handle, Health, Stats};
+pub use work::{CaptureKey, Head, NewDocument, Side, Submission, Work};

@@ -396,4 +396,12 @@ pub enum Refusal {
         /// The names and how many items use each.
         names: String,
     },
+    /// Config versions rise; this one does not.
+    #[error("config version {version} does not follow {current}, which is active")]
+    VersionNotRising {
+        /// The version that came.
+        version: u32,
+        /// The active one.
+        current: u32,
+    },
 }

@@ -352,6 +352,9 @@ pub enum RevokeReason {
     /// The item was classified anew and no longer fits.
     #[n(5)]
     Reclassified,
+    /// The agent's profile changed and no longer leaves room for the offer.
+    #[n(6)]
+    AgentChanged,
 }
 
 impl Event {

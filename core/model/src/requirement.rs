@@ -1,5 +1,6 @@
 //! What an item asks of an agent: a skill expression without attributes, closed and comparable.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
@@ -102,16 +103,24 @@ impl Requirement {
         }
     }
 
-    /// The agent's level in the skills that the requirement asks for, added up: the figure by
-    /// which "highest level" orders agents.
-    pub fn level_sum(&self, agent: &AgentProfile) -> u32 {
+    /// The skills that the requirement asks for, each once.
+    pub fn skills(&self) -> BTreeSet<&Name> {
         match self {
-            Self::Skill { skill, .. } => u32::from(agent.level(skill)),
+            Self::Skill { skill, .. } => BTreeSet::from([skill]),
             Self::All(parts) | Self::AnyOf(parts) => {
-                parts.iter().map(|part| part.level_sum(agent)).sum()
+                parts.iter().flat_map(Self::skills).collect()
             }
-            Self::Anybody | Self::Group(_) | Self::Agent(_) | Self::Not(_) => 0,
+            Self::Anybody | Self::Group(_) | Self::Agent(_) | Self::Not(_) => BTreeSet::new(),
         }
+    }
+
+    /// The agent's level in the skills that the requirement asks for, added up, each skill once
+    /// however many stages name it: the figure by which "highest level" orders agents.
+    pub fn level_sum(&self, agent: &AgentProfile) -> u32 {
+        self.skills()
+            .into_iter()
+            .map(|skill| u32::from(agent.level(skill)))
+            .sum()
     }
 
     /// The conjunction of two requirements, without needless nesting.

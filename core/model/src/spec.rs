@@ -321,7 +321,8 @@ pub struct CurvePoint {
 #[serde(rename_all = "snake_case")]
 pub enum Span {
     /// A share of the time from the anchor to the due date, in thousandths: 1000 = at SLA.
-    /// For an item without a due date it is never reached, unless it is 0.
+    /// For an item without a due date a point on a curve is never reached, unless it is 0, and
+    /// a stage or preferred window is empty: nobody waits for a share of nothing.
     SlaPermille(u32),
     /// A duration.
     Time(Millis),

@@ -101,7 +101,7 @@ async fn play(args: &Args, hub: &Hub, world: &World) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        report.print();
+        println!("{}", report.table());
     }
     check(&report)
 }

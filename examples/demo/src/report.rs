@@ -74,7 +74,7 @@ impl Counts {
 
 impl Report {
     /// The report as a table.
-    pub fn print(&self) {
+    pub fn table(&self) -> String {
         let rows = [
             ("captured", self.captured.to_string()),
             ("enriched by look-ups", self.enriched.to_string()),
@@ -91,8 +91,7 @@ impl Report {
             }),
             ("seconds", format!("{:.1}", self.seconds)),
         ];
-        for (what, figure) in rows {
-            println!("{what:<30} {figure:>10}");
-        }
+        let lines = rows.map(|(what, figure)| format!("{what:<30} {figure:>10}"));
+        lines.join("\n")
     }
 }
