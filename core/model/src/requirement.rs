@@ -107,9 +107,7 @@ impl Requirement {
     pub fn skills(&self) -> BTreeSet<&Name> {
         match self {
             Self::Skill { skill, .. } => BTreeSet::from([skill]),
-            Self::All(parts) | Self::AnyOf(parts) => {
-                parts.iter().flat_map(Self::skills).collect()
-            }
+            Self::All(parts) | Self::AnyOf(parts) => parts.iter().flat_map(Self::skills).collect(),
             Self::Anybody | Self::Group(_) | Self::Agent(_) | Self::Not(_) => BTreeSet::new(),
         }
     }
