@@ -1,0 +1,299 @@
+//! Where plug-ins are found, and which of them may be loaded.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::level_filters::LevelFilter;
+
+use crate::cache;
+use crate::elf::{self, Inspected};
+use crate::library::Library;
+use crate::pins::Pins;
+use crate::refusal::Refusal;
+
+/// The hub's time, in Unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// What the host is told once.
+#[derive(Clone)]
+pub struct Options {
+    /// Where plug-ins are looked for, in this order; not in folders below.
+    pub folders: Vec<PathBuf>,
+    /// A folder of the hub's own for the copies that are opened.
+    pub cache_dir: PathBuf,
+    /// What the operator's lock file says.
+    pub pins: Pins,
+    /// Worker threads of each plug-in's runtime, at least 1.
+    pub n_workers: u32,
+    /// The most a plug-in may log.
+    pub log_level: LevelFilter,
+    /// The hub's time.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// One folder, nothing pinned, one worker, log lines from INFO up.
+    pub fn new(folder: impl Into<PathBuf>, cache_dir: impl Into<PathBuf>, clock: Clock) -> Self {
+        Self {
+            folders: vec![folder.into()],
+            cache_dir: cache_dir.into(),
+            pins: Pins::default(),
+            n_workers: 1,
+            log_level: LevelFilter::INFO,
+            clock,
+        }
+    }
+}
+
+/// What the folders hold.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Scan {
+    /// What can be loaded, by name.
+    pub found: Vec<Found>,
+    /// What cannot, in the order of the folders and file names.
+    pub refused: Vec<Refused>,
+}
+
+/// A library that can be loaded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Found {
+    /// What its file says.
+    pub inspected: Inspected,
+}
+
+/// A library or folder that cannot be used.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// Finds and loads plug-ins. All methods block on the disk: call them where that is allowed.
+pub struct Host {
+    options: Options,
+}
+
+/// Loaded libraries of the whole process by the path they were opened from: one file is one library,
+/// however many hosts there are, for it meets its host only once.
+static LOADED: Mutex<BTreeMap<PathBuf, Arc<Library>>> = Mutex::new(BTreeMap::new());
+
+/// Reads what a library file says, wherever it lies, and without running any of it.
+///
+/// # Errors
+/// If it is no plug-in; whether this host could load it is said by [`Inspected::refusal`].
+pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
+    elf::inspect(path, &elf::read(path)?)
+}
+
+impl Host {
+    /// Takes the options; nothing is read yet.
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    /// Reads all libraries (`*.so`) in the folders, without running any of them.
+    pub fn scan(&self) -> Scan {
+        let mut scan = Scan::default();
+        for folder in &self.options.folders {
+            match libraries(folder) {
+                Ok(paths) => {
+                    for path in paths {
+                        let result = self.examine(&path).map(|(inspected, _)| inspected);
+                        scan.add(path, result);
+                    }
+                }
+                Err(refusal) => scan.refused.push(Refused {
+                    path: folder.clone(),
+                    refusal,
+                }),
+            }
+        }
+        scan.found
+            .sort_by(|a, b| a.inspected.manifest.name.cmp(&b.inspected.manifest.name));
+        scan
+    }
+
+    /// Loads a plug-in by its name, or gives the library that is loaded already. The file is read and
+    /// checked again, and what was checked is what is opened.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
+    pub fn load(&self, name: &str) -> Result<Arc<Library>, Refusal> {
+        let mut scan = self.scan();
+        let Some(at) = scan
+            .found
+            .iter()
+            .position(|found| found.inspected.manifest.name == name)
+        else {
+            return Err(scan.why_not(name));
+        };
+        let path = scan.found.swap_remove(at).inspected.path;
+        let (said, bytes) = self.examine(&path)?;
+        let file_name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
+        let copy = cache::place(&self.options.cache_dir, &said.sha256, file_name, &bytes)?;
+        drop(bytes);
+        // One name for one file: two spellings of the path would open it twice.
+        let copy = fs::canonicalize(&copy).map_err(|source| Refusal::Cache {
+            path: copy.clone(),
+            source,
+        })?;
+        self.open(copy, said)
+    }
+
+    fn open(&self, copy: PathBuf, said: Inspected) -> Result<Arc<Library>, Refusal> {
+        let options = &self.options;
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let library = match loaded.get(&copy) {
+            Some(library) => {
+                // The host that loads last sets the time: the one before is gone, or the same hub's.
+                let mut clock = library
+                    .ears()
+                    .clock
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *clock = Arc::clone(&options.clock);
+                drop(clock);
+                Arc::clone(library)
+            }
+            None => {
+                let (n_workers, clock) = (options.n_workers.max(1), Arc::clone(&options.clock));
+                let library = Arc::new(Library::open(&copy, said, n_workers, clock)?);
+                loaded.insert(copy, Arc::clone(&library));
+                library
+            }
+        };
+        library.ears().set_log_level(options.log_level);
+        Ok(library)
+    }
+
+    /// All checks that need no code of the library to run.
+    fn examine(&self, path: &Path) -> Result<(Inspected, Vec<u8>), Refusal> {
+        writable_by_others(path)?;
+        let bytes = elf::read(path)?;
+        let inspected = elf::inspect(path, &bytes)?;
+        self.options.pins.check(path, &inspected.sha256)?;
+        match inspected.refusal() {
+            Some(refusal) => Err(refusal),
+            None => Ok((inspected, bytes)),
+        }
+    }
+}
+
+impl Scan {
+    fn add(&mut self, path: PathBuf, result: Result<Inspected, Refusal>) {
+        let result = result.and_then(|inspected| {
+            let name = &inspected.manifest.name;
+            match self
+                .found
+                .iter()
+                .find(|found| found.inspected.manifest.name == *name)
+            {
+                None => Ok(inspected),
+                Some(first) => Err(Refusal::Duplicate {
+                    name: name.clone(),
+                    first: first.inspected.path.clone(),
+                    second: path.clone(),
+                }),
+            }
+        });
+        match result {
+            Ok(inspected) => self.found.push(Found { inspected }),
+            Err(refusal) => self.refused.push(Refused { path, refusal }),
+        }
+    }
+
+    fn why_not(self, name: &str) -> Refusal {
+        let names: Vec<_> = self
+            .found
+            .iter()
+            .map(|found| format!("`{}`", found.inspected.manifest.name))
+            .collect();
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        // The library is probably the one named like it, if there is one: say what is wrong with it.
+        let stem = |path: &Path| {
+            path.file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let like = self
+            .refused
+            .into_iter()
+            .find(|refused| stem(&refused.path).ends_with(name));
+        like.map_or(
+            Refusal::Unknown {
+                name: name.to_owned(),
+                known,
+            },
+            |refused| refused.refusal,
+        )
+    }
+}
+
+/// The library files of a folder, sorted, so that each scan gives the same.
+fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
+    let refusal = |source| Refusal::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    writable_by_others(folder)?;
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(refusal)? {
+        let path = entry.map_err(refusal)?.path();
+        if path.extension().is_some_and(|extension| extension == "so") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whoever may write the file or its folder decides what the hub runs.
+fn writable_by_others(path: &Path) -> Result<(), Refusal> {
+    const OTHERS_WRITE: u32 = 0o002;
+    // What is not there is reported where it is read.
+    let Ok(metadata) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & OTHERS_WRITE == 0 {
+        return Ok(());
+    }
+    Err(Refusal::WritableByOthers {
+        path: path.to_owned(),
+        mode,
+    })
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("folders", &self.folders)
+            .field("cache_dir", &self.cache_dir)
+            .field("pins", &self.pins)
+            .field("n_workers", &self.n_workers)
+            .field("log_level", &self.log_level)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,242 @@
+//! A loaded plug-in: makes instances, and starts every operation.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantry_plugin_api::abi::STATUS_OK;
+use gantry_plugin_api::message::{Opcode, RoleName, Validate, decode, encode};
+use gantry_plugin_api::{ConfigFault, Error, ErrorClass, Manifest, Secret};
+
+use crate::elf::Inspected;
+use crate::host::Clock;
+use crate::instance::{CallError, Instance};
+use crate::ops::{Flights, OpTable, Pending, Reply};
+use crate::refusal::Refusal;
+use crate::scrub::Scrubber;
+use crate::transport::{self, Body, Ears, Transport};
+
+/// A plug-in that is loaded. It stays loaded for the life of the process, whatever drops.
+pub struct Library {
+    said: Inspected,
+    ears: &'static Ears,
+    ops: Arc<OpTable>,
+    transport: Arc<dyn Transport>,
+    last_id: AtomicU64,
+}
+
+impl Library {
+    pub(crate) fn open(
+        copy: &Path,
+        said: Inspected,
+        n_workers: u32,
+        clock: Clock,
+    ) -> Result<Self, Refusal> {
+        let ops = Arc::new(OpTable::default());
+        let ears: &'static Ears = Box::leak(Box::new(Ears {
+            plugin: said.manifest.name.clone(),
+            ops: Arc::clone(&ops),
+            scrubber: Scrubber::default(),
+            names: RwLock::new(BTreeMap::new()),
+            clock: RwLock::new(clock),
+            log_level: AtomicU8::new(0),
+        }));
+        let opened = transport::open(copy, &said, n_workers, ears)?;
+        Ok(Self {
+            said,
+            ears,
+            ops,
+            transport: Arc::new(opened),
+            last_id: AtomicU64::new(0),
+        })
+    }
+
+    /// What the plug-in is and can do.
+    pub fn manifest(&self) -> &Manifest {
+        &self.said.manifest
+    }
+
+    /// What its file says, its hash included.
+    pub fn inspected(&self) -> &Inspected {
+        &self.said
+    }
+
+    /// Answers and batches of the plug-in that broke the protocol (late, twice, without credit) since
+    /// it was loaded.
+    pub fn n_violations(&self) -> u64 {
+        self.ops.n_violations()
+    }
+
+    /// Lets the plug-in find all faults of a configuration: that of a source, or the settings of a
+    /// role. Runs the plug-in's pure code, on the plug-in's own thread or this one.
+    ///
+    /// `json` has secrets in place of their references; `secrets` names them, so that no fault shows
+    /// one.
+    ///
+    /// # Errors
+    /// If the plug-in has no such role, or panicked.
+    pub async fn validate(
+        &self,
+        role: Option<RoleName>,
+        json: Vec<u8>,
+        secrets: &[Secret<String>],
+    ) -> Result<Vec<ConfigFault>, CallError> {
+        self.ears.scrubber.add(secrets);
+        let request = encode(&Validate {
+            role,
+            json: Bytes::from(json),
+        });
+        // Nothing lives on that a panic could have broken.
+        let flights = Arc::default();
+        let name = self.manifest().name.clone();
+        let reply = self.call(&flights, 0, Opcode::Validate, &request).await;
+        let mut faults: Vec<ConfigFault> = reply
+            .and_then(|body| decode(&body, "faults"))
+            .map_err(|source| CallError::failed(Opcode::Validate, &name, source))?;
+        for fault in &mut faults {
+            fault.message = self.ears.scrubber.text(&fault.message).into_owned();
+        }
+        Ok(faults)
+    }
+
+    /// Makes an instance for `[source.NAME]`; does no input or output.
+    ///
+    /// `config` is JSON with secrets in place of their references; `secrets` names them, so that they
+    /// are taken out of whatever the plug-in logs or answers.
+    ///
+    /// # Errors
+    /// Of class `config` if the plug-in does not like its configuration.
+    pub async fn create(
+        self: &Arc<Self>,
+        name: &str,
+        config: Vec<u8>,
+        secrets: &[Secret<String>],
+    ) -> Result<Instance, CallError> {
+        self.ears.scrubber.add(secrets);
+        Instance::create(Arc::clone(self), name, config).await
+    }
+
+    /// Ends the plug-in's threads, for good: each later operation fails. Blocks up to `timeout`, so
+    /// call it where blocking is allowed, after the last instance is stopped.
+    pub fn shutdown(&self, timeout: Duration) {
+        self.transport.shutdown(timeout);
+    }
+
+    pub(crate) fn ears(&self) -> &'static Ears {
+        self.ears
+    }
+
+    pub(crate) fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    pub(crate) fn ops(&self) -> &OpTable {
+        &self.ops
+    }
+
+    /// A number for an instance or attachment, with its name for log lines.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut names = self
+            .ears
+            .names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        names.insert(id, name.into());
+        id
+    }
+
+    /// Forgets a number.
+    pub(crate) fn forget(&self, id: u64) {
+        self.ears
+            .names
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+    }
+
+    /// Starts an operation.
+    pub(crate) fn start(
+        &self,
+        flights: &Arc<Flights>,
+        target: u64,
+        opcode: Opcode,
+        request: &[u8],
+        credit: Option<u32>,
+    ) -> Pending {
+        let op_id = self.ops.open(flights, credit);
+        let pending = Pending {
+            table: Arc::clone(&self.ops),
+            transport: Arc::clone(&self.transport),
+            op_id,
+            fetched: false,
+        };
+        if !self.transport.op(op_id, target, opcode, request) {
+            let error = Error::new(ErrorClass::Protocol, "plug-in took no operation");
+            // As if the plug-in had said so: then there is one way for an operation to end.
+            let body = Body::from_vec(encode(&error));
+            self.ops.complete(
+                op_id,
+                Reply {
+                    status: error.class().code(),
+                    body,
+                },
+                false,
+            );
+        }
+        pending
+    }
+
+    /// Runs an operation to its end.
+    pub(crate) async fn call(
+        &self,
+        flights: &Arc<Flights>,
+        target: u64,
+        opcode: Opcode,
+        request: &[u8],
+    ) -> Result<Body, Error> {
+        let pending = self.start(flights, target, opcode, request, None);
+        self.outcome(pending.await)
+    }
+
+    /// Starts an operation whose end nobody waits for.
+    pub(crate) fn call_and_forget(&self, target: u64, opcode: Opcode) {
+        let op_id = self.ops.open(&Arc::default(), None);
+        self.ops.abandon(op_id);
+        if !self.transport.op(op_id, target, opcode, &[]) {
+            let body = Body::EMPTY;
+            self.ops.complete(
+                op_id,
+                Reply {
+                    status: ErrorClass::Protocol.code(),
+                    body,
+                },
+                false,
+            );
+        }
+    }
+
+    /// Reads how an operation ended; no secret leaves here.
+    pub(crate) fn outcome(&self, reply: Reply) -> Result<Body, Error> {
+        if reply.status == STATUS_OK {
+            return Ok(reply.body);
+        }
+        let class = ErrorClass::from_code(reply.status);
+        let error = decode::<Error>(&reply.body, "error")
+            .unwrap_or_else(|_| Error::new(class, format!("plug-in gave status {}", reply.status)));
+        Err(self.ears.scrubber.error(error))
+    }
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library")
+            .field("name", &self.manifest().name)
+            .field("path", &self.said.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! How operations reach a plug-in. The library in this process is one way; a child process, which
+//! speaks the same messages over a pipe, is another behind the same trait.
+
+mod inproc;
+
+pub(crate) use inproc::open;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use gantry_plugin_api::abi::Buf;
+use gantry_plugin_api::message::Opcode;
+use tracing::level_filters::LevelFilter;
+
+use crate::host::Clock;
+use crate::ops::OpTable;
+use crate::scrub::Scrubber;
+
+/// Carries operations to a plug-in. Completions, batches and log lines come back through [`Ears`].
+pub(crate) trait Transport: fmt::Debug + Send + Sync {
+    /// Starts an operation whose number is open in the table. False if it will never complete.
+    fn op(&self, op_id: u64, target: u64, opcode: Opcode, request: &[u8]) -> bool;
+
+    /// Calls an operation off; its completion still comes.
+    fn cancel(&self, op_id: u64);
+
+    /// Lets a stream send more.
+    fn credit(&self, op_id: u64, n: u32);
+
+    /// Ends the plug-in's threads; blocks up to `timeout`.
+    fn shutdown(&self, timeout: Duration);
+}
+
+/// What a plug-in may call back into, and what its answers are put through.
+pub(crate) struct Ears {
+    /// The plug-in's name.
+    pub(crate) plugin: String,
+    /// Its operations.
+    pub(crate) ops: Arc<OpTable>,
+    /// Its secrets.
+    pub(crate) scrubber: Scrubber,
+    /// Names of instances and attachments by number, for log lines.
+    pub(crate) names: RwLock<std::collections::BTreeMap<u64, Arc<str>>>,
+    /// The hub's time.
+    pub(crate) clock: RwLock<Clock>,
+    /// 0 (nothing) to 5 (trace); read by the plug-in.
+    pub(crate) log_level: AtomicU8,
+}
+
+impl Ears {
+    /// Sets what the plug-in may log.
+    pub(crate) fn set_log_level(&self, level: LevelFilter) {
+        let number = match level.into_level() {
+            None => 0,
+            Some(tracing::Level::ERROR) => 1,
+            Some(tracing::Level::WARN) => 2,
+            Some(tracing::Level::INFO) => 3,
+            Some(tracing::Level::DEBUG) => 4,
+            Some(tracing::Level::TRACE) => 5,
+        };
+        self.log_level.store(number, Ordering::Relaxed);
+    }
+
+    /// The hub's time, as Unix milliseconds.
+    pub(crate) fn now_ms(&self) -> i64 {
+        let clock = Arc::clone(&self.clock.read().unwrap_or_else(PoisonError::into_inner));
+        clock()
+    }
+
+    /// Puts a log line of the plug-in into the hub's log.
+    pub(crate) fn log(&self, level: u32, id: u64, target: &str, message: &str, fields: &str) {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let instance = names.get(&id).cloned();
+        drop(names);
+        let (plugin, instance) = (self.plugin.as_str(), instance.as_deref());
+        let (message, fields) = (self.scrubber.text(message), self.scrubber.text(fields));
+        let fields = (!fields.is_empty()).then_some(fields.as_ref());
+        // A level is part of a call site, so there is one for each.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "gantry_plugin", plugin, instance, target, fields, "{message}"
+                )
+            };
+        }
+        match level {
+            0 | 1 => line!(error),
+            2 => line!(warn),
+            3 => line!(info),
+            4 => line!(debug),
+            _ => line!(trace),
+        }
+    }
+}
+
+impl fmt::Debug for Ears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ears")
+            .field("plugin", &self.plugin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a completion or batch, wherever they lie.
+#[derive(Debug)]
+pub(crate) struct Body(Buf);
+
+impl Body {
+    /// No bytes.
+    pub(crate) const EMPTY: Self = Self(Buf::EMPTY);
+
+    /// Bytes made on this side.
+    pub(crate) fn from_vec(bytes: Vec<u8>) -> Self {
+        Self(Buf::from_vec(bytes))
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    #[allow(unsafe_code, reason = "reads a buffer handed over by the plug-in")]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: a `Body` is made only of a buffer as the other side handed it over, or an empty one.
+        unsafe { self.0.as_bytes() }
+    }
+}
