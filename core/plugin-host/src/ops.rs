@@ -360,8 +360,8 @@ impl Drop for Pending {
                     (
                         true,
                         Leftovers {
-                            waker,
-                            stream,
+                            _waker: waker,
+                            _stream: stream,
                             ..Leftovers::default()
                         },
                     )
