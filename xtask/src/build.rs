@@ -8,10 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 /// The connectors that ship with Gantry: package, and the file its library is built as.
 const CONNECTORS: [(&str, &str); 3] = [
-    (
-        "gantry-connector-database",
-        "libgantry_connector_database.so",
-    ),
+    ("gantry-connector-database", "libgantry_connector_database.so"),
     ("gantry-connector-files", "libgantry_connector_files.so"),
     ("gantry-connector-webhook", "libgantry_connector_webhook.so"),
 ];
@@ -43,10 +40,7 @@ impl Built {
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .parent()
-        .expect("invariant: xtask lies in the workspace")
-        .to_path_buf()
+    manifest.parent().expect("invariant: xtask lies in the workspace").to_path_buf()
 }
 
 /// A cargo command in the root of the workspace.
@@ -58,9 +52,7 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs a command, and says which one failed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("starting {command:?}"))?;
+    let status = command.status().with_context(|| format!("starting {command:?}"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }
@@ -84,11 +76,7 @@ pub(crate) fn build(profile: Profile, more: &[&str]) -> Result<Built> {
         Profile::Release => "release",
     });
     let plugins = collect_plugins(&folder)?;
-    Ok(Built {
-        gantry: folder.join("gantry"),
-        plugins,
-        folder,
-    })
+    Ok(Built { gantry: folder.join("gantry"), plugins, folder })
 }
 
 /// Copies the connectors' libraries into one folder that only its owner can write.
@@ -108,9 +96,7 @@ fn collect_plugins(folder: &Path) -> Result<PathBuf> {
 /// Where cargo builds, as cargo says.
 fn target_folder() -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
-    let folder = metadata["target_directory"]
-        .as_str()
-        .context("cargo names no target folder")?;
+    let folder = metadata["target_directory"].as_str().context("cargo names no target folder")?;
     Ok(folder.into())
 }
 

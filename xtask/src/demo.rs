@@ -23,10 +23,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let built = build(Profile::Debug, &["gantry-demo"])?;
     let mut demo = std::process::Command::new(built.binary("gantry-demo"));
     demo.current_dir(build::root());
-    demo.arg("--gantry")
-        .arg(&built.gantry)
-        .arg("--plugins")
-        .arg(&built.plugins);
+    demo.arg("--gantry").arg(&built.gantry).arg("--plugins").arg(&built.plugins);
     if options.once {
         demo.arg("--once");
     } else {

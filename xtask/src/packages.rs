@@ -14,13 +14,9 @@ const PACKAGES: &[Package] = &[
     Package {
         name: "postgresql",
         installed: || {
-            Path::new("/usr/lib/postgresql")
-                .read_dir()
-                .is_ok_and(|versions| {
-                    versions
-                        .flatten()
-                        .any(|version| version.path().join("bin/initdb").exists())
-                })
+            Path::new("/usr/lib/postgresql").read_dir().is_ok_and(|versions| {
+                versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+            })
         },
         needed_for: "capture from and callbacks into a real PostgreSQL",
     },
@@ -39,10 +35,7 @@ const PACKAGES: &[Package] = &[
 /// Installs what is missing. Where that cannot be done, the tests that need it say loudly that
 /// they were skipped.
 pub(crate) fn install_missing() {
-    let missing: Vec<_> = PACKAGES
-        .iter()
-        .filter(|package| !(package.installed)())
-        .collect();
+    let missing: Vec<_> = PACKAGES.iter().filter(|package| !(package.installed)()).collect();
     if missing.is_empty() {
         return;
     }

@@ -19,9 +19,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     packages::install_missing();
     if options.filter.is_none() {
         step("tidy", tidy::run)?;
-        step("format", || {
-            run_command(cargo().args(["fmt", "--all", "--check"]))
-        })?;
+        step("format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
         step("lints", lint)?;
     }
     let built = build(Profile::Debug, &["gantry-demo", "gantry-example-plugin"])?;
@@ -41,13 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn lint() -> Result<()> {
     let mut clippy = cargo();
-    clippy.args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--quiet",
-    ]);
+    clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--quiet"]);
     clippy.args(["--", "--deny", "warnings"]);
     run_command(&mut clippy)
 }

@@ -17,24 +17,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-store", &["gantry-model"]),
     ("gantry-config", &["gantry-model", "gantry-rules"]),
     ("gantry-plugin-host", &["gantry-plugin-api"]),
-    (
-        "gantry-hub",
-        &["gantry-model", "gantry-engine", "gantry-store"],
-    ),
+    ("gantry-hub", &["gantry-model", "gantry-engine", "gantry-store"]),
     (
         "gantry-pipeline",
-        &[
-            "gantry-model",
-            "gantry-rules",
-            "gantry-hub",
-            "gantry-store",
-            "gantry-plugin-host",
-        ],
+        &["gantry-model", "gantry-rules", "gantry-hub", "gantry-store", "gantry-plugin-host"],
     ),
-    (
-        "gantry-web",
-        &["gantry-model", "gantry-hub", "gantry-store"],
-    ),
+    ("gantry-web", &["gantry-model", "gantry-hub", "gantry-store"]),
     ("gantry-server", ANY),
     ("gantry-cli", ANY),
     ("gantry-tests", ANY),
@@ -103,11 +91,7 @@ fn check_layers(faults: &mut Vec<String>) -> Result<()> {
         let is_author = folder
             .strip_prefix(root())
             .is_ok_and(|path| AUTHORS.iter().any(|author| path.starts_with(author)));
-        let allowed = if is_author {
-            &["gantry-plugin-api"]
-        } else {
-            layer(name)
-        };
+        let allowed = if is_author { &["gantry-plugin-api"] } else { layer(name) };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let import = text(dependency, "name");
             let ours = dependency["path"].is_string();
@@ -123,17 +107,12 @@ fn check_layers(faults: &mut Vec<String>) -> Result<()> {
 }
 
 fn layer(package: &str) -> &'static [&'static str] {
-    LAYERS
-        .iter()
-        .find(|(name, _)| *name == package)
-        .map_or(&[], |(_, allowed)| allowed)
+    LAYERS.iter().find(|(name, _)| *name == package).map_or(&[], |(_, allowed)| allowed)
 }
 
 fn check_unsafe(name: &str, folder: &Path, faults: &mut Vec<String>) -> Result<()> {
     if MAY_BE_UNSAFE.contains(&name)
-        || folder
-            .components()
-            .any(|part| part.as_os_str() == "plugins")
+        || folder.components().any(|part| part.as_os_str() == "plugins")
     {
         return Ok(());
     }
@@ -157,10 +136,7 @@ fn check_licences(faults: &mut Vec<String>) -> Result<()> {
                 .all(|part| LICENCES.contains(&part.trim_matches(['(', ')', ' '])))
         });
         if !acceptable {
-            faults.push(format!(
-                "{}: licence {licence:?} is not listed",
-                text(package, "name")
-            ));
+            faults.push(format!("{}: licence {licence:?} is not listed", text(package, "name")));
         }
     }
     Ok(())
@@ -173,9 +149,7 @@ fn check_file(file: &Path, faults: &mut Vec<String>) -> Result<()> {
     }
     let (path, content) = (shown(file), fs::read_to_string(file)?);
     if !content.starts_with("//!") {
-        faults.push(format!(
-            "{path}: starts without a //! that says what it is for"
-        ));
+        faults.push(format!("{path}: starts without a //! that says what it is for"));
     }
     let lines = content.lines().count();
     if lines > LINES_MAX && !LONG_FILES.iter().any(|(long, _)| *long == path) {
@@ -196,13 +170,7 @@ fn check_error_pages(files: &[PathBuf], faults: &mut Vec<String>) -> Result<()> 
         .with_context(|| format!("reading {}", shown(&page)))?
         .lines()
         .filter_map(|line| line.strip_prefix("### "))
-        .map(|heading| {
-            heading
-                .split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        })
+        .map(|heading| heading.split_whitespace().next().unwrap_or_default().to_owned())
         .collect();
     let mut used = BTreeSet::new();
     for file in files.iter().filter(|file| in_product(file)) {
@@ -242,11 +210,7 @@ fn in_product(file: &Path) -> bool {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with('.') || name == "target" || name == "node_modules" {
             continue;
         }
@@ -260,10 +224,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 fn shown(path: &Path) -> String {
-    path.strip_prefix(root())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

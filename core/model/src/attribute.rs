@@ -143,11 +143,9 @@ impl Value {
             ),
             Json::String(text) => Self::Text(text.clone()),
             Json::Array(values) => Self::List(values.iter().map(Self::from_untyped).collect()),
-            Json::Object(map) => Self::Map(
-                map.iter()
-                    .map(|(k, v)| (k.clone(), Self::from_untyped(v)))
-                    .collect(),
-            ),
+            Json::Object(map) => {
+                Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_untyped(v))).collect())
+            }
         }
     }
 
@@ -186,10 +184,7 @@ impl Serialize for Value {
 impl Decimal {
     /// `unscaled` / 10^`scale`; the scale is at most 18.
     pub fn new(unscaled: i64, scale: u8) -> Self {
-        Self {
-            unscaled,
-            scale: scale.min(18),
-        }
+        Self { unscaled, scale: scale.min(18) }
     }
 
     /// The nearest binary floating point number.
@@ -223,11 +218,7 @@ impl Decimal {
         let divisor = i128::from(other.unscaled) * 10i128.pow(u32::from(self.scale));
         let quotient = dividend.checked_div(divisor)?;
         let rest = (dividend % divisor).abs();
-        let away = if (dividend < 0) == (divisor < 0) {
-            1
-        } else {
-            -1
-        };
+        let away = if (dividend < 0) == (divisor < 0) { 1 } else { -1 };
         let rounded = quotient + if rest * 2 >= divisor.abs() { away } else { 0 };
         Self::fitted(rounded, QUOTIENT_SCALE)
     }
@@ -294,10 +285,7 @@ impl FromStr for Decimal {
     type Err = TypeMismatch;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || TypeMismatch {
-            expected: "decimal".into(),
-            got: text.into(),
-        };
+        let error = || TypeMismatch { expected: "decimal".into(), got: text.into() };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
         let unsigned = whole.strip_prefix(['-', '+']).unwrap_or(whole);
@@ -309,10 +297,7 @@ impl FromStr for Decimal {
             return Err(error());
         }
         let unscaled = format!("{whole}{fraction}").parse().map_err(|_| error())?;
-        Ok(Self {
-            unscaled,
-            scale: fraction.len() as u8,
-        })
+        Ok(Self { unscaled, scale: fraction.len() as u8 })
     }
 }
 
@@ -354,8 +339,5 @@ pub const SETTABLE: &[(&str, AttributeType)] = &[
 
 /// The type of a core or extended attribute, if `name` is one.
 pub fn settable(name: &str) -> Option<&'static AttributeType> {
-    SETTABLE
-        .binary_search_by(|(known, _)| (*known).cmp(name))
-        .ok()
-        .map(|at| &SETTABLE[at].1)
+    SETTABLE.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &SETTABLE[at].1)
 }

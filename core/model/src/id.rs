@@ -110,10 +110,7 @@ impl FromStr for ItemId {
         let mut value: u64 = 0;
         for byte in digits.bytes() {
             let digit = digit(byte).ok_or_else(form)?;
-            value = value
-                .checked_mul(32)
-                .and_then(|v| v.checked_add(digit))
-                .ok_or_else(form)?;
+            value = value.checked_mul(32).and_then(|v| v.checked_add(digit)).ok_or_else(form)?;
         }
         let check = digit(check.as_bytes()[0]).ok_or_else(form)?;
         if check != check_digit(value) {

@@ -279,10 +279,7 @@ impl WorkItem {
 impl LifeCycle {
     /// `true` for the four final states.
     pub const fn ended(self) -> bool {
-        matches!(
-            self,
-            Self::Completed | Self::Canceled | Self::Rejected | Self::Expired
-        )
+        matches!(self, Self::Completed | Self::Canceled | Self::Rejected | Self::Expired)
     }
 
     /// The state in the words of API and pages.
@@ -327,9 +324,7 @@ impl Assignment {
 impl Classification {
     /// The department: the process name up to its first slash.
     pub fn department(&self) -> &str {
-        self.process
-            .split_once('/')
-            .map_or(self.process.as_str(), |(department, _)| department)
+        self.process.split_once('/').map_or(self.process.as_str(), |(department, _)| department)
     }
 }
 

@@ -90,11 +90,7 @@ impl Requirement {
     pub fn fits(&self, agent: &AgentProfile) -> bool {
         match self {
             Self::Anybody => true,
-            Self::Skill {
-                skill,
-                compare,
-                level,
-            } => compare.holds(agent.level(skill), *level),
+            Self::Skill { skill, compare, level } => compare.holds(agent.level(skill), *level),
             Self::Group(group) => agent.groups.contains(group),
             Self::Agent(id) => agent.id == *id,
             Self::All(parts) => parts.iter().all(|part| part.fits(agent)),
@@ -115,10 +111,7 @@ impl Requirement {
     /// The agent's level in the skills that the requirement asks for, added up, each skill once
     /// however many stages name it: the figure by which "highest level" orders agents.
     pub fn level_sum(&self, agent: &AgentProfile) -> u32 {
-        self.skills()
-            .into_iter()
-            .map(|skill| u32::from(agent.level(skill)))
-            .sum()
+        self.skills().into_iter().map(|skill| u32::from(agent.level(skill))).sum()
     }
 
     /// The conjunction of two requirements, without needless nesting.
@@ -160,16 +153,10 @@ impl fmt::Display for Requirement {
         };
         match self {
             Self::Anybody => f.write_str("anybody"),
-            Self::Skill {
-                skill,
-                compare,
-                level,
-            } if plain(skill) => write!(f, "{skill} {compare} {level}"),
-            Self::Skill {
-                skill,
-                compare,
-                level,
-            } => write!(f, "{skill:?} {compare} {level}"),
+            Self::Skill { skill, compare, level } if plain(skill) => {
+                write!(f, "{skill} {compare} {level}")
+            }
+            Self::Skill { skill, compare, level } => write!(f, "{skill:?} {compare} {level}"),
             Self::Group(group) => write!(f, "group({group:?})"),
             Self::Agent(agent) => write!(f, "agent({agent:?})"),
             Self::All(parts) => list(f, parts, " && "),
@@ -182,9 +169,7 @@ impl fmt::Display for Requirement {
 /// `true` if a skill's name needs no quotes in an expression.
 fn plain(skill: &str) -> bool {
     skill.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && skill
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && skill.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         && !["and", "or", "not", "anybody", "in"].contains(&skill)
 }
 

@@ -184,10 +184,7 @@ impl MessageKind {
 
     /// The kind of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, kind)| *kind)
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
     }
 }
 
@@ -407,11 +404,7 @@ impl Spec {
     pub fn attribute_type(&self, name: &str) -> Option<&AttributeType> {
         crate::attribute::settable(name)
             .or_else(|| self.attributes.get(name))
-            .or_else(|| {
-                self.lookups
-                    .values()
-                    .find_map(|lookup| lookup.yields.get(name))
-            })
+            .or_else(|| self.lookups.values().find_map(|lookup| lookup.yields.get(name)))
     }
 
     /// The canonical JSON: equal configs give equal bytes.
@@ -444,8 +437,6 @@ pub(crate) mod as_json {
         d: &mut Decoder<'_>,
         _: &mut C,
     ) -> Result<Arc<RoutingSpec>, DecodeError> {
-        serde_json::from_str(d.str()?)
-            .map(Arc::new)
-            .map_err(DecodeError::message)
+        serde_json::from_str(d.str()?).map(Arc::new).map_err(DecodeError::message)
     }
 }

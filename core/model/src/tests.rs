@@ -8,14 +8,7 @@ use std::sync::Arc;
 
 #[test]
 fn item_ids_read_back_and_mistyped_ones_do_not() {
-    for (partition, counter) in [
-        (0, 0),
-        (0, 1),
-        (0, 31),
-        (0, 1 << 40),
-        (7, 12345),
-        (65535, 1),
-    ] {
+    for (partition, counter) in [(0, 0), (0, 1), (0, 31), (0, 1 << 40), (7, 12345), (65535, 1)] {
         let id = ItemId::new(partition, counter);
         assert_eq!(id.to_string().parse(), Ok(id), "{id}");
         assert_eq!((id.partition(), id.counter()), (partition, counter));
@@ -38,25 +31,13 @@ fn item_ids_read_back_and_mistyped_ones_do_not() {
 
 #[test]
 fn durations_read_back() {
-    for (text, millis) in [
-        ("0s", 0),
-        ("500ms", 500),
-        ("1h30m", 5_400_000),
-        ("3d", 259_200_000),
-        ("1m1s1ms", 61_001),
-    ] {
+    for (text, millis) in
+        [("0s", 0), ("500ms", 500), ("1h30m", 5_400_000), ("3d", 259_200_000), ("1m1s1ms", 61_001)]
+    {
         assert_eq!(text.parse(), Ok(Millis(millis)));
         assert_eq!(Millis(millis).to_string(), text);
     }
-    for wrong in [
-        "",
-        "5",
-        "h",
-        "5 weeks",
-        "-5s",
-        "1.5h",
-        "99999999999999999999d",
-    ] {
+    for wrong in ["", "5", "h", "5 weeks", "-5s", "1.5h", "99999999999999999999d"] {
         assert!(wrong.parse::<Millis>().is_err(), "{wrong}");
     }
     assert_eq!("90m".parse(), Ok(Millis(5_400_000)));
@@ -69,56 +50,25 @@ fn decimals_are_exact() {
     assert_eq!(sum.to_string(), "3.30");
     assert!("-0.5".parse::<Decimal>().unwrap() < "-0.49".parse().unwrap());
     assert_eq!("-0.5".parse::<Decimal>().unwrap().to_string(), "-0.5");
-    for wrong in [
-        "",
-        ".",
-        "1e5",
-        "1,5",
-        "--1",
-        "1.2.3",
-        "99999999999999999999",
-    ] {
+    for wrong in ["", ".", "1e5", "1,5", "--1", "1.2.3", "99999999999999999999"] {
         assert!(wrong.parse::<Decimal>().is_err(), "{wrong}");
     }
 }
 
 #[test]
 fn settable_attributes_are_sorted() {
-    assert!(
-        attribute::SETTABLE
-            .windows(2)
-            .all(|pair| pair[0].0 < pair[1].0)
-    );
-    assert_eq!(
-        attribute::settable("due_at"),
-        Some(&AttributeType::Timestamp)
-    );
+    assert!(attribute::SETTABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    assert_eq!(attribute::settable("due_at"), Some(&AttributeType::Timestamp));
     assert_eq!(attribute::settable("nonsense"), None);
-    assert!(
-        event::CALLBACK_EVENTS
-            .windows(2)
-            .all(|pair| pair[0] < pair[1])
-    );
+    assert!(event::CALLBACK_EVENTS.windows(2).all(|pair| pair[0] < pair[1]));
 }
 
 #[test]
 fn documents_read_back_with_their_types() {
     let mut document = Document::default();
-    document.set(
-        "deal_value".into(),
-        Value::Decimal("12.50".parse().unwrap()),
-        None,
-    );
-    document.set(
-        "due_at".into(),
-        Value::Timestamp("2026-01-01T00:00:00Z".parse().unwrap()),
-        None,
-    );
-    document.set(
-        "nps".into(),
-        Value::Integer(9),
-        Some(Origin::Lookup("nps".into())),
-    );
+    document.set("deal_value".into(), Value::Decimal("12.50".parse().unwrap()), None);
+    document.set("due_at".into(), Value::Timestamp("2026-01-01T00:00:00Z".parse().unwrap()), None);
+    document.set("nps".into(), Value::Integer(9), Some(Origin::Lookup("nps".into())));
     let bytes = document.to_vec();
     let back = Document::from_slice(&bytes, attribute::settable).unwrap();
     assert_eq!(back, document);
@@ -128,10 +78,7 @@ fn documents_read_back_with_their_types() {
 #[test]
 fn a_wrong_type_says_what_was_expected() {
     let error = Value::from_json(&"soon".into(), &AttributeType::Timestamp).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expected timestamp (RFC 3339), got \"soon\""
-    );
+    assert_eq!(error.to_string(), "expected timestamp (RFC 3339), got \"soon\"");
     let gold = AttributeType::Enumeration(vec!["Gold".into(), "Silver".into()]);
     assert!(Value::from_json(&"Bronze".into(), &gold).is_err());
 }
@@ -166,25 +113,13 @@ fn journal_segments_read_back() {
             anchor_at: Timestamp(1),
         },
         Event::Classified { item, classified },
-        Event::ConfigActivated {
-            version: 1,
-            routing: Arc::new(RoutingSpec::default()),
-        },
+        Event::ConfigActivated { version: 1, routing: Arc::new(RoutingSpec::default()) },
     ];
     let entries = events
         .into_iter()
-        .map(|event| Entry {
-            at: Timestamp(9),
-            version: 1,
-            actor: Actor::Hub,
-            event,
-        })
+        .map(|event| Entry { at: Timestamp(9), version: 1, actor: Actor::Hub, event })
         .collect();
-    let segment = Segment {
-        seq: 1,
-        binary: "0.1.0".into(),
-        entries,
-    };
+    let segment = Segment { seq: 1, binary: "0.1.0".into(), entries };
     assert_eq!(Segment::from_slice(&segment.to_vec()).unwrap(), segment);
 }
 
@@ -193,31 +128,13 @@ fn decimal_arithmetic_is_exact_or_nothing() {
     let decimal = |text: &str| text.parse::<Decimal>().unwrap();
     let sum = decimal("1.10").checked_add(decimal("2.20"));
     assert_eq!(sum, Some(decimal("3.30")));
-    assert_eq!(
-        decimal("1").checked_sub(decimal("0.001")),
-        Some(decimal("0.999"))
-    );
-    assert_eq!(
-        decimal("0.000000001").checked_mul(decimal("1000000000")),
-        Some(decimal("1"))
-    );
-    assert_eq!(
-        decimal("2").checked_div(decimal("3")),
-        Some(decimal("0.666666667"))
-    );
-    assert_eq!(
-        decimal("-2").checked_div(decimal("3")),
-        Some(decimal("-0.666666667"))
-    );
+    assert_eq!(decimal("1").checked_sub(decimal("0.001")), Some(decimal("0.999")));
+    assert_eq!(decimal("0.000000001").checked_mul(decimal("1000000000")), Some(decimal("1")));
+    assert_eq!(decimal("2").checked_div(decimal("3")), Some(decimal("0.666666667")));
+    assert_eq!(decimal("-2").checked_div(decimal("3")), Some(decimal("-0.666666667")));
     assert_eq!(decimal("1").checked_div(decimal("0")), None);
-    assert_eq!(
-        decimal("9223372036854775807").checked_add(decimal("1")),
-        None
-    );
-    assert_eq!(
-        decimal("0.000000000000000001").checked_mul(decimal("0.1")),
-        None
-    );
+    assert_eq!(decimal("9223372036854775807").checked_add(decimal("1")), None);
+    assert_eq!(decimal("0.000000000000000001").checked_mul(decimal("0.1")), None);
     assert_eq!(decimal("-7.9").trunc(), -7);
 }
 
@@ -227,11 +144,7 @@ fn what_a_rule_replaced_comes_back() {
     let text = |text: &str| Value::Text(text.into());
     let mut document = Document::default();
     document.set("product".into(), text("loan"), None);
-    document.set(
-        "nps".into(),
-        Value::Integer(5),
-        Some(Origin::Lookup("nps".into())),
-    );
+    document.set("nps".into(), Value::Integer(5), Some(Origin::Lookup("nps".into())));
     let before = document.clone();
     document.set("product".into(), text("LOAN"), rule());
     document.set("product".into(), text("LOANS"), rule());

@@ -79,13 +79,8 @@ impl FromStr for Timestamp {
     }
 }
 
-const UNITS: [(&str, i64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, i64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,16 +125,11 @@ impl FromStr for Millis {
             let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
             let (number, after) = rest.split_at(digits);
             let after = after.trim_start();
-            let letters = after.len()
-                - after
-                    .trim_start_matches(|c: char| c.is_ascii_lowercase())
-                    .len();
+            let letters =
+                after.len() - after.trim_start_matches(|c: char| c.is_ascii_lowercase()).len();
             let (unit, next) = after.split_at(letters);
             let number: i64 = number.parse().map_err(|_| error())?;
-            let (_, size) = UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .ok_or_else(error)?;
+            let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(error)?;
             total = number
                 .checked_mul(*size)
                 .and_then(|span| total.checked_add(span))

@@ -70,11 +70,8 @@ const LOOK: Duration = Duration::from_millis(40);
 /// Creates the agents.
 pub async fn hire(hub: &Hub) -> Result<()> {
     for person in &PEOPLE {
-        let skills: serde_json::Map<_, _> = person
-            .skills
-            .iter()
-            .map(|(skill, level)| ((*skill).into(), (*level).into()))
-            .collect();
+        let skills: serde_json::Map<_, _> =
+            person.skills.iter().map(|(skill, level)| ((*skill).into(), (*level).into())).collect();
         let profile = json!({
             "id": person.id,
             "name": person.name,
@@ -82,20 +79,14 @@ pub async fn hire(hub: &Hub) -> Result<()> {
             "groups": [person.group],
             "capacity": { "workitem": person.capacity },
         });
-        hub.admin
-            .put(&format!("/agents/{}", person.id), &profile)
-            .await?;
+        hub.admin.put(&format!("/agents/{}", person.id), &profile).await?;
     }
     Ok(())
 }
 
 /// Signs an agent on.
 pub async fn sign_on(hub: &Session, agent: &str) -> Result<()> {
-    hub.put(
-        &format!("/agents/{agent}/presence"),
-        &json!({ "state": "ready" }),
-    )
-    .await?;
+    hub.put(&format!("/agents/{agent}/presence"), &json!({ "state": "ready" })).await?;
     Ok(())
 }
 
@@ -129,15 +120,10 @@ pub async fn work(hub: &Hub, person: &Person, pause: Duration) -> Result<()> {
 async fn finish(hub: &Session, item: &Value) {
     let choices = list(item, "dispositions");
     let pick = text(item, "item").bytes().map(usize::from).sum::<usize>();
-    let disposition = choices
-        .get(pick % choices.len().max(1))
-        .cloned()
-        .unwrap_or(Value::Null);
+    let disposition = choices.get(pick % choices.len().max(1)).cloned().unwrap_or(Value::Null);
     let path = format!("/assignments/{}/{}/done", text(item, "item"), item["epoch"]);
     // A supervisor or the source may have taken it back; then it is not ours to finish.
-    let _ = hub
-        .post(&path, &json!({ "disposition": disposition }))
-        .await;
+    let _ = hub.post(&path, &json!({ "disposition": disposition })).await;
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {

@@ -15,9 +15,7 @@ pub struct Events {
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events")
-            .field("unread", &self.unread.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Events").field("unread", &self.unread.len()).finish_non_exhaustive()
     }
 }
 
@@ -25,13 +23,8 @@ impl Events {
     /// Follows the events after a commit; 0 = from the first one.
     pub async fn after(session: &Session, seq: u64) -> Result<Self> {
         let stream = session.events(seq).await?.bytes_stream();
-        let bytes = stream
-            .map(|chunk| chunk.map(|bytes| bytes.to_vec()))
-            .boxed();
-        Ok(Self {
-            bytes,
-            unread: Vec::new(),
-        })
+        let bytes = stream.map(|chunk| chunk.map(|bytes| bytes.to_vec())).boxed();
+        Ok(Self { bytes, unread: Vec::new() })
     }
 
     /// The next event; waits for it.
@@ -43,13 +36,8 @@ impl Events {
                     return serde_json::from_slice(json).context("reading an event");
                 }
             }
-            let chunk = self
-                .bytes
-                .next()
-                .await
-                .context("the stream of events ended")?;
-            self.unread
-                .extend_from_slice(&chunk.context("the stream of events broke")?);
+            let chunk = self.bytes.next().await.context("the stream of events ended")?;
+            self.unread.extend_from_slice(&chunk.context("the stream of events broke")?);
         }
     }
 }

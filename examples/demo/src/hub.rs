@@ -52,10 +52,7 @@ pub struct Session {
 impl Hub {
     /// Starts a hub and waits until it says that it is ready.
     pub async fn start(options: Options) -> Result<Self> {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log_path(&options))?;
+        let log = fs::OpenOptions::new().create(true).append(true).open(log_path(&options))?;
         let mut child = Command::new(&options.gantry)
             .args(["run", "--json", "--config"])
             .arg(&options.config)
@@ -78,27 +75,14 @@ impl Hub {
         let part = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
         let web = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
         let token = fs::read_to_string(part("token_file")).context("reading the token")?;
-        let admin = Session {
-            base: part("url"),
-            token: token.trim().to_owned(),
-            web,
-        };
-        Ok(Self {
-            child,
-            options,
-            admin,
-        })
+        let admin = Session { base: part("url"), token: token.trim().to_owned(), web };
+        Ok(Self { child, options, admin })
     }
 
     /// Signs in as an agent, with a token that the administrator issues.
     pub async fn sign_in(&self, agent: &str) -> Result<Session> {
-        let token = self
-            .cli(&["token", "--role", "agent", "--agent", agent])
-            .await?;
-        Ok(Session {
-            token: token.trim().to_owned(),
-            ..self.admin.clone()
-        })
+        let token = self.cli(&["token", "--role", "agent", "--agent", agent]).await?;
+        Ok(Session { token: token.trim().to_owned(), ..self.admin.clone() })
     }
 
     /// Runs another `gantry` command on the same config and returns what it printed.
@@ -133,18 +117,11 @@ impl Hub {
     /// Asks the hub to stop as an operator would, and waits until it has.
     pub async fn stop(mut self) -> Result<()> {
         if let Some(id) = self.child.id() {
-            let kill = Command::new("kill")
-                .args(["-TERM", &id.to_string()])
-                .status()
-                .await?;
+            let kill = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
             ensure!(kill.success(), "cannot signal the hub");
         }
         let status = self.child.wait().await?;
-        ensure!(
-            status.success(),
-            "the hub ended with {status}:\n{}",
-            self.log_tail()
-        );
+        ensure!(status.success(), "the hub ended with {status}:\n{}", self.log_tail());
         Ok(())
     }
 }
@@ -157,14 +134,12 @@ impl Session {
 
     /// PUT, as JSON.
     pub async fn put(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(self.web.put(self.url(path)).json(body), path)
-            .await
+        self.send(self.web.put(self.url(path)).json(body), path).await
     }
 
     /// POST, as JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(self.web.post(self.url(path)).json(body), path)
-            .await
+        self.send(self.web.post(self.url(path)).json(body), path).await
     }
 
     /// Posts bytes as they are, with headers of their own and the session's token, and returns
@@ -179,11 +154,7 @@ impl Session {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let answer = request
-            .body(body)
-            .send()
-            .await
-            .with_context(|| format!("POST {path}"))?;
+        let answer = request.body(body).send().await.with_context(|| format!("POST {path}"))?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
@@ -194,18 +165,11 @@ impl Session {
         headers: &[(&str, String)],
         body: String,
     ) -> Result<(u16, String)> {
-        let mut request = self
-            .web
-            .post(self.url(path))
-            .header("content-type", "application/json");
+        let mut request = self.web.post(self.url(path)).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let answer = request
-            .body(body)
-            .send()
-            .await
-            .with_context(|| format!("POST {path}"))?;
+        let answer = request.body(body).send().await.with_context(|| format!("POST {path}"))?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
@@ -214,16 +178,8 @@ impl Session {
         // A client of its own without a time-out: the stream stays open.
         let web = reqwest::Client::new();
         let path = format!("/events?after={after}");
-        let answer = web
-            .get(self.url(&path))
-            .bearer_auth(&self.token)
-            .send()
-            .await?;
-        ensure!(
-            answer.status().is_success(),
-            "GET {path}: {}",
-            answer.status()
-        );
+        let answer = web.get(self.url(&path)).bearer_auth(&self.token).send().await?;
+        ensure!(answer.status().is_success(), "GET {path}: {}", answer.status());
         Ok(answer)
     }
 
@@ -232,11 +188,8 @@ impl Session {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, path: &str) -> Result<Value> {
-        let answer = request
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .with_context(|| path.to_owned())?;
+        let answer =
+            request.bearer_auth(&self.token).send().await.with_context(|| path.to_owned())?;
         let status = answer.status();
         let text = answer.text().await?;
         ensure!(status.is_success(), "{path}: {status}: {text}");
@@ -248,11 +201,7 @@ impl Session {
 }
 
 fn log_path(options: &Options) -> PathBuf {
-    options
-        .config
-        .parent()
-        .unwrap_or(Path::new("."))
-        .join("hub.log")
+    options.config.parent().unwrap_or(Path::new(".")).join("hub.log")
 }
 
 fn log_tail(options: &Options) -> String {

@@ -53,20 +53,17 @@ const YOU: &str = "anna";
 async fn main() -> Result<()> {
     let args = Args::parse();
     let folder = tempfile::Builder::new().prefix("gantry-demo-").tempdir()?;
-    say(
-        &args,
-        &format!("Making a small company in {} …", folder.path().display()),
-    );
+    say(&args, &format!("Making a small company in {} …", folder.path().display()));
     let world = World::create(folder.path()).await?;
     say(&args, "Starting the hub …");
-    let hub = Hub::start(
-        &args.gantry,
-        &args.plugins,
-        &world,
-        &args.listen,
-        sender::SECRET,
-    )
-    .await?;
+    let options = hub::Options {
+        gantry: args.gantry.clone(),
+        plugins: args.plugins.clone(),
+        config: world.folder.join("gantry.toml"),
+        listen: args.listen.clone(),
+        env: vec![("DEMO_WEBHOOK_SECRET".into(), sender::SECRET.into())],
+    };
+    let hub = Hub::start(options).await?;
     agents::hire(&hub).await?;
     if args.once {
         play(&args, &hub, &world).await?
@@ -79,10 +76,7 @@ async fn main() -> Result<()> {
 /// Plays everybody to the end and checks the CRM.
 async fn play(args: &Args, hub: &Hub, world: &World) -> Result<()> {
     let begun = Instant::now();
-    say(
-        args,
-        "The shop reports abandoned carts; the agents sign on …",
-    );
+    say(args, "The shop reports abandoned carts; the agents sign on …");
     sender::send_carts(&hub.admin).await?;
     let total = (LEADS + ORDERS + CARTS) as u64;
     let agents = try_join_all(PEOPLE.iter().map(|person| agents::work(hub, person, BLINK)));
@@ -108,21 +102,10 @@ async fn play(args: &Args, hub: &Hub, world: &World) -> Result<()> {
 
 fn check(report: &Report) -> Result<()> {
     let total = (LEADS + ORDERS + CARTS) as u64;
-    ensure!(
-        report.captured == total,
-        "captured {} of {total}",
-        report.captured
-    );
-    ensure!(
-        report.completed == total,
-        "completed {} of {total}",
-        report.completed
-    );
+    ensure!(report.captured == total, "captured {} of {total}", report.captured);
+    ensure!(report.completed == total, "completed {} of {total}", report.completed);
     ensure!(report.rona >= 1, "nobody let an offer ring");
-    ensure!(
-        report.confirmed_by_source >= LEADS as u64,
-        "not every lead was confirmed"
-    );
+    ensure!(report.confirmed_by_source >= LEADS as u64, "not every lead was confirmed");
     ensure!(
         report.leads_closed_in_crm == LEADS as i64,
         "the CRM shows {} of {LEADS} leads closed",
@@ -134,13 +117,8 @@ fn check(report: &Report) -> Result<()> {
 /// Callbacks that their targets took, by the hub's own count.
 async fn delivered_callbacks(hub: &Hub) -> Result<u64> {
     let status = hub.admin.get("/status").await?;
-    let callbacks = status["callbacks"]
-        .as_object()
-        .context("the status names no callbacks")?;
-    Ok(callbacks
-        .values()
-        .filter_map(|callback| callback["delivered"].as_u64())
-        .sum())
+    let callbacks = status["callbacks"].as_object().context("the status names no callbacks")?;
+    Ok(callbacks.values().filter_map(|callback| callback["delivered"].as_u64()).sum())
 }
 
 /// Leaves the pages to the visitor while the other agents work, until Ctrl-C.
@@ -149,14 +127,8 @@ async fn show(hub: &Hub, world: &World) -> Result<()> {
     let you = hub.sign_in(YOU).await?;
     agents::sign_on(&you, YOU).await?;
     println!("\nOpen {}/ and sign in with one of these tokens:", you.base);
-    println!(
-        "\nas {YOU}, an agent with a desk of her own:\n  {}",
-        you.token
-    );
-    println!(
-        "\nas administrator, who sees every work item:\n  {}",
-        hub.admin.token
-    );
+    println!("\nas {YOU}, an agent with a desk of her own:\n  {}", you.token);
+    println!("\nas administrator, who sees every work item:\n  {}", hub.admin.token);
     println!("\nFour other agents work by themselves. Stop with Ctrl-C.");
     let others = PEOPLE.iter().filter(|person| person.id != YOU);
     let agents = try_join_all(others.map(|person| agents::work(hub, person, WATCHABLE)));

@@ -81,10 +81,7 @@ impl Report {
             ("offered to agents", self.offered.to_string()),
             ("not answered in time (RONA)", self.rona.to_string()),
             ("completed", self.completed.to_string()),
-            (
-                "  confirmed by the source",
-                self.confirmed_by_source.to_string(),
-            ),
+            ("  confirmed by the source", self.confirmed_by_source.to_string()),
             ("callbacks delivered", self.callbacks.to_string()),
             ("leads closed in the CRM", {
                 format!("{} of {}", self.leads_closed_in_crm, self.leads_in_crm)

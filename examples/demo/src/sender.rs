@@ -25,12 +25,8 @@ pub async fn send_carts(hub: &Session) -> Result<()> {
 
 async fn send(hub: &Session, id: &str, body: String) -> Result<()> {
     let timestamp = jiff::Timestamp::now().as_second().to_string();
-    let key = SECRET
-        .strip_prefix("whsec_")
-        .context("the secret has no prefix")?;
-    let key = BASE64_STANDARD
-        .decode(key)
-        .context("the secret is not base64")?;
+    let key = SECRET.strip_prefix("whsec_").context("the secret has no prefix")?;
+    let key = BASE64_STANDARD.decode(key).context("the secret is not base64")?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).context("the secret is no key")?;
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
@@ -40,9 +36,6 @@ async fn send(hub: &Session, id: &str, body: String) -> Result<()> {
         ("webhook-signature", signature),
     ];
     let (status, text) = hub.webhook("/hooks/carts", &headers, body).await?;
-    ensure!(
-        (200..300).contains(&status),
-        "the hub answered the webhook with {status}: {text}"
-    );
+    ensure!((200..300).contains(&status), "the hub answered the webhook with {status}: {text}");
     Ok(())
 }

@@ -14,18 +14,9 @@ const CUSTOMERS: [(&str, &str, &str, &str, i64); 6] = [
     ("C-104", "Elektro Nord", "Silver", "Kiel", 4),
     ("C-105", "Fadista Hotel", "Bronze", "Lisbon", 10),
 ];
-const PRODUCTS: [&str; 4] = [
-    "Fibre 1000",
-    "Cloud backup",
-    "Phone system",
-    "Managed Wi-Fi",
-];
-const WISHES: [&str; 4] = [
-    "wants an offer for",
-    "asks for a demo of",
-    "wants to extend",
-    "considers cancelling",
-];
+const PRODUCTS: [&str; 4] = ["Fibre 1000", "Cloud backup", "Phone system", "Managed Wi-Fi"];
+const WISHES: [&str; 4] =
+    ["wants an offer for", "asks for a demo of", "wants to extend", "considers cancelling"];
 
 /// Leads in the CRM at the start.
 pub const LEADS: usize = 24;
@@ -46,21 +37,13 @@ impl World {
     /// Makes the company in `folder`, which must be empty or not be there.
     pub async fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("orders"))?;
-        copy_tree(
-            &Path::new(env!("CARGO_MANIFEST_DIR")).join("config"),
-            folder,
-        )?;
+        copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config"), folder)?;
         let options = SqliteConnectOptions::new()
             .filename(folder.join("crm.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
-        let crm = SqlitePool::connect_with(options)
-            .await
-            .context("opening the CRM")?;
-        let world = Self {
-            folder: folder.to_path_buf(),
-            crm,
-        };
+        let crm = SqlitePool::connect_with(options).await.context("opening the CRM")?;
+        let world = Self { folder: folder.to_path_buf(), crm };
         world.fill_crm().await.context("filling the CRM")?;
         world.drop_orders().context("dropping orders")?;
         Ok(world)
@@ -84,9 +67,7 @@ impl World {
                 .bind(city)
                 .execute(&self.crm)
                 .await?;
-            let insert = sqlx::query("INSERT INTO nps VALUES (?, ?)")
-                .bind(id)
-                .bind(score);
+            let insert = sqlx::query("INSERT INTO nps VALUES (?, ?)").bind(id).bind(score);
             insert.execute(&self.crm).await?;
         }
         for number in 0..LEADS {
