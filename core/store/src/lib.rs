@@ -72,11 +72,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn item(&self, item: ItemId) -> Result<Option<ItemView>, Error>;
 
     /// The latest item with that key.
-    async fn find(
-        &self,
-        capture_point: &str,
-        external_id: &str,
-    ) -> Result<Option<ItemView>, Error>;
+    async fn find(&self, capture_point: &str, external_id: &str)
+    -> Result<Option<ItemView>, Error>;
 
     /// One page of the items that fit the filter.
     async fn list(&self, filter: &ItemFilter, page: Page) -> Result<Vec<ItemView>, Error>;
@@ -150,18 +147,12 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, Error> {
 /// # Errors
 /// As [`open`]; [`Error::NotAStore`] if there is none of this version.
 pub async fn open_read_only(url: &str) -> Result<Arc<dyn Store>, Error> {
-    let options = sqlite::Options {
-        read_only: true,
-        ..sqlite::Options::default()
-    };
+    let options = sqlite::Options { read_only: true, ..sqlite::Options::default() };
     Ok(Arc::new(sqlite::SqliteStore::open(path(url)?, options).await?))
 }
 
 /// The path in `sqlite:PATH` or `sqlite://PATH`.
 fn path(url: &str) -> Result<&str, Error> {
-    let path = url
-        .strip_prefix("sqlite:")
-        .map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-    path.filter(|path| !path.is_empty())
-        .ok_or_else(|| Error::Url { url: url.into() })
+    let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    path.filter(|path| !path.is_empty()).ok_or_else(|| Error::Url { url: url.into() })
 }
