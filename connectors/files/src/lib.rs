@@ -69,7 +69,7 @@ impl Capture for Folder {
             settings: settings.clone(),
             now_ms: cx.now_ms(),
             from: from.map(position::Progress::read).transpose()?,
-            n_records_max: limit,
+            n_records_max: limit.max(1),
         };
         off_thread(move || poll.run()).await
     }
