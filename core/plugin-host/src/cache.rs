@@ -23,30 +23,20 @@ pub(crate) fn place(
     if fs::read(&path).is_ok_and(|there| sha256(&there) == hash) {
         return Ok(path);
     }
-    write(&folder, &path, bytes).map_err(|source| Refusal::Cache {
-        path: path.clone(),
-        source,
-    })?;
+    write(&folder, &path, bytes).map_err(|source| Refusal::Cache { path: path.clone(), source })?;
     Ok(path)
 }
 
 /// All or nothing: whoever sees the name sees the whole file, also after a power cut.
 fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     // A rest of an earlier process with the same number.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o500)
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

@@ -50,28 +50,17 @@ impl Inspected {
         let path = || self.path.clone();
         let host = (ABI_MIN, ABI_MAX);
         if negotiate(host, self.abi).is_none() {
-            return Some(Refusal::Abi {
-                path: path(),
-                host,
-                plugin: self.abi,
-            });
+            return Some(Refusal::Abi { path: path(), host, plugin: self.abi });
         }
         if self.features_required & !FEATURES != 0 {
             let plugin = self.features_required;
-            return Some(Refusal::Features {
-                path: path(),
-                host: FEATURES,
-                plugin,
-            });
+            return Some(Refusal::Features { path: path(), host: FEATURES, plugin });
         }
         if !self.panic_unwind {
             return Some(Refusal::PanicAbort { path: path() });
         }
         if !self.has_entry {
-            return Some(Refusal::NoEntry {
-                path: path(),
-                symbol: ENTRY_SYMBOL,
-            });
+            return Some(Refusal::NoEntry { path: path(), symbol: ENTRY_SYMBOL });
         }
         let (host, needed) = (Glibc::here(), self.glibc.as_deref().and_then(Glibc::parse));
         match (host, needed) {
@@ -87,21 +76,16 @@ impl Inspected {
 
 /// Reads a whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    fs::read(path).map_err(|source: io::Error| Refusal::Read {
-        path: path.to_owned(),
-        source,
-    })
+    fs::read(path).map_err(|source: io::Error| Refusal::Read { path: path.to_owned(), source })
 }
 
 /// The hash of bytes, in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}"); // writing to a string cannot fail
-            hex
-        })
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // writing to a string cannot fail
+        hex
+    })
 }
 
 /// Reads what a file says.
@@ -114,16 +98,10 @@ pub(crate) fn inspect(path: &Path, bytes: &[u8]) -> Result<Inspected, Refusal> {
     let file = ElfFile64::<Endianness>::parse(bytes).map_err(unreadable)?;
     let section = file
         .section_by_name(SECTION)
-        .ok_or_else(|| Refusal::NoManifest {
-            path: path.to_owned(),
-            section: SECTION,
-        })?;
+        .ok_or_else(|| Refusal::NoManifest { path: path.to_owned(), section: SECTION })?;
     let section = section.data().map_err(unreadable)?;
     let (header, manifest) = split(path, section)?;
-    let bad = |reason: String| Refusal::BadManifest {
-        path: path.to_owned(),
-        reason,
-    };
+    let bad = |reason: String| Refusal::BadManifest { path: path.to_owned(), reason };
     let manifest = serde_json::from_slice(manifest).map_err(|error| bad(error.to_string()))?;
     let has_entry = file
         .dynamic_symbols()
@@ -135,9 +113,7 @@ pub(crate) fn inspect(path: &Path, bytes: &[u8]) -> Result<Inspected, Refusal> {
         manifest,
         abi: (header.abi_min, header.abi_max),
         panic_unwind: header.flags & FLAG_PANIC_UNWIND != 0,
-        glibc: needed_glibc(&file)
-            .map_err(unreadable)?
-            .map(|version| version.to_string()),
+        glibc: needed_glibc(&file).map_err(unreadable)?.map(|version| version.to_string()),
         features_required: header.features_required,
         has_entry,
     })
@@ -145,10 +121,7 @@ pub(crate) fn inspect(path: &Path, bytes: &[u8]) -> Result<Inspected, Refusal> {
 
 /// Header and manifest of a section or of the same bytes in memory.
 pub(crate) fn split<'b>(path: &Path, bytes: &'b [u8]) -> Result<(Header, &'b [u8]), Refusal> {
-    let bad = |reason: &str| Refusal::BadManifest {
-        path: path.to_owned(),
-        reason: reason.into(),
-    };
+    let bad = |reason: &str| Refusal::BadManifest { path: path.to_owned(), reason: reason.into() };
     let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
     if !bytes.starts_with(&MAGIC) {
         return Err(Refusal::Magic {
@@ -171,10 +144,7 @@ pub(crate) fn split<'b>(path: &Path, bytes: &'b [u8]) -> Result<(Header, &'b [u8
 
 /// Checks that the bytes are a whole shared library for this machine.
 fn complete_library(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
-    let not = |what: &str| Refusal::NotLibrary {
-        path: path.to_owned(),
-        what: what.to_owned(),
-    };
+    let not = |what: &str| Refusal::NotLibrary { path: path.to_owned(), what: what.to_owned() };
     let truncated = |expected: u64| Refusal::Truncated {
         path: path.to_owned(),
         expected,
@@ -191,9 +161,7 @@ fn complete_library(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
         return Err(truncated(size_of::<FileHeader64<Endianness>>() as u64));
     }
     let header = FileHeader64::<Endianness>::parse(bytes).map_err(|_| not("no 64-bit ELF file"))?;
-    let endian = header
-        .endian()
-        .map_err(|_| not("an ELF file of unknown byte order"))?;
+    let endian = header.endian().map_err(|_| not("an ELF file of unknown byte order"))?;
     let machine = header.e_machine(endian);
     if machine != MACHINE.0 {
         let plugin = match machine {
@@ -201,11 +169,7 @@ fn complete_library(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
             EM_AARCH64 => "aarch64".to_owned(),
             other => format!("ELF machine {other:?}"),
         };
-        return Err(Refusal::Machine {
-            path: path.to_owned(),
-            host: MACHINE.1,
-            plugin,
-        });
+        return Err(Refusal::Machine { path: path.to_owned(), host: MACHINE.1, plugin });
     }
     if header.e_type(endian) != ET_DYN {
         return Err(not("an ELF file, but no shared library"));
@@ -216,13 +180,10 @@ fn complete_library(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
     if end > bytes.len() as u64 {
         return Err(truncated(end));
     }
-    let segments = header
-        .program_headers(endian, bytes)
-        .map_err(|_| not("an ELF file without segments"))?;
+    let segments =
+        header.program_headers(endian, bytes).map_err(|_| not("an ELF file without segments"))?;
     for segment in segments {
-        let end = segment
-            .p_offset(endian)
-            .saturating_add(segment.p_filesz(endian));
+        let end = segment.p_offset(endian).saturating_add(segment.p_filesz(endian));
         if end > bytes.len() as u64 {
             return Err(truncated(end));
         }

@@ -11,10 +11,7 @@ impl Glibc {
     /// Reads `2.36`, and `2.2.5` as 2.2.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.');
-        Some(Self(
-            parts.next()?.parse().ok()?,
-            parts.next()?.parse().ok()?,
-        ))
+        Some(Self(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 
     /// Reads the name of a needed version (`GLIBC_2.34`); none if it names no number we know.

@@ -47,10 +47,7 @@ impl CaptureHandle {
     /// # Cancel safety
     /// If the future is dropped, the plug-in's part is called off; ask again from the same position.
     pub async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, CallError> {
-        let reply = self
-            .0
-            .call(Opcode::Poll, &encode(&Poll { from, limit }))
-            .await?;
+        let reply = self.0.call(Opcode::Poll, &encode(&Poll { from, limit })).await?;
         let batch = decode(&reply, "batch").and_then(|batch: Batch| {
             if batch.records.len() <= limit as usize {
                 return Ok(batch);
@@ -124,10 +121,7 @@ impl LookupHandle {
         same_length(answers.len(), queries.len()).map_err(failed)?;
         let scrubber = &self.0.library().ears().scrubber;
         let clean = |error| scrubber.error(error);
-        Ok(answers
-            .into_iter()
-            .map(|answer| Result::from(answer).map_err(clean))
-            .collect())
+        Ok(answers.into_iter().map(|answer| Result::from(answer).map_err(clean)).collect())
     }
 }
 

@@ -111,14 +111,10 @@ impl Host {
                         scan.add(path, result);
                     }
                 }
-                Err(refusal) => scan.refused.push(Refused {
-                    path: folder.clone(),
-                    refusal,
-                }),
+                Err(refusal) => scan.refused.push(Refused { path: folder.clone(), refusal }),
             }
         }
-        scan.found
-            .sort_by(|a, b| a.inspected.manifest.name.cmp(&b.inspected.manifest.name));
+        scan.found.sort_by(|a, b| a.inspected.manifest.name.cmp(&b.inspected.manifest.name));
         scan
     }
 
@@ -129,10 +125,7 @@ impl Host {
     /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
     pub fn load(&self, name: &str) -> Result<Arc<Library>, Refusal> {
         let mut scan = self.scan();
-        let Some(at) = scan
-            .found
-            .iter()
-            .position(|found| found.inspected.manifest.name == name)
+        let Some(at) = scan.found.iter().position(|found| found.inspected.manifest.name == name)
         else {
             return Err(scan.why_not(name));
         };
@@ -142,10 +135,8 @@ impl Host {
         let copy = cache::place(&self.options.cache_dir, &said.sha256, file_name, &bytes)?;
         drop(bytes);
         // One name for one file: two spellings of the path would open it twice.
-        let copy = fs::canonicalize(&copy).map_err(|source| Refusal::Cache {
-            path: copy.clone(),
-            source,
-        })?;
+        let copy = fs::canonicalize(&copy)
+            .map_err(|source| Refusal::Cache { path: copy.clone(), source })?;
         self.open(copy, said)
     }
 
@@ -155,11 +146,8 @@ impl Host {
         let library = match loaded.get(&copy) {
             Some(library) => {
                 // The host that loads last sets the time: the one before is gone, or the same hub's.
-                let mut clock = library
-                    .ears()
-                    .clock
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut clock =
+                    library.ears().clock.write().unwrap_or_else(PoisonError::into_inner);
                 *clock = Arc::clone(&options.clock);
                 drop(clock);
                 Arc::clone(library)
@@ -192,11 +180,7 @@ impl Scan {
     fn add(&mut self, path: PathBuf, result: Result<Inspected, Refusal>) {
         let result = result.and_then(|inspected| {
             let name = &inspected.manifest.name;
-            match self
-                .found
-                .iter()
-                .find(|found| found.inspected.manifest.name == *name)
-            {
+            match self.found.iter().find(|found| found.inspected.manifest.name == *name) {
                 None => Ok(inspected),
                 Some(first) => Err(Refusal::Duplicate {
                     name: name.clone(),
@@ -212,43 +196,20 @@ impl Scan {
     }
 
     fn why_not(self, name: &str) -> Refusal {
-        let names: Vec<_> = self
-            .found
-            .iter()
-            .map(|found| format!("`{}`", found.inspected.manifest.name))
-            .collect();
-        let known = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        };
+        let names: Vec<_> =
+            self.found.iter().map(|found| format!("`{}`", found.inspected.manifest.name)).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         // The library is probably the one named like it, if there is one: say what is wrong with it.
-        let stem = |path: &Path| {
-            path.file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        };
-        let like = self
-            .refused
-            .into_iter()
-            .find(|refused| stem(&refused.path).ends_with(name));
-        like.map_or(
-            Refusal::Unknown {
-                name: name.to_owned(),
-                known,
-            },
-            |refused| refused.refusal,
-        )
+        let stem =
+            |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let like = self.refused.into_iter().find(|refused| stem(&refused.path).ends_with(name));
+        like.map_or(Refusal::Unknown { name: name.to_owned(), known }, |refused| refused.refusal)
     }
 }
 
 /// The library files of a folder, sorted, so that each scan gives the same.
 fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
-    let refusal = |source| Refusal::Folder {
-        path: folder.to_owned(),
-        source,
-    };
+    let refusal = |source| Refusal::Folder { path: folder.to_owned(), source };
     writable_by_others(folder)?;
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(refusal)? {
@@ -272,17 +233,12 @@ fn writable_by_others(path: &Path) -> Result<(), Refusal> {
     if mode & OTHERS_WRITE == 0 {
         return Ok(());
     }
-    Err(Refusal::WritableByOthers {
-        path: path.to_owned(),
-        mode,
-    })
+    Err(Refusal::WritableByOthers { path: path.to_owned(), mode })
 }
 
 impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Host")
-            .field("options", &self.options)
-            .finish()
+        f.debug_struct("Host").field("options", &self.options).finish()
     }
 }
 

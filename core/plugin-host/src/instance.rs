@@ -49,11 +49,7 @@ pub enum CallError {
 
 impl CallError {
     pub(crate) fn failed(opcode: Opcode, name: &str, source: Error) -> Self {
-        Self::Failed {
-            operation: opcode.name(),
-            name: name.to_owned(),
-            source,
-        }
+        Self::Failed { operation: opcode.name(), name: name.to_owned(), source }
     }
 
     /// What to decide by.
@@ -126,10 +122,7 @@ impl Instance {
         config: Vec<u8>,
     ) -> Result<Self, CallError> {
         let id = library.number(name);
-        let request = encode(&Create {
-            name: name.to_owned(),
-            config: Bytes::from(config),
-        });
+        let request = encode(&Create { name: name.to_owned(), config: Bytes::from(config) });
         let live = Live {
             library,
             name: name.to_owned(),
@@ -159,9 +152,7 @@ impl Instance {
     /// If the future is dropped, the plug-in's part is called off.
     pub async fn check(&self) -> Result<(), CallError> {
         let live = &self.live;
-        live.call(live.id, &live.name, Opcode::Check, &[])
-            .await
-            .map(drop)
+        live.call(live.id, &live.name, Opcode::Check, &[]).await.map(drop)
     }
 
     /// Attaches a capture point; `settings` is the JSON of `[capture.NAME]` for the plug-in.
@@ -170,9 +161,7 @@ impl Instance {
         name: &str,
         settings: Vec<u8>,
     ) -> Result<CaptureHandle, CallError> {
-        self.attach(RoleName::Capture, name, settings)
-            .await
-            .map(CaptureHandle::new)
+        self.attach(RoleName::Capture, name, settings).await.map(CaptureHandle::new)
     }
 
     /// Attaches a look-up; `settings` is the JSON of `[lookup.NAME]` for the plug-in.
@@ -181,9 +170,7 @@ impl Instance {
         name: &str,
         settings: Vec<u8>,
     ) -> Result<LookupHandle, CallError> {
-        self.attach(RoleName::Lookup, name, settings)
-            .await
-            .map(LookupHandle::new)
+        self.attach(RoleName::Lookup, name, settings).await.map(LookupHandle::new)
     }
 
     /// Attaches a callback; `settings` is the JSON of `[callback.NAME]` for the plug-in.
@@ -192,9 +179,7 @@ impl Instance {
         name: &str,
         settings: Vec<u8>,
     ) -> Result<CallbackHandle, CallError> {
-        self.attach(RoleName::Callback, name, settings)
-            .await
-            .map(CallbackHandle::new)
+        self.attach(RoleName::Callback, name, settings).await.map(CallbackHandle::new)
     }
 
     /// Lets the plug-in finish what is begun, and waits until no operation is left. What is left at the
@@ -206,13 +191,8 @@ impl Instance {
         let live = &self.live;
         let until = Instant::now() + deadline;
         live.advance(DRAINING);
-        let request = encode(&Drain {
-            deadline_ms: deadline.as_millis() as u64,
-        });
-        let drained = timeout_at(
-            until,
-            live.call(live.id, &live.name, Opcode::Drain, &request),
-        );
+        let request = encode(&Drain { deadline_ms: deadline.as_millis() as u64 });
+        let drained = timeout_at(until, live.call(live.id, &live.name, Opcode::Drain, &request));
         let drained = drained.await.unwrap_or_else(|_| {
             let late = Error::new(ErrorClass::Canceled, "it was not done before the deadline");
             Err(CallError::failed(Opcode::Drain, &live.name, late))
@@ -232,13 +212,8 @@ impl Instance {
         if live.flights.poisoned() || live.advance(STOPPED) == STOPPED {
             return Ok(());
         }
-        let stopped = live
-            .library
-            .call(&live.flights, live.id, Opcode::Stop, &[])
-            .await;
-        stopped
-            .map(drop)
-            .map_err(|source| CallError::failed(Opcode::Stop, &live.name, source))
+        let stopped = live.library.call(&live.flights, live.id, Opcode::Stop, &[]).await;
+        stopped.map(drop).map_err(|source| CallError::failed(Opcode::Stop, &live.name, source))
     }
 
     /// How it is, without asking the plug-in.
@@ -250,11 +225,7 @@ impl Instance {
             DRAINING => State::Draining,
             _ => State::Stopped,
         };
-        Health {
-            state,
-            n_in_flight: live.flights.n(),
-            n_violations: live.library.n_violations(),
-        }
+        Health { state, n_in_flight: live.flights.n(), n_violations: live.library.n_violations() }
     }
 
     async fn attach(
@@ -265,18 +236,9 @@ impl Instance {
     ) -> Result<Attachment, CallError> {
         let live = &self.live;
         let settings = Bytes::from(settings);
-        let request = encode(&Attach {
-            instance: live.id,
-            role,
-            name: name.to_owned(),
-            settings,
-        });
+        let request = encode(&Attach { instance: live.id, role, name: name.to_owned(), settings });
         let id = live.library.number(name);
-        let attachment = Attachment {
-            live: Arc::clone(live),
-            name: name.to_owned(),
-            id,
-        };
+        let attachment = Attachment { live: Arc::clone(live), name: name.to_owned(), id };
         attachment.call(Opcode::Attach, &request).await?;
         Ok(attachment)
     }
@@ -291,16 +253,10 @@ impl Live {
     fn usable(&self, opcode: Opcode, name: &str) -> Result<(), CallError> {
         let operation = opcode.name();
         if self.flights.poisoned() {
-            return Err(CallError::Poisoned {
-                operation,
-                name: name.to_owned(),
-            });
+            return Err(CallError::Poisoned { operation, name: name.to_owned() });
         }
         if self.phase.load(Ordering::Acquire) == STOPPED {
-            return Err(CallError::Stopped {
-                operation,
-                name: name.to_owned(),
-            });
+            return Err(CallError::Stopped { operation, name: name.to_owned() });
         }
         Ok(())
     }
@@ -313,10 +269,7 @@ impl Live {
         request: &[u8],
     ) -> Result<Body, CallError> {
         self.usable(opcode, name)?;
-        let called = self
-            .library
-            .call(&self.flights, target, opcode, request)
-            .await;
+        let called = self.library.call(&self.flights, target, opcode, request).await;
         called.map_err(|source| CallError::failed(opcode, name, source))
     }
 }
@@ -330,9 +283,7 @@ impl Drop for Live {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Instance")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Instance").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

@@ -46,13 +46,7 @@ impl Library {
             log_level: AtomicU8::new(0),
         }));
         let opened = transport::open(copy, &said, n_workers, ears)?;
-        Ok(Self {
-            said,
-            ears,
-            ops,
-            transport: Arc::new(opened),
-            last_id: AtomicU64::new(0),
-        })
+        Ok(Self { said, ears, ops, transport: Arc::new(opened), last_id: AtomicU64::new(0) })
     }
 
     /// What the plug-in is and can do.
@@ -86,10 +80,7 @@ impl Library {
         secrets: &[Secret<String>],
     ) -> Result<Vec<ConfigFault>, CallError> {
         self.ears.scrubber.add(secrets);
-        let request = encode(&Validate {
-            role,
-            json: Bytes::from(json),
-        });
+        let request = encode(&Validate { role, json: Bytes::from(json) });
         // Nothing lives on that a panic could have broken.
         let flights = Arc::default();
         let name = self.manifest().name.clone();
@@ -141,22 +132,14 @@ impl Library {
     /// A number for an instance or attachment, with its name for log lines.
     pub(crate) fn number(&self, name: &str) -> u64 {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut names = self
-            .ears
-            .names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.ears.names.write().unwrap_or_else(PoisonError::into_inner);
         names.insert(id, name.into());
         id
     }
 
     /// Forgets a number.
     pub(crate) fn forget(&self, id: u64) {
-        self.ears
-            .names
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.ears.names.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Starts an operation.
@@ -179,14 +162,7 @@ impl Library {
             let error = Error::new(ErrorClass::Protocol, "plug-in took no operation");
             // As if the plug-in had said so: then there is one way for an operation to end.
             let body = Body::from_vec(encode(&error));
-            self.ops.complete(
-                op_id,
-                Reply {
-                    status: error.class().code(),
-                    body,
-                },
-                false,
-            );
+            self.ops.complete(op_id, Reply { status: error.class().code(), body }, false);
         }
         pending
     }
@@ -209,14 +185,7 @@ impl Library {
         self.ops.abandon(op_id);
         if !self.transport.op(op_id, target, opcode, &[]) {
             let body = Body::EMPTY;
-            self.ops.complete(
-                op_id,
-                Reply {
-                    status: ErrorClass::Protocol.code(),
-                    body,
-                },
-                false,
-            );
+            self.ops.complete(op_id, Reply { status: ErrorClass::Protocol.code(), body }, false);
         }
     }
 

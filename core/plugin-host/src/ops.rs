@@ -129,10 +129,8 @@ impl OpTable {
         slot.generation = slot.generation.wrapping_add(1).max(1);
         slot.state = State::Waiting;
         slot.flight = Some(flight);
-        slot.stream = credit.map(|credit| Stream {
-            credit: credit.into(),
-            batches: VecDeque::new(),
-        });
+        slot.stream =
+            credit.map(|credit| Stream { credit: credit.into(), batches: VecDeque::new() });
         u64::from(slot.generation) << 32 | u64::from(index)
     }
 
@@ -156,13 +154,7 @@ impl OpTable {
                 State::Waiting => {
                     slot.state = State::Done(reply);
                     let flight = slot.flight.take();
-                    (
-                        slot.waker.take(),
-                        Leftovers {
-                            flight,
-                            ..Leftovers::default()
-                        },
-                    )
+                    (slot.waker.take(), Leftovers { flight, ..Leftovers::default() })
                 }
                 State::Abandoned => {
                     let mut leftovers = slots.release(op_id);
@@ -196,9 +188,8 @@ impl OpTable {
                 Some((stream, &mut slot.waker))
             });
             let Some((stream, waker)) = taken else {
-                let abandoned = slots
-                    .slot(op_id)
-                    .is_some_and(|slot| matches!(slot.state, State::Abandoned));
+                let abandoned =
+                    slots.slot(op_id).is_some_and(|slot| matches!(slot.state, State::Abandoned));
                 drop(slots);
                 // A stream that was called off may not know it yet.
                 if !abandoned {
@@ -229,18 +220,10 @@ impl OpTable {
     pub(crate) fn of(&self, flights: &Arc<Flights>) -> Vec<u64> {
         let slots = self.slots();
         let mine = |slot: &Slot| {
-            slot.flight
-                .as_ref()
-                .is_some_and(|flight| Arc::ptr_eq(&flight.0, flights))
+            slot.flight.as_ref().is_some_and(|flight| Arc::ptr_eq(&flight.0, flights))
         };
-        let indexed = slots
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| mine(slot));
-        indexed
-            .map(|(index, slot)| u64::from(slot.generation) << 32 | index as u64)
-            .collect()
+        let indexed = slots.slots.iter().enumerate().filter(|(_, slot)| mine(slot));
+        indexed.map(|(index, slot)| u64::from(slot.generation) << 32 | index as u64).collect()
     }
 
     fn violation(&self) {
@@ -303,22 +286,13 @@ impl Pending {
     pub(crate) fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Body, Reply>> {
         let leftovers = {
             let mut slots = self.table.slots();
-            let slot = slots
-                .slot(self.op_id)
-                .expect("invariant: the place is ours until fetched");
-            if let Some(batch) = slot
-                .stream
-                .as_mut()
-                .and_then(|stream| stream.batches.pop_front())
+            let slot = slots.slot(self.op_id).expect("invariant: the place is ours until fetched");
+            if let Some(batch) = slot.stream.as_mut().and_then(|stream| stream.batches.pop_front())
             {
                 return Poll::Ready(Ok(batch));
             }
             if !matches!(slot.state, State::Done(_)) {
-                if !slot
-                    .waker
-                    .as_ref()
-                    .is_some_and(|waker| waker.will_wake(cx.waker()))
-                {
+                if !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                     slot.waker = Some(cx.waker().clone());
                 }
                 return Poll::Pending;
@@ -326,9 +300,7 @@ impl Pending {
             slots.release(self.op_id)
         };
         self.fetched = true;
-        Poll::Ready(Err(leftovers
-            .reply
-            .expect("invariant: the state was just seen to be done")))
+        Poll::Ready(Err(leftovers.reply.expect("invariant: the state was just seen to be done")))
     }
 }
 
@@ -357,14 +329,7 @@ impl Drop for Pending {
                 Some(slot) if matches!(slot.state, State::Waiting) => {
                     slot.state = State::Abandoned;
                     let (waker, stream) = (slot.waker.take(), slot.stream.take());
-                    (
-                        true,
-                        Leftovers {
-                            _waker: waker,
-                            _stream: stream,
-                            ..Leftovers::default()
-                        },
-                    )
+                    (true, Leftovers { _waker: waker, _stream: stream, ..Leftovers::default() })
                 }
                 _ => (false, slots.release(self.op_id)),
             }

@@ -19,17 +19,10 @@ impl Pins {
     /// # Errors
     /// [`Refusal::LockFile`], with the line.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
-        let refusal = |reason| Refusal::LockFile {
-            path: path.to_owned(),
-            reason,
-        };
+        let refusal = |reason| Refusal::LockFile { path: path.to_owned(), reason };
         let text = fs::read_to_string(path).map_err(|error| refusal(error.to_string()))?;
         let mut by_file = BTreeMap::new();
-        for (index, line) in text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let (hash, file) = line
                 .split_once(char::is_whitespace)
                 .filter(|(hash, _)| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -38,9 +31,7 @@ impl Pins {
             let file = file.trim().trim_start_matches('*').to_owned();
             by_file.insert(file, hash.to_ascii_lowercase());
         }
-        Ok(Self {
-            by_file: Some(by_file),
-        })
+        Ok(Self { by_file: Some(by_file) })
     }
 
     /// Checks a file by its name.
@@ -48,19 +39,13 @@ impl Pins {
         let Some(by_file) = &self.by_file else {
             return Ok(());
         };
-        let key = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let (path, actual) = (path.to_owned(), actual.to_owned());
         match by_file.get(&key) {
             None => Err(Refusal::NotPinned { path, key, actual }),
-            Some(pinned) if *pinned != actual => Err(Refusal::PinMismatch {
-                path,
-                pinned: pinned.clone(),
-                actual,
-            }),
+            Some(pinned) if *pinned != actual => {
+                Err(Refusal::PinMismatch { path, pinned: pinned.clone(), actual })
+            }
             Some(_) => Ok(()),
         }
     }

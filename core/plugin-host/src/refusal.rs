@@ -273,10 +273,7 @@ impl Refusal {
     pub fn remedy(&self) -> String {
         match self {
             Self::Folder { path, .. } => {
-                format!(
-                    "create `{}` or correct `plugins` in the configuration",
-                    path.display()
-                )
+                format!("create `{}` or correct `plugins` in the configuration", path.display())
             }
             Self::Read { .. } => "let the hub's user read the file".to_owned(),
             Self::WritableByOthers { path, .. } => format!("run `chmod o-w {}`", path.display()),

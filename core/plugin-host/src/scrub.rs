@@ -19,11 +19,7 @@ impl Scrubber {
     /// Adds values, each also in the form it has inside a JSON text.
     pub(crate) fn add(&self, values: &[Secret<String>]) {
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
-        for value in values
-            .iter()
-            .map(Secret::expose)
-            .filter(|value| value.len() >= LEN_MIN)
-        {
+        for value in values.iter().map(Secret::expose).filter(|value| value.len() >= LEN_MIN) {
             let quoted = serde_json::Value::from(value.as_str()).to_string();
             for form in [&quoted[1..quoted.len() - 1], value.as_str()] {
                 if !secrets.iter().any(|known| known.expose() == form) {

@@ -18,10 +18,7 @@ pub struct RecordStream {
 
 impl RecordStream {
     pub(crate) fn new(attachment: Arc<Attachment>, pending: Pending) -> Self {
-        Self {
-            attachment,
-            pending: Some(pending),
-        }
+        Self { attachment, pending: Some(pending) }
     }
 
     /// The next batch; none once the stream has ended well, an error once if it has not.

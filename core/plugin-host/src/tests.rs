@@ -1,1 +1,7 @@
-//! Tests of the host.
+//! Tests of the host, on real libraries: the example and two that misbehave, built by cargo.
+
+mod calls;
+mod logs;
+mod misbehaviour;
+mod refusals;
+mod support;

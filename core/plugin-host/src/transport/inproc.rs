@@ -1,8 +1,5 @@
 //! The library in this process: opens it and calls its functions.
-#![allow(
-    unsafe_code,
-    reason = "the border to the library; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "the border to the library; each block says why it holds")]
 
 use std::ffi::{CStr, c_void};
 use std::fmt;
@@ -39,10 +36,7 @@ pub(crate) fn open(
     ears: &'static Ears,
 ) -> Result<Opened, Refusal> {
     let path = &said.path;
-    let bad = |reason: String| Refusal::Descriptor {
-        path: path.clone(),
-        reason,
-    };
+    let bad = |reason: String| Refusal::Descriptor { path: path.clone(), reason };
     let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: this runs the library's constructors. That it may run code here is what loading a plug-in
     // means; it comes from a trusted folder and has passed all checks that need none.
@@ -51,10 +45,8 @@ pub(crate) fn open(
     let library = ManuallyDrop::new(library.map_err(|error| not_opened(path, copy, &error))?);
     // SAFETY: the symbol's name has its type in it; another type under this name is the author's lie.
     let entry: Symbol<unsafe extern "C" fn() -> *const Descriptor> =
-        unsafe { library.get(ENTRY_SYMBOL.as_bytes()) }.map_err(|_| Refusal::NoEntry {
-            path: path.clone(),
-            symbol: ENTRY_SYMBOL,
-        })?;
+        unsafe { library.get(ENTRY_SYMBOL.as_bytes()) }
+            .map_err(|_| Refusal::NoEntry { path: path.clone(), symbol: ENTRY_SYMBOL })?;
     // SAFETY: takes nothing and returns a pointer.
     let descriptor = unsafe { entry() };
     if descriptor.is_null() {
@@ -62,16 +54,10 @@ pub(crate) fn open(
     }
     // SAFETY: each version of the descriptor begins with magic and size.
     let (magic, size) = unsafe {
-        (
-            ptr::read(&raw const (*descriptor).magic),
-            ptr::read(&raw const (*descriptor).size),
-        )
+        (ptr::read(&raw const (*descriptor).magic), ptr::read(&raw const (*descriptor).size))
     };
     if magic != MAGIC || (size as usize) < size_of::<Descriptor>() {
-        return Err(bad(format!(
-            "it begins with {} and has {size} bytes",
-            magic.escape_ascii()
-        )));
+        return Err(bad(format!("it begins with {} and has {size} bytes", magic.escape_ascii())));
     }
     // SAFETY: it is at least as large as the descriptor we know, static and never written.
     let descriptor: &'static Descriptor = unsafe { &*descriptor };
@@ -93,21 +79,14 @@ pub(crate) fn open(
     // SAFETY: the host's table lives for ever, `api` may be written.
     let status = unsafe { (descriptor.init)(host, version, &raw mut api) };
     if status != STATUS_OK {
-        return Err(Refusal::Init {
-            path: path.clone(),
-            status,
-        });
+        return Err(Refusal::Init { path: path.clone(), status });
     }
     // SAFETY: each version of the table begins with its size; null was excluded first.
     if api.is_null() || (unsafe { api.cast::<u32>().read() } as usize) < size_of::<PluginApi>() {
-        return Err(bad(
-            "its table of functions is absent or too small".to_owned()
-        ));
+        return Err(bad("its table of functions is absent or too small".to_owned()));
     }
     // SAFETY: at least as large as the table we know, static and never written.
-    Ok(Opened {
-        api: unsafe { &*api },
-    })
+    Ok(Opened { api: unsafe { &*api } })
 }
 
 /// Compares header and manifest in memory with what the file said.
@@ -115,10 +94,7 @@ fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusa
     let path = &said.path;
     if descriptor.header.is_null() {
         let reason = "it points to no header".to_owned();
-        return Err(Refusal::Descriptor {
-            path: path.clone(),
-            reason,
-        });
+        return Err(Refusal::Descriptor { path: path.clone(), reason });
     }
     // SAFETY: a descriptor points to its section, which begins with a header.
     let header: Header = unsafe { descriptor.header.read() };
@@ -138,16 +114,12 @@ fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusa
         return Ok(());
     }
     let in_memory = serde_json::to_value(&in_memory).map_err(bad)?;
-    let keys = in_file
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| (in_memory.get(key) != Some(value)).then(|| format!("`{key}`")));
+    let keys =
+        in_file.as_object().into_iter().flatten().filter_map(|(key, value)| {
+            (in_memory.get(key) != Some(value)).then(|| format!("`{key}`"))
+        });
     let keys = keys.collect::<Vec<_>>().join(", ");
-    Err(Refusal::ManifestDiffers {
-        path: path.clone(),
-        keys,
-    })
+    Err(Refusal::ManifestDiffers { path: path.clone(), keys })
 }
 
 fn not_opened(path: &Path, copy: &Path, error: &libloading::Error) -> Refusal {
@@ -160,15 +132,9 @@ fn not_opened(path: &Path, copy: &Path, error: &libloading::Error) -> Refusal {
     match reason.rsplit_once("undefined symbol: ") {
         Some((_, symbol)) => {
             let symbol = symbol.trim_end_matches([')', '"']).to_owned();
-            Refusal::UndefinedSymbol {
-                path: path.to_owned(),
-                symbol,
-            }
+            Refusal::UndefinedSymbol { path: path.to_owned(), symbol }
         }
-        None => Refusal::Open {
-            path: path.to_owned(),
-            reason,
-        },
+        None => Refusal::Open { path: path.to_owned(), reason },
     }
 }
 
@@ -219,14 +185,7 @@ unsafe extern "C" fn complete(ctx: *const c_void, op_id: u64, status: u32, reply
         // SAFETY: the plug-in passes the context of the table.
         let ears = unsafe { ears(ctx) };
         let panicked = status == ErrorClass::Panic.code();
-        ears.ops.complete(
-            op_id,
-            Reply {
-                status,
-                body: Body(reply),
-            },
-            panicked,
-        );
+        ears.ops.complete(op_id, Reply { status, body: Body(reply) }, panicked);
     });
 }
 
@@ -255,22 +214,10 @@ unsafe extern "C" fn log(
 ) {
     caught((), || {
         // SAFETY: the plug-in passes the context of the table; the slices live until we return.
-        let (ears, target, message, fields) = unsafe {
-            (
-                ears(ctx),
-                target.as_bytes(),
-                message.as_bytes(),
-                fields.as_bytes(),
-            )
-        };
+        let (ears, target, message, fields) =
+            unsafe { (ears(ctx), target.as_bytes(), message.as_bytes(), fields.as_bytes()) };
         let text = String::from_utf8_lossy;
-        ears.log(
-            level,
-            instance,
-            &text(target),
-            &text(message),
-            &text(fields),
-        );
+        ears.log(level, instance, &text(target), &text(message), &text(fields));
     });
 }
 

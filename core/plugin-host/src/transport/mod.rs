@@ -98,9 +98,7 @@ impl Ears {
 
 impl fmt::Debug for Ears {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ears")
-            .field("plugin", &self.plugin)
-            .finish_non_exhaustive()
+        f.debug_struct("Ears").field("plugin", &self.plugin).finish_non_exhaustive()
     }
 }
 
