@@ -1,0 +1,4 @@
+//! Case files that a business user can read, and laws.
+
+mod cases;
+mod laws;
