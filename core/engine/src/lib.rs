@@ -1,1 +1,40 @@
-//! gantry-engine.
+//! The engine: priority, routing and the life cycle of work items as one deterministic state
+//! machine.
+//!
+//! It reads no clock, opens nothing, draws no random number and never sees an attribute: time is
+//! an argument, rules run outside, and what it decides leaves it as events. State is the fold of
+//! these events.
+//!
+//! Start reading at [`step()`], which the hub calls for every command. [`decide()`] says what a
+//! command means, `facts` what an event does, [`follow_up()`] what happens by itself, `matching`
+//! who gets what, and `curve` how urgent it is.
+#![forbid(unsafe_code)]
+
+mod bits;
+mod curve;
+mod decide;
+mod explain;
+mod facts;
+mod fold;
+mod follow_up;
+mod index;
+mod invariant;
+mod ladder;
+mod matching;
+mod render;
+mod routes;
+mod state;
+mod step;
+mod timers;
+mod tournament;
+
+
+pub use decide::decide;
+pub use explain::{LiveExplanation, WhyNot};
+pub use facts::ApplyError;
+pub use fold::{FoldError, fold, replay};
+pub use follow_up::follow_up;
+pub use invariant::{Violation, check_all};
+pub use render::render;
+pub use state::{AgentChange, Changes, State};
+pub use step::{Step, step};

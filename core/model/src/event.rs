@@ -352,7 +352,8 @@ pub enum RevokeReason {
     /// The item was classified anew and no longer fits.
     #[n(5)]
     Reclassified,
-    /// The agent's profile changed and no longer leaves room for the offer.
+    /// The agent has no room for the offer any more: the profile changed, or an item at the same
+    /// desk changed its media type.
     #[n(6)]
     AgentChanged,
 }

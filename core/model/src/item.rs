@@ -336,6 +336,7 @@ pub(crate) mod shared {
     use minicbor::encode::{Error as EncodeError, Write};
     use minicbor::{Decode, Decoder, Encode, Encoder};
 
+    #[expect(clippy::ref_option, reason = "the derive of minicbor calls it so")]
     pub(crate) fn encode<C, T: Encode<C>, W: Write>(
         value: &Option<Arc<T>>,
         e: &mut Encoder<W>,

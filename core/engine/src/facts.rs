@@ -1,0 +1,318 @@
+//! Facts: what the hub knows, and how events change it. Nothing here is derived.
+//!
+//! [`Facts::apply`] is the only mutator, live and in replay. It evaluates nothing: all that a
+//! decision found stands in the event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_model::command::Classified;
+use gantry_model::item::Exclusion;
+use gantry_model::name::{AgentId, Name};
+use gantry_model::spec::RoutingSpec;
+use gantry_model::{
+    Agent, Assignment, Event, Hold, ItemId, LifeCycle, PartitionId, Presence, Timestamp, WorkItem,
+};
+use thiserror::Error;
+
+/// The facts of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) partition: PartitionId,
+    /// Counter of the next item's id.
+    pub(crate) next_counter: u64,
+    /// The active config version.
+    pub(crate) config: Option<(u32, Arc<RoutingSpec>)>,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    /// Items that have not ended.
+    pub(crate) items: BTreeMap<ItemId, Box<WorkItem>>,
+}
+
+/// Why an event does not apply: the journal and the facts do not belong together.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The event is about an item that does not exist or has ended.
+    #[error("apply event {event:?} to work item {item}: it does not exist or has ended")]
+    UnknownItem {
+        /// The event's name.
+        event: &'static str,
+        /// The item.
+        item: ItemId,
+    },
+    /// The event is about an agent that does not exist.
+    #[error("apply event {event:?} to agent {agent:?}: it does not exist")]
+    UnknownAgent {
+        /// The event's name.
+        event: &'static str,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An item is captured a second time.
+    #[error("apply event \"captured\" to work item {item}: it exists already")]
+    CapturedTwice {
+        /// The item.
+        item: ItemId,
+    },
+}
+
+/// What an event touched beside the item or agent that it names.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// The item in its last form, if the event ended it: it is no longer among the facts.
+    pub(crate) ended: Option<Box<WorkItem>>,
+    /// The agent whose work session ended.
+    pub(crate) worked: Option<AgentId>,
+}
+
+impl Facts {
+    /// `true` if the item's preferred agent exists.
+    pub(crate) fn prefers_known(&self, item: &WorkItem) -> bool {
+        let preferred = item.preferred_agent.as_ref();
+        preferred.is_some_and(|agent| self.agents.contains_key(agent))
+    }
+
+    pub(crate) fn apply(&mut self, at: Timestamp, event: &Event) -> Result<Applied, ApplyError> {
+        match event {
+            Event::Captured { item, .. } => {
+                let fresh = captured(at, event).expect("invariant: the event is a capture");
+                if item.counter() < self.next_counter || self.items.contains_key(item) {
+                    return Err(ApplyError::CapturedTwice { item: *item });
+                }
+                self.next_counter = item.counter() + 1;
+                self.items.insert(*item, Box::new(fresh));
+            }
+            Event::AgentPut { profile } => {
+                let agent = self.agents.entry(profile.id.clone());
+                let fresh = || Agent {
+                    profile: profile.clone(),
+                    presence: Presence::SignedOff,
+                    presence_since: at,
+                    idle_since: at,
+                };
+                agent.and_modify(|agent| agent.profile = profile.clone()).or_insert_with(fresh);
+            }
+            Event::AgentRemoved { agent } => {
+                self.agents.remove(agent).ok_or_else(|| unknown_agent(event, agent))?;
+            }
+            Event::PresenceChanged { agent, presence } => {
+                let known = self.agents.get_mut(agent);
+                let known = known.ok_or_else(|| unknown_agent(event, agent))?;
+                if known.presence == Presence::SignedOff {
+                    known.idle_since = at;
+                }
+                known.presence = presence.clone();
+                known.presence_since = at;
+            }
+            Event::ConfigActivated { version, routing } => {
+                self.config = Some((*version, Arc::clone(routing)));
+            }
+            Event::ClockStepped { .. } => {}
+            _ => return self.apply_to_item(at, event),
+        }
+        Ok(Applied::default())
+    }
+
+    fn apply_to_item(&mut self, at: Timestamp, event: &Event) -> Result<Applied, ApplyError> {
+        let id = event.item().expect("invariant: the event is about an item");
+        let item = self
+            .items
+            .get_mut(&id)
+            .ok_or_else(|| ApplyError::UnknownItem { event: event.name(), item: id })?;
+        // A work session ends when an assigned item leaves its agent, whatever the reason.
+        let mut worked = match &item.assignment {
+            Assignment::Assigned { agent, .. } => Some(agent.clone()),
+            _ => None,
+        };
+        apply_to(item, at, event);
+        worked = worked.filter(|_| !matches!(item.assignment, Assignment::Assigned { .. }));
+        let ended = item.ended();
+        if let Some(agent) = worked.as_ref().and_then(|agent| self.agents.get_mut(agent)) {
+            agent.idle_since = at;
+        }
+        let ended = if ended { self.items.remove(&id) } else { None };
+        Ok(Applied { ended, worked })
+    }
+}
+
+fn unknown_agent(event: &Event, agent: &AgentId) -> ApplyError {
+    ApplyError::UnknownAgent { event: event.name(), agent: agent.clone() }
+}
+
+/// The item as a capture makes it; `None` if the event is no capture.
+pub(crate) fn captured(at: Timestamp, event: &Event) -> Option<WorkItem> {
+    let Event::Captured { item, capture_point, previous, anchor_at, .. } = event else {
+        return None;
+    };
+    Some(WorkItem {
+        id: *item,
+        revision: 1,
+        run: 0,
+        run_open: false,
+        capture_point: capture_point.clone(),
+        previous: *previous,
+        life_cycle: LifeCycle::Captured,
+        hold: Hold::None,
+        assignment: Assignment::None,
+        epoch: 0,
+        captured_at: at,
+        queued_at: None,
+        routing_at: None,
+        anchor_at: *anchor_at,
+        activation_at: None,
+        due_at: None,
+        expires_at: None,
+        class: None,
+        priority: None,
+        preferred_agent: None,
+        required_agent: None,
+        exclusions: Vec::new(),
+        breached_at: None,
+    })
+}
+
+/// Applies an event about an item to that item.
+pub(crate) fn apply_to(item: &mut WorkItem, at: Timestamp, event: &Event) {
+    match event {
+        Event::Updated { revision, .. } => item.revision = *revision,
+        Event::RunStarted { run, .. } => begin_run(item, *run),
+        Event::Enriched { revision, .. } => {
+            item.revision = *revision;
+            if item.life_cycle == LifeCycle::Captured {
+                item.life_cycle = LifeCycle::Enriched;
+            }
+        }
+        Event::Classified { classified, .. } => classify(item, classified),
+        Event::ErrorHeld { reason, retry_at, .. } => {
+            item.run_open = false;
+            // A hold by a person outlasts an error.
+            if !matches!(item.hold, Hold::Held { .. }) {
+                item.hold = Hold::Error { since: at, reason: reason.clone(), retry_at: *retry_at };
+            }
+        }
+        Event::ActivationAwaited { until, .. } => {
+            release(item);
+            item.life_cycle = LifeCycle::Classified;
+            item.hold = Hold::Activation { until: *until };
+            item.routing_at = None;
+        }
+        Event::Queued { .. } => {
+            item.life_cycle = LifeCycle::Queued;
+            item.hold = Hold::None;
+            item.queued_at.get_or_insert(at);
+            item.routing_at = Some(at);
+        }
+        Event::Held { reason, .. } => {
+            item.hold = Hold::Held { since: at, reason: reason.clone() };
+        }
+        Event::Resumed { .. } => item.hold = Hold::None,
+        Event::Restarted { .. } => {
+            release(item);
+            item.life_cycle = LifeCycle::Captured;
+            item.hold = Hold::None;
+            item.class = None;
+            item.routing_at = None;
+        }
+        Event::SlaBreached { .. } => item.breached_at = Some(at),
+        Event::Completed { .. } => end(item, LifeCycle::Completed),
+        Event::Canceled { .. } => end(item, LifeCycle::Canceled),
+        Event::Rejected { .. } => end(item, LifeCycle::Rejected),
+        Event::Expired { .. } => end(item, LifeCycle::Expired),
+        _ => apply_offer(item, at, event),
+    }
+}
+
+/// The events between an item and an agent.
+fn apply_offer(item: &mut WorkItem, at: Timestamp, event: &Event) {
+    match event {
+        Event::Offered { agent, epoch, expires_at, explanation, .. } => {
+            item.epoch = *epoch;
+            item.assignment = Assignment::Offered {
+                agent: agent.clone(),
+                at,
+                expires_at: *expires_at,
+                stage: explanation.stage,
+            };
+        }
+        Event::Accepted { agent, confirm_by, .. } => {
+            item.assignment =
+                Assignment::Assigned { agent: agent.clone(), at, confirm_by: *confirm_by };
+        }
+        Event::Declined { agent, until, .. } | Event::Rona { agent, until, .. } => {
+            release(item);
+            exclude(item, at, agent, *until);
+        }
+        Event::Revoked { .. } | Event::ConfirmationMissed { .. } => release(item),
+        Event::MarkedDone { agent, disposition, confirm_by, .. } => {
+            mark_done(item, at, agent, disposition.as_ref(), *confirm_by);
+        }
+        _ => {}
+    }
+}
+
+fn begin_run(item: &mut WorkItem, run: u32) {
+    item.run = run;
+    item.run_open = true;
+    // The item stays held until the run ends; only its timer has fired.
+    if let Hold::Error { retry_at, .. } = &mut item.hold {
+        *retry_at = None;
+    }
+}
+
+/// Gives the item what the rules found.
+pub(crate) fn classify(item: &mut WorkItem, classified: &Classified) {
+    let found = classified.clone();
+    item.run_open = false;
+    if matches!(item.life_cycle, LifeCycle::Captured | LifeCycle::Enriched) {
+        item.life_cycle = LifeCycle::Classified;
+    }
+    if matches!(item.hold, Hold::Error { .. }) {
+        item.hold = Hold::None;
+    }
+    item.anchor_at = found.activation_at.unwrap_or(item.captured_at);
+    item.activation_at = found.activation_at;
+    item.due_at = found.due_at;
+    item.expires_at = found.expires_at;
+    item.class = found.class;
+    item.priority = found.priority;
+    item.preferred_agent = found.preferred_agent;
+    item.required_agent = found.required_agent;
+}
+
+/// Takes the item from its agent; whatever names the old epoch from now on is stale.
+fn release(item: &mut WorkItem) {
+    if item.assignment != Assignment::None {
+        item.assignment = Assignment::None;
+        item.epoch += 1;
+    }
+}
+
+fn exclude(item: &mut WorkItem, at: Timestamp, agent: &AgentId, until: Timestamp) {
+    item.exclusions.retain(|old| old.until > at && old.agent != *agent);
+    item.exclusions.push(Exclusion { agent: agent.clone(), until });
+}
+
+fn mark_done(
+    item: &mut WorkItem,
+    at: Timestamp,
+    agent: &AgentId,
+    disposition: Option<&Name>,
+    confirm_by: Option<Timestamp>,
+) {
+    item.assignment = match confirm_by {
+        Some(confirm_by) => Assignment::Confirming {
+            agent: agent.clone(),
+            at,
+            confirm_by,
+            disposition: disposition.cloned(),
+        },
+        None => Assignment::None,
+    };
+}
+
+fn end(item: &mut WorkItem, life_cycle: LifeCycle) {
+    item.life_cycle = life_cycle;
+    item.hold = Hold::None;
+    item.assignment = Assignment::None;
+    item.run_open = false;
+}

@@ -1,0 +1,149 @@
+//! Invariants of a settled state, by name. Tests and the simulator check them after every step.
+
+use gantry_model::{Agent, Assignment, Hold, LifeCycle, Presence, Timestamp, WorkItem};
+use thiserror::Error;
+
+use crate::index::{Index, capacity, media_type};
+use crate::matching::excluded;
+use crate::state::State;
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{invariant} is violated: {what}")]
+pub struct Violation {
+    /// The invariant's number and sentence.
+    pub invariant: &'static str,
+    /// What was found.
+    pub what: String,
+}
+
+type Check = fn(&State, Timestamp) -> Option<String>;
+
+/// All invariants. Each returns what it found wrong, if anything.
+const INVARIANTS: &[(&str, Check)] = &[
+    ("INV-01 an item is in exactly one place", one_place),
+    ("INV-02 an item is assigned only while it is queued and not held", assigned_in_queue),
+    ("INV-03 an open offer is with a ready agent who has room for it", offers_have_room),
+    ("INV-04 an item that has ended is gone", ended_is_gone),
+    ("INV-05 no item waits while a fit and free agent waits", nothing_idle),
+    ("INV-06 no timer is overdue", no_timer_overdue),
+    ("INV-07 a classified item has a process, a queued one a time in routing", classified),
+    ("INV-08 the indexes are those that the facts give", indexes_follow),
+];
+
+/// Checks every invariant of a settled state: right after a step at `now`.
+///
+/// # Errors
+/// The first [`Violation`]: a defect of the engine, never of the caller's input.
+pub fn check_all(state: &State, now: Timestamp) -> Result<(), Violation> {
+    for (invariant, check) in INVARIANTS {
+        if let Some(what) = check(state, now) {
+            return Err(Violation { invariant, what });
+        }
+    }
+    Ok(())
+}
+
+fn first<'a>(state: &'a State, wrong: impl Fn(&'a WorkItem) -> bool) -> Option<String> {
+    let item = state.items().find(|item| wrong(item))?;
+    Some(format!("{item:?}"))
+}
+
+/// Waiting in one queue, or at one desk, or at neither.
+fn one_place(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| {
+        let queued = state.index.signature_of(item.id).is_some();
+        let desks = state
+            .agents()
+            .filter(|agent| state.desk(&agent.profile.id).any(|other| other.id == item.id));
+        let desks: Vec<_> = desks.map(|agent| &agent.profile.id).collect();
+        let with = match &item.assignment {
+            Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } => Some(agent),
+            Assignment::None | Assignment::Confirming { .. } => None,
+        };
+        queued != item.waiting() || desks != Vec::from_iter(with)
+    })
+}
+
+fn assigned_in_queue(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| match item.assignment {
+        Assignment::None => false,
+        Assignment::Offered { .. } => {
+            item.life_cycle != LifeCycle::Queued || item.hold != Hold::None
+        }
+        // An error of a later run does not take work from an agent.
+        Assignment::Assigned { .. } | Assignment::Confirming { .. } => {
+            item.life_cycle != LifeCycle::Queued
+                || !matches!(item.hold, Hold::None | Hold::Error { .. })
+        }
+    })
+}
+
+fn offers_have_room(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| {
+        let Assignment::Offered { agent, .. } = &item.assignment else {
+            return false;
+        };
+        let Some(agent) = state.agent(agent) else {
+            return true;
+        };
+        let load = desk_load(state, agent, media_type(item));
+        agent.presence != Presence::Ready
+            || load > usize::from(capacity(&agent.profile, media_type(item)))
+    })
+}
+
+/// The load as the facts give it.
+fn desk_load(state: &State, agent: &Agent, media: &str) -> usize {
+    let with = |item: &&WorkItem| match &item.assignment {
+        Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. } => {
+            *with == agent.profile.id && media_type(item) == media
+        }
+        Assignment::None | Assignment::Confirming { .. } => false,
+    };
+    state.items().filter(with).count()
+}
+
+fn ended_is_gone(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| item.ended() || item.id.counter() >= state.next_counter())
+}
+
+fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
+    let free = |agent: &&Agent| agent.presence == Presence::Ready;
+    for agent in state.agents().filter(free) {
+        let id = &agent.profile.id;
+        let fits = |item: &&WorkItem| {
+            let media = media_type(item);
+            let Some(process) = state.index.routes.process(item) else {
+                return false;
+            };
+            let stage = state.rung(item, process, now).stage;
+            item.waiting()
+                && !excluded(item, id, now)
+                && desk_load(state, agent, media) < usize::from(capacity(&agent.profile, media))
+                && state.requirement(item, process, stage).fits(&agent.profile)
+        };
+        if let Some(item) = state.items().find(fits) {
+            return Some(format!("agent {id:?} is free for {item:?}"));
+        }
+    }
+    None
+}
+
+fn no_timer_overdue(state: &State, now: Timestamp) -> Option<String> {
+    first(state, |item| crate::timers::next(item).is_some_and(|(at, _)| at <= now))
+}
+
+fn classified(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| match item.life_cycle {
+        LifeCycle::Captured | LifeCycle::Enriched => item.class.is_some(),
+        LifeCycle::Classified => item.class.is_none(),
+        _ => item.class.is_none() || item.routing_at.is_none() || item.queued_at.is_none(),
+    })
+}
+
+fn indexes_follow(state: &State, _: Timestamp) -> Option<String> {
+    let anew = Index::build(&state.facts, state.index.clock);
+    let (have, want) = (state.index.render(&state.facts), anew.render(&state.facts));
+    (have != want).then(|| format!("have\n{have}\nwant\n{want}"))
+}

@@ -1,0 +1,266 @@
+//! Matching: which item is offered to whom, and why.
+//!
+//! The rule: of all waiting items that a free agent fits, the one that ranks highest is offered
+//! to the agent who stands first. When the state was settled before, a new pair has at least
+//! one side that is fresh, so only fresh items and the best item of each fresh agent can be it.
+
+use std::cmp::Reverse;
+
+use gantry_model::decision::{
+    Candidate, Explanation, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
+};
+use gantry_model::name::AgentId;
+use gantry_model::{Agent, Event, ItemId, Timestamp, WorkItem};
+
+use crate::index::{AgentNo, Signature};
+use crate::ladder::Rung;
+use crate::state::State;
+use crate::tournament::Rank;
+
+/// Agents who fit but are busy or away are named in an explanation only if so few fit.
+const NEAREST_SCAN_MAX: usize = 64;
+/// An explanation names agents only as far as their ids stay within this, together.
+const NAMES_BYTES_MAX: usize = 768;
+
+/// How a fitting agent stands to the others; the greatest comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Standing<'a> {
+    level_sum: u32,
+    idle_since: Reverse<Timestamp>,
+    agent: Reverse<&'a AgentId>,
+}
+
+/// The next offer at `now`, if any item and agent fit.
+pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
+    if !state.index.anybody_free() {
+        return None;
+    }
+    let items = state.index.fresh_items().iter();
+    let items = items.filter_map(|(id, trigger)| Some((candidate(state, now, *id)?, *trigger)));
+    let agents = state.index.fresh_agents().iter();
+    let agents = agents.filter_map(|(no, trigger)| Some((best_item(state, now, *no)?, *trigger)));
+    let best = |a: &(Rank, Trigger), b: &(Rank, Trigger)| a.0.cmp(&b.0);
+    let (rank, trigger) = items.chain(agents).max_by(best)?;
+    offer(state, now, rank.item.0, trigger)
+}
+
+/// The rank of a fresh item that some free agent fits.
+fn candidate(state: &State, now: Timestamp, id: ItemId) -> Option<Rank> {
+    let signature = state.index.signature_of(id)?;
+    let item = state.item(id)?;
+    let free = state.index.free_for(signature);
+    let mut fitting = signature.fits.iter_and(free);
+    let asked = |no: AgentNo| !excluded(item, &state.index.desk(no).agent, now);
+    fitting.any(asked).then(|| state.index.rank(item, now))
+}
+
+/// The best waiting item for an agent.
+fn best_item(state: &State, now: Timestamp, no: AgentNo) -> Option<Rank> {
+    let agent = &state.index.desk(no).agent;
+    let asked = |id| state.item(id).is_some_and(|item| !excluded(item, agent, now));
+    reachable(state, no).filter_map(|signature| signature.waiting.best(now, asked)).max()
+}
+
+/// The signatures with waiting items that an agent fits and has room for.
+fn reachable(state: &State, no: AgentNo) -> impl Iterator<Item = &Signature> {
+    state.index.waiting().filter(move |signature| {
+        signature.fits.contains(no) && state.index.free_for(signature).contains(no)
+    })
+}
+
+/// `true` while an agent who declined the item or let it ring is not asked again.
+pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
+    let mut exclusions = item.exclusions.iter();
+    exclusions.any(|excluded| excluded.agent == *agent && excluded.until > now)
+}
+
+fn offer(state: &State, now: Timestamp, id: ItemId, trigger: Trigger) -> Option<Event> {
+    let item = state.item(id)?;
+    let process = state.index.routes.process(item)?;
+    let signature = state.index.signature_of(id)?;
+    let field = Field::new(state, now, item, signature);
+    let (no, winner) = field.standing.first()?;
+    let rung = state.rung(item, process, now);
+    Some(Event::Offered {
+        item: id,
+        agent: winner.agent.0.clone(),
+        epoch: item.epoch + 1,
+        expires_at: now.plus(process.offer_timeout),
+        explanation: Box::new(field.explain(now, *no, rung, trigger)),
+    })
+}
+
+/// The agents around one item.
+struct Field<'a> {
+    state: &'a State,
+    item: &'a WorkItem,
+    signature: &'a Signature,
+    /// Those who could have it now; the first [`NEAREST_MAX`] and the winner, best first.
+    standing: Vec<(AgentNo, Standing<'a>)>,
+    /// How many could have it now.
+    n_standing: usize,
+    /// Those who fit and are free, but declined it a short time ago.
+    excluded: Vec<AgentNo>,
+}
+
+impl<'a> Field<'a> {
+    fn new(state: &'a State, now: Timestamp, item: &'a WorkItem, signature: &'a Signature) -> Self {
+        let mut field = Self {
+            state,
+            item,
+            signature,
+            standing: Vec::with_capacity(NEAREST_MAX + 2),
+            n_standing: 0,
+            excluded: Vec::new(),
+        };
+        for no in signature.fits.iter_and(state.index.free_for(signature)) {
+            let id = &state.index.desk(no).agent;
+            if excluded(item, id, now) {
+                field.excluded.push(no);
+            } else if let Some(agent) = state.agent(id) {
+                field.n_standing += 1;
+                field.rank(no, standing(agent, signature));
+            }
+        }
+        field
+    }
+
+    fn rank(&mut self, no: AgentNo, standing: Standing<'a>) {
+        let at = self.standing.partition_point(|(_, other)| *other > standing);
+        if at <= NEAREST_MAX {
+            self.standing.insert(at, (no, standing));
+            self.standing.truncate(NEAREST_MAX + 1);
+        }
+    }
+
+    fn tie_break(&self) -> TieBreak {
+        let (Some((_, first)), Some((_, second))) = (self.standing.first(), self.standing.get(1))
+        else {
+            return TieBreak::None;
+        };
+        if first.level_sum != second.level_sum {
+            TieBreak::HighestLevel
+        } else if first.idle_since != second.idle_since {
+            TieBreak::LongestIdle
+        } else {
+            TieBreak::SmallerId
+        }
+    }
+
+    fn explain(
+        &self,
+        now: Timestamp,
+        winner: AgentNo,
+        rung: Rung,
+        trigger: Trigger,
+    ) -> Explanation {
+        let (priority, next_change_at) = self.state.priority(now, self.item);
+        let could_have = reachable(self.state, winner).map(|queue| queue.waiting.len());
+        Explanation {
+            version: self.state.config_version(),
+            revision: self.item.revision,
+            trigger,
+            priority,
+            next_change_at: [next_change_at, rung.ends_at].into_iter().flatten().min(),
+            stage: rung.stage,
+            items_considered: could_have.sum::<usize>() as u32,
+            winner: self.named(winner, None),
+            nearest: within_bounds(self.nearest()),
+            counts: self.counts(rung.stage),
+            tie_break: self.tie_break(),
+        }
+    }
+
+    fn named(&self, no: AgentNo, failed: Option<Reason>) -> Candidate {
+        let id = &self.state.index.desk(no).agent;
+        let agent = self.state.agent(id);
+        Candidate {
+            agent: id.clone(),
+            level_sum: agent.map_or(0, |agent| self.signature.level_sum(agent)),
+            idle_since: agent.map_or(Timestamp::default(), |agent| agent.idle_since),
+            failed,
+        }
+    }
+
+    /// The agents who came nearest: who stood behind, then who declined, then who was busy or
+    /// away.
+    fn nearest(&self) -> Vec<Candidate> {
+        let behind = self.standing.iter().skip(1).map(|(no, _)| *no);
+        let mut found: Vec<_> = behind.map(|no| self.named(no, None)).collect();
+        self.add_failed(&mut found, &Reason::Excluded, self.excluded.iter().copied());
+        let fits = &self.signature.fits;
+        if fits.len() <= NEAREST_SCAN_MAX {
+            let index = &self.state.index;
+            let (ready, free) = (index.ready(), index.free_for(self.signature));
+            let busy = fits.iter_and(ready).filter(|no| !free.contains(*no));
+            self.add_failed(&mut found, &Reason::NoCapacity, busy);
+            let away = fits.iter().filter(|no| !ready.contains(*no));
+            self.add_failed(&mut found, &Reason::NotReady, away);
+        }
+        found
+    }
+
+    /// Adds the best of those who failed a test, as far as there is room.
+    fn add_failed(
+        &self,
+        found: &mut Vec<Candidate>,
+        reason: &Reason,
+        agents: impl Iterator<Item = AgentNo>,
+    ) {
+        let mut failed: Vec<_> = agents.map(|no| self.named(no, Some(reason.clone()))).collect();
+        failed.sort_by(|a, b| by_standing(a).cmp(&by_standing(b)));
+        let room = NEAREST_MAX - found.len();
+        found.extend(failed.into_iter().take(room));
+    }
+
+    /// How many agents failed each test first, in the order of the tests.
+    fn counts(&self, stage: Stage) -> Vec<ReasonCount> {
+        let (all, fits) = (self.state.agents().len(), &self.signature.fits);
+        let fit_ready = fits.count_and(self.state.index.ready());
+        let fit_free = fits.count_and(self.state.index.free_for(self.signature));
+        [
+            (barred(self.item, stage), all - fits.len()),
+            (Reason::NotReady, fits.len() - fit_ready),
+            (Reason::NoCapacity, fit_ready - fit_free),
+            (Reason::Excluded, self.excluded.len()),
+            (Reason::StoodBehind, self.n_standing.saturating_sub(1)),
+        ]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| ReasonCount { reason, count: count as u32 })
+        .collect()
+    }
+}
+
+/// Sorts candidates as they stand: highest level, longest idle, smaller id.
+pub(crate) fn by_standing(candidate: &Candidate) -> (Reverse<u32>, Timestamp, &AgentId) {
+    let Candidate { level_sum, idle_since, agent, .. } = candidate;
+    (Reverse(*level_sum), *idle_since, agent)
+}
+
+/// What it means not to fit: the first test says most.
+pub(crate) const fn barred(item: &WorkItem, stage: Stage) -> Reason {
+    match (&item.required_agent, stage) {
+        (Some(_), _) => Reason::NotRequired,
+        (None, Stage::Preferred) => Reason::NotPreferred,
+        (None, Stage::Target(_)) => Reason::RequirementNotMet,
+    }
+}
+
+fn standing<'a>(agent: &'a Agent, signature: &Signature) -> Standing<'a> {
+    Standing {
+        level_sum: signature.level_sum(agent),
+        idle_since: Reverse(agent.idle_since),
+        agent: Reverse(&agent.profile.id),
+    }
+}
+
+/// An explanation is stored with every offer, so it must not grow with the names of agents.
+fn within_bounds(mut nearest: Vec<Candidate>) -> Vec<Candidate> {
+    let mut bytes = 0;
+    nearest.retain(|candidate| {
+        bytes += candidate.agent.len();
+        bytes <= NAMES_BYTES_MAX
+    });
+    nearest
+}

@@ -1,0 +1,259 @@
+//! The state of one partition: facts, the indexes over them, and what changed since last asked.
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use gantry_model::decision::Stage;
+use gantry_model::item::Classification;
+use gantry_model::name::AgentId;
+use gantry_model::priority::Priority;
+use gantry_model::spec::{ProcessSpec, RoutingSpec};
+use gantry_model::{Agent, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem};
+
+use crate::facts::{ApplyError, Facts};
+use crate::index::Index;
+use crate::ladder::{self, Rung};
+use crate::tournament::Rank;
+
+/// Everything the engine knows. One thread owns it; others send commands or ask.
+#[derive(Debug, Default)]
+pub struct State {
+    pub(crate) facts: Facts,
+    pub(crate) index: Index,
+    changed: Changed,
+}
+
+/// What changed since [`State::take_changes`] was last called.
+#[derive(Debug, Default)]
+struct Changed {
+    /// `Some` holds the last form of an item that ended.
+    items: BTreeMap<ItemId, Option<Box<WorkItem>>>,
+    agents: BTreeSet<AgentId>,
+}
+
+/// The latest form of everything that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Items, also those that ended, in the order of their ids; each once.
+    pub items: Vec<WorkItem>,
+    /// Agents, in the order of their ids; each once.
+    pub agents: Vec<AgentChange>,
+    /// Counter of the next item's id.
+    pub next_counter: u64,
+    /// The active config version; 0 before the first.
+    pub config_version: u32,
+}
+
+/// An agent who changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentChange {
+    /// New, or other than before.
+    Put(Agent),
+    /// Gone.
+    Remove(AgentId),
+}
+
+impl State {
+    /// The empty state of a partition. Item counters start at 1.
+    pub fn new(partition: PartitionId) -> Self {
+        Self::from_facts(partition, 1, None, [], [], Timestamp::default())
+    }
+
+    /// Boot: takes over stored facts and builds all indexes as of `now`. Items that have ended
+    /// are skipped. Send [`gantry_model::Command::Boot`] next.
+    pub fn from_facts(
+        partition: PartitionId,
+        next_counter: u64,
+        config: Option<(u32, Arc<RoutingSpec>)>,
+        agents: impl IntoIterator<Item = Agent>,
+        items: impl IntoIterator<Item = WorkItem>,
+        now: Timestamp,
+    ) -> Self {
+        let mut classes = BTreeSet::new();
+        let mut share = |mut item: WorkItem| {
+            item.class = item.class.map(|class| shared(&mut classes, class));
+            (item.id, Box::new(item))
+        };
+        let facts = Facts {
+            partition,
+            next_counter,
+            config,
+            agents: agents.into_iter().map(|agent| (agent.profile.id.clone(), agent)).collect(),
+            items: items.into_iter().filter(|item| !item.ended()).map(&mut share).collect(),
+        };
+        Self::over(facts, now)
+    }
+
+    /// The state over facts, with indexes as of `now`.
+    pub(crate) fn over(facts: Facts, now: Timestamp) -> Self {
+        let index = Index::build(&facts, now);
+        Self { facts, index, changed: Changed::default() }
+    }
+
+    /// Applies an event that happened at `at`: the only way in which facts change.
+    ///
+    /// # Errors
+    /// [`ApplyError`] if the event does not belong to these facts; nothing changed then. An event
+    /// that [`crate::decide`] or [`crate::follow_up`] gave for this state always applies.
+    pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), ApplyError> {
+        self.advance(at);
+        let applied = self.facts.apply(at, event)?;
+        if let Some(item) = event.item() {
+            self.changed.items.insert(item, applied.ended);
+            self.changed.agents.extend(applied.worked);
+            self.index.refresh_item(&self.facts, item);
+            return Ok(());
+        }
+        match event {
+            Event::AgentPut { profile } => self.touch_agent(&profile.id),
+            Event::AgentRemoved { agent } | Event::PresenceChanged { agent, .. } => {
+                self.touch_agent(agent);
+            }
+            Event::ConfigActivated { .. } => {
+                self.index = Index::build(&self.facts, self.index.clock);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Moves the indexes to `now`. Time never runs back: an earlier instant changes nothing.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.index.advance(&self.facts, now);
+    }
+
+    /// The instant up to which the state has been moved.
+    pub const fn clock(&self) -> Timestamp {
+        self.index.clock
+    }
+
+    /// The next instant at which something can happen by itself: a timer, a stage, the end of an
+    /// exclusion. Never before `now`. The caller sends `Tick` then.
+    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+        self.index.next_wake().map(|at| at.max(now))
+    }
+
+    /// Hands over what changed since the last call, each in its latest form.
+    pub fn take_changes(&mut self) -> Changes {
+        let changed = std::mem::take(&mut self.changed);
+        let latest = |(id, ended): (ItemId, Option<Box<WorkItem>>)| match ended {
+            Some(ended) => Some(*ended),
+            None => self.item(id).cloned(),
+        };
+        let agent = |id: AgentId| match self.agent(&id) {
+            Some(agent) => AgentChange::Put(agent.clone()),
+            None => AgentChange::Remove(id),
+        };
+        Changes {
+            items: changed.items.into_iter().filter_map(latest).collect(),
+            agents: changed.agents.into_iter().map(agent).collect(),
+            next_counter: self.facts.next_counter,
+            config_version: self.config_version(),
+        }
+    }
+
+    /// An item that has not ended.
+    pub fn item(&self, id: ItemId) -> Option<&WorkItem> {
+        self.facts.items.get(&id).map(AsRef::as_ref)
+    }
+
+    /// All items that have not ended, in the order of their ids.
+    pub fn items(&self) -> impl ExactSizeIterator<Item = &WorkItem> {
+        self.facts.items.values().map(AsRef::as_ref)
+    }
+
+    /// All agents, in the order of their ids.
+    pub fn agents(&self) -> impl ExactSizeIterator<Item = &Agent> {
+        self.facts.agents.values()
+    }
+
+    /// An agent.
+    pub fn agent(&self, id: &str) -> Option<&Agent> {
+        self.facts.agents.get(id)
+    }
+
+    /// Items that are offered or assigned to an agent, in the order of their ids.
+    pub fn desk(&self, agent: &str) -> impl Iterator<Item = &WorkItem> {
+        let no = self.index.agent_no(agent);
+        let items = no.map(|no| self.index.desk(no).items.iter());
+        items.into_iter().flatten().filter_map(|id| self.item(*id))
+    }
+
+    /// The `count` waiting items with the highest priority at `now`, highest first.
+    pub fn top(&self, now: Timestamp, count: usize) -> Vec<(&WorkItem, Priority)> {
+        let mut queues: Vec<_> =
+            self.index.waiting().map(|signature| signature.waiting.descending(now)).collect();
+        let mut heads: BinaryHeap<(Rank, usize)> = BinaryHeap::new();
+        for (at, queue) in queues.iter_mut().enumerate() {
+            heads.extend(queue.next().map(|rank| (rank, at)));
+        }
+        let mut top = Vec::new();
+        while let Some((rank, at)) = heads.pop().filter(|_| top.len() < count) {
+            top.extend(self.item(rank.item.0).map(|item| (item, rank.priority)));
+            heads.extend(queues[at].next().map(|rank| (rank, at)));
+        }
+        top
+    }
+
+    /// An item's priority at `now`, and when it next changes its course.
+    pub fn priority(&self, now: Timestamp, item: &WorkItem) -> (Priority, Option<Timestamp>) {
+        self.index.routes.priority(item, now)
+    }
+
+    /// The partition.
+    pub const fn partition(&self) -> PartitionId {
+        self.facts.partition
+    }
+
+    /// Counter of the next item's id.
+    pub const fn next_counter(&self) -> u64 {
+        self.facts.next_counter
+    }
+
+    /// The active config version; 0 before the first.
+    pub fn config_version(&self) -> u32 {
+        self.facts.config.as_ref().map_or(0, |(version, _)| *version)
+    }
+
+    /// What the engine needs of the active config version; empty before the first.
+    pub fn routing(&self) -> &RoutingSpec {
+        &self.index.routes.spec
+    }
+
+    /// Where an item of a process stands on its ladder.
+    pub(crate) fn rung(&self, item: &WorkItem, process: &ProcessSpec, now: Timestamp) -> Rung {
+        ladder::rung(item, &process.route, self.prefers_known(item), now)
+    }
+
+    /// What an item of a process asks of an agent in a stage.
+    pub(crate) fn requirement(
+        &self,
+        item: &WorkItem,
+        process: &ProcessSpec,
+        stage: Stage,
+    ) -> Requirement {
+        ladder::requirement(item, &process.route, self.prefers_known(item), stage)
+    }
+
+    /// `true` if the item's preferred agent exists.
+    pub(crate) fn prefers_known(&self, item: &WorkItem) -> bool {
+        self.facts.prefers_known(item)
+    }
+
+    fn touch_agent(&mut self, agent: &AgentId) {
+        self.changed.agents.insert(agent.clone());
+        self.index.refresh_agent(&self.facts, agent);
+    }
+}
+
+/// One shared value for equal classifications, so that a million items cost as many pointers.
+fn shared(
+    classes: &mut BTreeSet<Arc<Classification>>,
+    class: Arc<Classification>,
+) -> Arc<Classification> {
+    if let Some(known) = classes.get(&class) {
+        return Arc::clone(known);
+    }
+    classes.insert(Arc::clone(&class));
+    class
+}
