@@ -143,7 +143,7 @@ impl<'s> Checker<'s, '_> {
         };
         if name == root {
             if self.subject == Subject::Record {
-                return typed(Node::Record, Type::Any);
+                return typed(Node::Path(Vec::new()), Type::Any);
             }
             let found = ExpressionError::new(span, "an item has no value of its own");
             self.errors.push(found.help("name an attribute: item.NAME"));
@@ -178,7 +178,13 @@ impl<'s> Checker<'s, '_> {
             let message = format!("{} has no field `{field}`", of.kind);
             return self.wrong(expr, message);
         }
-        let node = Node::Field(Box::new(of.node), field.to_owned());
+        let node = match of.node {
+            Node::Path(mut keys) => {
+                keys.push(field.to_owned());
+                Node::Path(keys)
+            }
+            other => Node::Field(Box::new(other), field.to_owned()),
+        };
         typed(node, Type::Any)
     }
 

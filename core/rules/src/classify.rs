@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use gantry_model::agent::DEFAULT_MEDIA_TYPE;
 use gantry_model::command::{Classified, Verdict};
 use gantry_model::spec::{SegmentLevel, SegmentRule, Spec};
 use gantry_model::{
@@ -255,7 +254,7 @@ fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Resul
         schema: run.schema.clone().unwrap_or_else(|| spec.priority.clone()),
         sla: run.sla.or(spec.sla),
         requirement: requirement(rules, root)?,
-        media_type: Name::new(text(root, "media_type").unwrap_or(DEFAULT_MEDIA_TYPE)),
+        media_type: text(root, "media_type").map_or_else(|| rules.media_type.clone(), Name::new),
     };
     let priority = match (&run.schema, root.attribute("priority")) {
         (Some(_), _) | (None, None) => None,

@@ -12,7 +12,7 @@ use regex::Regex;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::functions::apply;
+use crate::functions::{apply, equal};
 use crate::value::Val;
 
 /// Elements that one evaluation may visit in all its `exists`, `all`, `map`, … together.
@@ -26,8 +26,12 @@ pub(crate) enum Node {
     Attribute(Name),
     /// `item.custom[KEY]`
     Custom(Box<Node>),
-    /// `record`
-    Record,
+    /// `record.a.b`, or `record` alone: the keys to follow.
+    Path(Vec<String>),
+    /// `item.NAME == "text"`, the commonest condition of all.
+    Is(Box<Is>),
+    /// `ELEMENT in [LIST]`
+    Among(Box<Among>),
     /// A variable of an enclosing fold, counted from the outermost.
     Local(usize),
     Field(Box<Node>, String),
@@ -43,6 +47,24 @@ pub(crate) enum Node {
     Fold(Box<Fold>),
     Matches(Box<Matches>),
     Call(Box<Call>),
+}
+
+/// Compares an attribute with a text.
+#[derive(Debug)]
+pub(crate) struct Is {
+    pub(crate) span: Range<usize>,
+    pub(crate) attribute: Name,
+    pub(crate) text: String,
+    /// `true` for `!=`.
+    pub(crate) not: bool,
+}
+
+/// Searches a list that is written out.
+#[derive(Debug)]
+pub(crate) struct Among {
+    pub(crate) span: Range<usize>,
+    pub(crate) element: Node,
+    pub(crate) list: Vec<Node>,
 }
 
 /// What computes on the values of all its arguments.
@@ -189,17 +211,16 @@ impl<'a> Machine<'a> {
                 }
                 _ => Ok(Val::Absent),
             },
-            Node::Record => match self.root {
-                Root::Record(record) => Ok(Val::from_json(record)),
+            Node::Path(keys) => match self.root {
+                Root::Record(record) => follow(record, keys),
                 Root::Item(..) => Ok(Val::Absent),
             },
+            Node::Is(is) => is.holds(self.root),
+            Node::Among(among) => self.among(among),
             Node::Local(slot) => Ok(self.locals[*slot].clone()),
             Node::Field(of, name) => {
                 let of = self.value(of)?;
-                of.field(name).ok_or_else(|| EvalError {
-                    span: 0..0,
-                    message: format!("cannot read `{name}` of {}", of.describe()),
-                })
+                of.field(name).ok_or_else(|| no_field(name, &of))
             }
             Node::Present(of) => Ok(Val::Boolean(!matches!(self.value(of)?, Val::Absent))),
             Node::List(parts) => {
@@ -240,6 +261,18 @@ impl<'a> Machine<'a> {
             },
             Node::Call(call) => self.call(call),
         }
+    }
+
+    fn among(&mut self, among: &'a Among) -> Result<Val<'a>, EvalError> {
+        let element = self.value(&among.element)?;
+        for candidate in &among.list {
+            let candidate = self.value(candidate)?;
+            let same = equal(&element, &candidate);
+            if same.map_err(|message| error(&among.span, message))? {
+                return Ok(Val::Boolean(true));
+            }
+        }
+        Ok(Val::Boolean(false))
     }
 
     fn truth(&mut self, node: &'a Node) -> Result<bool, EvalError> {
@@ -301,6 +334,40 @@ impl<'a> Machine<'a> {
         }
         apply(call.function, a, b, c).map_err(|message| error(&call.span, message))
     }
+}
+
+impl Is {
+    fn holds<'a>(&self, root: Root<'a>) -> Result<Val<'a>, EvalError> {
+        let same = match root.attribute(&self.attribute) {
+            Some(Value::Text(text)) => *text == self.text,
+            None => false,
+            Some(other) => {
+                let (value, text) = (Val::from_value(other), Val::Text((&*self.text).into()));
+                equal(&value, &text).map_err(|message| error(&self.span, message))?
+            }
+        };
+        Ok(Val::Boolean(same != self.not))
+    }
+}
+
+/// Follows the keys of a path; what is missing on the way is absent at its end.
+fn follow<'a>(record: &'a Json, keys: &[String]) -> Result<Val<'a>, EvalError> {
+    let mut at = record;
+    for key in keys {
+        match at {
+            Json::Object(map) => match map.get(key) {
+                Some(inner) => at = inner,
+                None => return Ok(Val::Absent),
+            },
+            Json::Null => return Ok(Val::Absent),
+            other => return Err(no_field(key, &Val::from_json(other))),
+        }
+    }
+    Ok(Val::from_json(at))
+}
+
+fn no_field(name: &str, of: &Val<'_>) -> EvalError {
+    EvalError { span: 0..0, message: format!("cannot read `{name}` of {}", of.describe()) }
 }
 
 fn error(span: &Range<usize>, message: impl Into<String>) -> EvalError {

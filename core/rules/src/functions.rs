@@ -52,7 +52,8 @@ pub(crate) fn apply<'a>(
     }
 }
 
-fn equal(a: &Val<'_>, b: &Val<'_>) -> Result<bool, Cow<'static, str>> {
+/// Whether two values are equal; what is absent equals nothing.
+pub(crate) fn equal(a: &Val<'_>, b: &Val<'_>) -> Result<bool, Cow<'static, str>> {
     a.equals(b).ok_or_else(|| mismatch(a, b))
 }
 

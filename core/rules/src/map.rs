@@ -321,7 +321,9 @@ fn defaults(
 
 /// First 16 bytes of SHA-256 over the canonical JSON of the attributes.
 fn content_hash(attributes: &Attributes) -> ContentHash {
-    let json = serde_json::to_vec(attributes).expect("invariant: attributes have text keys only");
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, attributes)
+        .expect("invariant: attributes have text keys only");
     let digest = Sha256::digest(&json);
     let mut hash = ContentHash::default();
     hash.copy_from_slice(&digest[..16]);

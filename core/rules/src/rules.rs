@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use gantry_model::agent::DEFAULT_MEDIA_TYPE;
 use gantry_model::command::Verdict;
 use gantry_model::spec::{LookupSpec, RoutingSpec, Spec};
 use gantry_model::{AttributeType, Document, Name, Origin, Value};
@@ -26,6 +27,8 @@ pub struct Rules {
     pub(crate) routing: Arc<RoutingSpec>,
     pub(crate) skills: BTreeSet<Name>,
     pub(crate) groups: BTreeSet<Name>,
+    /// The media type of items that name none.
+    pub(crate) media_type: Name,
     pub(crate) classes: Mutex<ClassCache>,
 }
 
@@ -97,6 +100,7 @@ pub fn compile(spec: &Spec) -> (Rules, Vec<ExpressionFinding>) {
         routing: Arc::clone(&spec.routing),
         skills: spec.skills.clone(),
         groups: spec.groups.clone(),
+        media_type: Name::new(DEFAULT_MEDIA_TYPE),
         classes: Mutex::default(),
     };
     (rules, findings)

@@ -3,7 +3,7 @@
 use cel::common::ast::IdedExpr;
 
 use super::{Checker, Type, Typed, any, typed};
-use crate::eval::{Call, Function, Node};
+use crate::eval::{Among, Call, Function, Is, Node};
 use crate::finding::ExpressionError;
 use crate::value::Val;
 
@@ -114,7 +114,21 @@ impl<'s> Checker<'s, '_> {
                 self.label(span, labels, value);
             }
         }
-        self.made(expr, function, vec![left.node, right.node], Type::Boolean)
+        match (left.node, right.node) {
+            (Node::Attribute(attribute), Node::Constant(Val::Text(text)))
+            | (Node::Constant(Val::Text(text)), Node::Attribute(attribute))
+                if equality =>
+            {
+                let is = Is {
+                    span: self.parsed.span(expr),
+                    attribute,
+                    text: text.into_owned(),
+                    not: matches!(function, Function::NotEqual),
+                };
+                typed(Node::Is(Box::new(is)), Type::Boolean)
+            }
+            (left, right) => self.made(expr, function, vec![left, right], Type::Boolean),
+        }
     }
 
     fn arithmetic(
@@ -148,7 +162,13 @@ impl<'s> Checker<'s, '_> {
             self.errors.push(found.maybe_help(help));
         }
         self.check_elements(&one.kind, &all.node, list);
-        self.made(expr, Function::In, vec![one.node, all.node], Type::Boolean)
+        match all.node {
+            Node::List(list) => {
+                let among = Among { span: self.parsed.span(expr), element: one.node, list };
+                typed(Node::Among(Box::new(among)), Type::Boolean)
+            }
+            other => self.made(expr, Function::In, vec![one.node, other], Type::Boolean),
+        }
     }
 
     /// The literals of a list that something is searched in must be comparable with it.

@@ -6,6 +6,7 @@ use regex::RegexBuilder;
 use super::{Checker, Type, Typed, any, typed};
 use crate::eval::{Function, Matches, Node};
 use crate::finding::{ExpressionError, suggest};
+use crate::functions::apply;
 use crate::value::Val;
 
 /// A function: `name(first, …)` and `first.name(…)` mean the same.
@@ -88,6 +89,21 @@ const FUNCTIONS: &[Signature] = &[
 /// Largest compiled pattern of `matches`, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
+impl Signature {
+    /// Whether it is a conversion of one value.
+    fn converts(&self) -> bool {
+        matches!(
+            self.function,
+            Function::ToBoolean
+                | Function::ToDecimal
+                | Function::ToDuration
+                | Function::ToInteger
+                | Function::ToText
+                | Function::ToTimestamp
+        )
+    }
+}
+
 impl<'s> Checker<'s, '_> {
     /// Checks the call of a function.
     pub(super) fn function(&mut self, expr: &IdedExpr, call: &CallExpr) -> Typed<'s> {
@@ -123,27 +139,18 @@ impl<'s> Checker<'s, '_> {
             }
             nodes.push(part.node);
         }
-        self.literal_converts(expr, known.function, &nodes);
+        if let (true, [Node::Constant(value)]) = (known.converts(), nodes.as_slice()) {
+            let value = value.clone();
+            return self.converted(expr, known, value);
+        }
         self.made(expr, known.function, nodes, known.gives.clone())
     }
 
-    /// `timestamp("…")` and the like over a literal are tried now, not with the first record.
-    fn literal_converts(&mut self, expr: &IdedExpr, function: Function, args: &[Node]) {
-        let converts = matches!(
-            function,
-            Function::ToBoolean
-                | Function::ToDecimal
-                | Function::ToDuration
-                | Function::ToInteger
-                | Function::ToTimestamp
-        );
-        if let (true, [Node::Constant(value)]) = (converts, args) {
-            let value = value.borrowed();
-            if let Err(message) = crate::functions::apply(function, value, Val::Absent, Val::Absent)
-            {
-                let span = self.parsed.span(expr);
-                self.error(span, message);
-            }
+    /// `timestamp("…")` and the like over a literal are made now, not with each record.
+    fn converted(&mut self, expr: &IdedExpr, known: &Signature, value: Val<'static>) -> Typed<'s> {
+        match apply(known.function, value, Val::Absent, Val::Absent) {
+            Ok(value) => typed(Node::Constant(value), known.gives.clone()),
+            Err(message) => self.wrong(expr, message),
         }
     }
 
