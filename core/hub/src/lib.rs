@@ -7,6 +7,7 @@
 //! Start reading at [`Handle`], then `engine_loop`.
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod clock;
 mod engine_loop;
 mod error;
@@ -17,8 +18,10 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use boot::{BootError, Booted, boot};
 pub use clock::HubClock;
 pub use engine_loop::{Hub, Options};
 pub use error::Error;
+pub use gantry_engine::{LiveExplanation, State, WhyNot};
 pub use handle::{Committed, Handle, Health, Stats};
 pub use work::{CaptureKey, Head, NewDocument, Side, Submission, Work};

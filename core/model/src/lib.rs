@@ -28,6 +28,7 @@ mod tests;
 
 pub use agent::{Agent, AgentProfile, Presence};
 pub use attribute::{AttributeType, Decimal, Value};
+pub use clock::Clock;
 pub use command::{Actor, Command, Refusal, Reply};
 pub use decision::Explanation;
 pub use document::{Attributes, Document, Origin, Replaced};
