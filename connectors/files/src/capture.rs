@@ -1,7 +1,7 @@
-//! One poll: the next page of the first file that has one.
+//! One poll: the next page of records, from the half-read file and those that follow it.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -28,32 +28,41 @@ pub(crate) struct Poll {
     pub(crate) n_records_max: usize,
 }
 
-/// What a look at one file gave.
+/// Records gathered so far, and the files that they exhaust.
+#[derive(Debug, Default)]
+struct Page {
+    records: Vec<Record>,
+    n_bytes: usize,
+    ended: Vec<(String, Stamp)>,
+}
+
+/// What reading one file came to.
 enum Look {
-    Page(Vec<Record>),
-    /// Nothing is left in it, and what it had is settled.
-    Done,
-    /// It is still being written, or gone.
-    NotNow,
+    /// The page is full.
+    Full,
+    /// All the file has is settled.
+    Settled,
+    /// The rest of it is in the page; or it is still being written, or gone.
+    Passed,
 }
 
 impl Poll {
-    /// Gives records of one file only: a position names one. Files that are done with are moved on the
-    /// way, which may be called off at any point and repeated.
+    /// Files that are done with are moved on the way: whatever happens, that may be repeated.
     pub(crate) fn run(&self) -> Result<Batch, Error> {
+        self.put_ended()?;
         let current = self.from.as_ref().map(|progress| progress.file.as_str());
+        let mut page = Page::default();
         for name in select::candidates(&self.folder, &self.settings, current)? {
-            match self.look(&name) {
-                // There is more: at least this file has to be moved, once the records are settled.
-                Ok(Look::Page(records)) => {
-                    return Ok(Batch { records, position_after: None, more: true });
-                }
-                Ok(Look::Done) => shelf::put_processed(&self.folder, &name, &self.settings)?,
-                Ok(Look::NotNow) => {}
+            match self.look(&name, &mut page) {
+                Ok(Look::Full) => break,
+                Ok(Look::Settled) => shelf::put_processed(&self.folder, &name, &self.settings)?,
+                Ok(Look::Passed) => {}
                 Err(Trouble::File(fault)) => {
                     let reason = fault.to_string();
                     shelf::put_failed(&self.folder, &name, &self.settings, &reason)?;
                 }
+                // The next poll meets it first, and tells.
+                Err(_) if !page.records.is_empty() => break,
                 Err(Trouble::Io(error)) => {
                     let message = format!("cannot read file `{}`", name.display());
                     return Err(Error::transient(message).because(&error));
@@ -61,25 +70,56 @@ impl Poll {
                 Err(Trouble::Position(error)) => return Err(error),
             }
         }
-        Ok(Batch::default())
+        // After records there is more to do at once: their files have to be moved.
+        let more = !page.records.is_empty();
+        Ok(Batch { records: page.records, position_after: None, more })
     }
 
-    fn look(&self, name: &OsStr) -> Result<Look, Trouble> {
+    /// Moves the files that earlier pages exhausted: their records stand before the position.
+    fn put_ended(&self) -> Result<(), Error> {
+        for (name, stamp) in self.from.iter().flat_map(|progress| &progress.ended) {
+            // Another file may have the name by now; and if this one cannot be looked at, it is read
+            // again, and the hub knows its records.
+            let metadata = fs::symlink_metadata(self.folder.join(name));
+            if metadata.is_ok_and(|metadata| Stamp::of(&metadata) == *stamp) {
+                shelf::put_processed(&self.folder, OsStr::new(name), &self.settings)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&self, name: &OsStr, page: &mut Page) -> Result<Look, Trouble> {
         let mut file = match File::open(self.folder.join(name)) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::NotNow),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Passed),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(FileFault::Forbidden.into());
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(progress) = self.progress(name, &mut file)? else { return Ok(Look::NotNow) };
+        let Some(mut progress) = self.progress(name, &mut file)? else { return Ok(Look::Passed) };
+        progress.ended.clone_from(&page.ended);
+        if !progress.fits() {
+            return Ok(Look::Full);
+        }
         let format = format_of(&progress.file, &self.settings)?;
         let place = (progress.offset, progress.n_lines);
         let size = progress.stamp.size();
-        let reader = Reader::open(file, size, format, &self.settings, place)?;
-        let records = self.page(progress, reader)?;
-        Ok(if records.is_empty() { Look::Done } else { Look::Page(records) })
+        let mut reader = Reader::open(file, size, format, &self.settings, place)?;
+        let n_before = page.records.len();
+        while page.records.len() < self.n_records_max && page.n_bytes < PAGE_BYTES_MAX {
+            let Some(entry) = reader.next()? else {
+                return Ok(if page.records.len() == n_before {
+                    Look::Settled
+                } else {
+                    page.ended.push((progress.file, progress.stamp));
+                    Look::Passed
+                });
+            };
+            (progress.offset, progress.n_lines) = reader.place();
+            page.push(&progress, entry)?;
+        }
+        Ok(Look::Full)
     }
 
     /// How far the file was read: as the position says if it is the same file, else not at all. None
@@ -105,27 +145,24 @@ impl Poll {
             tracing::warn!(file = file_name, "file has changed; it is read from its start");
         }
         let (offset, n_lines) = same_content.map_or((0, 0), |known| (known.offset, known.n_lines));
-        Ok(Some(Progress { file: file_name, stamp, hash, offset, n_lines }))
+        let ended = Vec::new();
+        Ok(Some(Progress { file: file_name, stamp, hash, offset, n_lines, ended }))
     }
+}
 
-    fn page(&self, mut progress: Progress, mut reader: Reader) -> Result<Vec<Record>, Trouble> {
-        let mut records = Vec::new();
-        let mut n_bytes = 0;
-        while records.len() < self.n_records_max && n_bytes < PAGE_BYTES_MAX {
-            let Some(Entry { line, content }) = reader.next()? else { break };
-            (progress.offset, progress.n_lines) = reader.place();
-            let record = match content {
-                Ok(json) => Record::json(json),
-                Err((raw, fault)) => Record::unreadable(
-                    raw,
-                    format!("file `{}`, line {line}: {fault}", progress.file),
-                ),
-            };
-            n_bytes += record.payload.len();
-            let message_id = format!("{}:{line}", progress.hash);
-            let position = progress.to_position().map_err(Trouble::Position)?;
-            records.push(record.with_message_id(message_id).with_position(position));
-        }
-        Ok(records)
+impl Page {
+    fn push(&mut self, progress: &Progress, entry: Entry) -> Result<(), Trouble> {
+        let Entry { line, content } = entry;
+        let record = match content {
+            Ok(json) => Record::json(json),
+            Err((raw, fault)) => {
+                Record::unreadable(raw, format!("file `{}`, line {line}: {fault}", progress.file))
+            }
+        };
+        self.n_bytes += record.payload.len();
+        let position = progress.to_position().map_err(Trouble::Position)?;
+        let record = record.with_message_id(format!("{}:{line}", progress.hash));
+        self.records.push(record.with_position(position));
+        Ok(())
     }
 }

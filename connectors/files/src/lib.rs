@@ -6,11 +6,12 @@
 //! becomes a dead letter; what is wrong with a whole file moves it to `error`, with the reason beside it.
 //!
 //! Nothing is remembered but the position, which the hub stores with the records: the file, what was in
-//! it, and how far it was read. A poll begins where all is settled, so a file in which nothing is left
-//! behind that place is done; acknowledgements need no bookkeeping of their own.
+//! it, how far it was read, and which files were read to their end before it ([`position`]). A poll begins
+//! where all is settled, so these files are done, and so is a file in which nothing is left behind that
+//! place: acknowledgements need no bookkeeping of their own, and a crash forgets nothing.
 //!
-//! Limits: names in UTF-8, contents in UTF-8, records of at most 1 MiB, one file a batch, no symbolic
-//! links, no subfolders. Each file is read twice: first for its hash, by which a file that is dropped
+//! Limits: names in UTF-8, contents in UTF-8, records of at most 1 MiB, no symbolic links, no
+//! subfolders. Each file is read twice: first for its hash, by which a file that is dropped
 //! again is recognised.
 #![forbid(unsafe_code)]
 

@@ -21,6 +21,9 @@ pub(crate) struct Progress {
     pub(crate) offset: u64,
     /// Lines read.
     pub(crate) n_lines: u64,
+    /// Files read to their end before this one, which are still in their place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ended: Vec<(String, Stamp)>,
 }
 
 impl Progress {
@@ -32,41 +35,41 @@ impl Progress {
     }
 
     pub(crate) fn to_position(&self) -> Result<Position, Error> {
-        let json = serde_json::to_vec(self).expect("invariant: numbers and text are valid JSON");
-        Ok(Position::new(json)?)
+        Ok(Position::new(self.to_json())?)
+    }
+
+    /// Whether it can become a position, however far this file is read.
+    pub(crate) fn fits(&self) -> bool {
+        let furthest = Self { offset: u64::MAX, n_lines: u64::MAX, ..self.clone() };
+        furthest.to_json().len() <= Position::LEN_MAX
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("invariant: numbers and text are valid JSON")
     }
 }
 
-/// What the file system says of a file: if it is the same, so is the content. The time of the last
-/// change of the entry is part of it, since programs that copy may set the other one back.
+/// What the file system says of a file: if it is the same, so is the content. Size in bytes, time of the
+/// last change in Unix nanoseconds, number of the inode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
-    size: u64,
-    /// Unix time: seconds, nanoseconds.
-    modified: (i64, i64),
-    /// Unix time: seconds, nanoseconds.
-    changed: (i64, i64),
-    inode: u64,
-}
+pub(crate) struct Stamp(u64, i64, u64);
 
 impl Stamp {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-        }
+        // Programs that copy may set the content's time back, but not that of the entry.
+        let content = (metadata.mtime(), metadata.mtime_nsec());
+        let (seconds, nanos) = content.max((metadata.ctime(), metadata.ctime_nsec()));
+        let touched_ns = seconds.saturating_mul(1_000_000_000).saturating_add(nanos);
+        Self(metadata.size(), touched_ns, metadata.ino())
     }
 
     pub(crate) fn size(&self) -> u64 {
-        self.size
+        self.0
     }
 
     /// When anything about the file last changed: Unix time in milliseconds.
     pub(crate) fn touched_ms(&self) -> i64 {
-        let (seconds, nanos) = self.modified.max(self.changed);
-        seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000)
+        self.1.div_euclid(1_000_000)
     }
 }
 

@@ -278,6 +278,28 @@ fn a_file_is_moved_only_once_its_records_are_settled() {
 }
 
 #[test]
+fn many_small_files_share_a_page_and_are_moved_once_it_is_settled() {
+    let mut hub = Hub::new();
+    for n in 0..200 {
+        hub.drop_file(&format!("{n:03}.jsonl"), format!("{{\"id\":{n}}}\n"));
+    }
+    let page = hub.poll(1_000).unwrap().records;
+    assert!((30..200).contains(&page.len()), "{}: as many as a position can name", page.len());
+    assert_eq!(hub.files("processed").len(), 0);
+    hub.position.clone_from(&page[9].position);
+    hub.poll(1).unwrap();
+    assert_eq!(hub.files("processed").len(), 10, "those before the settled place, and it");
+    // A file of the same name that was dropped meanwhile is not the one that is done.
+    hub.position.clone_from(&page[29].position);
+    fs::remove_file(hub.folder.path().join("020.jsonl")).unwrap();
+    hub.drop_file("020.jsonl", "{\"id\":\"new\"}\n");
+    let rest = hub.drain(1_000);
+    assert_eq!(rest.len(), 171);
+    assert!(payloads(&rest).contains(&r#"{"id":"new"}"#));
+    assert_eq!(hub.files("processed").len(), 200);
+}
+
+#[test]
 fn moving_never_writes_over_a_file() {
     let mut hub = Hub::new();
     for content in ["{\"id\":1}\n", "{\"id\":2}\n", "{\"id\":3}\n"] {
@@ -408,7 +430,7 @@ enum Then {
 }
 
 fn then() -> impl Strategy<Value = Then> {
-    prop_oneof![Just(Then::SettleAll), (0_usize..8).prop_map(Then::SettleSome)]
+    prop_oneof![Just(Then::SettleAll), (0_usize..12).prop_map(Then::SettleSome)]
 }
 
 proptest! {
@@ -418,9 +440,9 @@ proptest! {
     /// `processed`, none of them early.
     #[test]
     fn no_line_is_lost_when_the_hub_is_killed(
-        lines_in_files in prop::collection::vec(0_usize..7, 1..4),
+        lines_in_files in prop::collection::vec(0_usize..7, 1..7),
         csv in any::<bool>(),
-        limit in 1_usize..5,
+        limit in 1_usize..12,
         thens in prop::collection::vec(then(), 0..24),
     ) {
         let mut hub = Hub::new();
