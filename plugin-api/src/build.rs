@@ -22,10 +22,7 @@
 //! }
 //! ```
 
-#![expect(
-    clippy::print_stdout,
-    reason = "a build script speaks to cargo on standard output"
-)]
+#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on standard output")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -114,26 +111,19 @@ impl Plugin {
     /// Declares the capture role, its modes and the type of the settings in `[capture.NAME]`.
     pub fn capture<T: JsonSchema>(mut self, modes: impl IntoIterator<Item = CaptureMode>) -> Self {
         let modes = modes.into_iter().collect();
-        self.capture = Some(CaptureRole {
-            modes,
-            settings: schema::<T>(),
-        });
+        self.capture = Some(CaptureRole { modes, settings: schema::<T>() });
         self
     }
 
     /// Declares the look-up role and the type of the settings in `[lookup.NAME]`.
     pub fn lookup<T: JsonSchema>(mut self) -> Self {
-        self.lookup = Some(Role {
-            settings: schema::<T>(),
-        });
+        self.lookup = Some(Role { settings: schema::<T>() });
         self
     }
 
     /// Declares the callback role and the type of the settings in `[callback.NAME]`.
     pub fn callback<T: JsonSchema>(mut self) -> Self {
-        self.callback = Some(Role {
-            settings: schema::<T>(),
-        });
+        self.callback = Some(Role { settings: schema::<T>() });
         self
     }
 
@@ -157,40 +147,8 @@ impl Plugin {
     }
 
     fn finish(self) -> Result<Manifest, Error> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(plain) {
-            return Err(Error::Name(self.name));
-        }
-        if self
-            .capture
-            .as_ref()
-            .is_some_and(|capture| capture.modes.is_empty())
-        {
-            return Err(Error::NoMode);
-        }
-        let schemas = [
-            ("source's config", Some(&self.config)),
-            (
-                "capture settings",
-                self.capture.as_ref().map(|role| &role.settings),
-            ),
-            (
-                "look-up settings",
-                self.lookup.as_ref().map(|role| &role.settings),
-            ),
-            (
-                "callback settings",
-                self.callback.as_ref().map(|role| &role.settings),
-            ),
-        ];
-        for (what, schema) in schemas {
-            let Some(schema) = schema else { continue };
-            if takes_unknown_keys(schema) {
-                return Err(Error::UnknownKeys(what));
-            }
-            for key in unmarked_secrets(schema) {
-                println!("cargo::warning={what}: `{key}` looks like a secret; make it a Secret<_>");
-            }
+        for (what, key) in self.check()? {
+            println!("cargo::warning={what}: `{key}` looks like a secret; make it a Secret<_>");
         }
         Ok(Manifest {
             name: self.name,
@@ -205,13 +163,36 @@ impl Plugin {
             other: BTreeMap::new(),
         })
     }
+
+    /// Checks what was declared; gives the keys that are named like secrets and are none.
+    fn check(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            return Err(Error::Name(self.name.clone()));
+        }
+        if self.capture.as_ref().is_some_and(|capture| capture.modes.is_empty()) {
+            return Err(Error::NoMode);
+        }
+        let schemas = [
+            ("source's config", Some(&self.config)),
+            ("capture settings", self.capture.as_ref().map(|role| &role.settings)),
+            ("look-up settings", self.lookup.as_ref().map(|role| &role.settings)),
+            ("callback settings", self.callback.as_ref().map(|role| &role.settings)),
+        ];
+        let mut unmarked = Vec::new();
+        for (what, schema) in schemas {
+            let Some(schema) = schema else { continue };
+            if takes_unknown_keys(schema) {
+                return Err(Error::UnknownKeys(what));
+            }
+            unmarked.extend(unmarked_secrets(schema).into_iter().map(|key| (what, key)));
+        }
+        Ok(unmarked)
+    }
 }
 
 fn schema<T: JsonSchema>() -> Schema {
-    SchemaSettings::draft2020_12()
-        .for_deserialize()
-        .into_generator()
-        .into_root_schema_for::<T>()
+    SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<T>()
 }
 
 fn takes_unknown_keys(schema: &Schema) -> bool {
@@ -224,10 +205,7 @@ fn takes_unknown_keys(schema: &Schema) -> bool {
 /// Keys whose name says secret and whose schema does not: one forgotten mark and a password is printed.
 fn unmarked_secrets(schema: &Schema) -> Vec<String> {
     const TELLTALES: [&str; 4] = ["password", "secret", "token", "api_key"];
-    let Some(properties) = schema
-        .get("properties")
-        .and_then(serde_json::Value::as_object)
-    else {
+    let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) else {
         return Vec::new();
     };
     properties
@@ -261,20 +239,16 @@ fn build_info() -> Result<BuildInfo, Error> {
 
 /// The version of tokio in the nearest lock file, or nothing if there is none or it names several.
 fn tokio_version(package: &Path) -> Option<String> {
-    let lock = package
-        .ancestors()
-        .map(|folder| folder.join("Cargo.lock"))
-        .find(|p| p.is_file())?;
+    let lock = package.ancestors().map(|folder| folder.join("Cargo.lock")).find(|p| p.is_file())?;
     println!("cargo::rerun-if-changed={}", lock.display());
     let text = fs::read_to_string(lock).ok()?;
     let mut versions = text
         .split("[[package]]")
         .filter(|package| package.contains("name = \"tokio\"\n"))
-        .filter_map(|package| {
-            package
-                .lines()
-                .find_map(|line| line.strip_prefix("version = "))
-        });
+        .filter_map(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
     let version = versions.next()?.trim_matches('"').to_owned();
     versions.next().is_none().then_some(version)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,20 +19,12 @@ pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl Context {
     pub(crate) fn new(instance: &str, clock: Clock, draining: watch::Receiver<bool>) -> Self {
-        Self {
-            instance: instance.into(),
-            name: instance.into(),
-            clock,
-            draining,
-        }
+        Self { instance: instance.into(), name: instance.into(), clock, draining }
     }
 
     /// The same world, seen from a capture point, look-up or callback of the instance.
     pub(crate) fn named(&self, name: &str) -> Self {
-        Self {
-            name: name.into(),
-            ..self.clone()
-        }
+        Self { name: name.into(), ..self.clone() }
     }
 
     /// A context outside a hub, for the author's own tests: the time stands at `now_ms`, and nothing

@@ -9,13 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The units, largest first, each with its length in milliseconds.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// A span of wall-clock time, whole milliseconds; the unit is part of the value, in TOML a string.
 ///
@@ -88,10 +83,7 @@ impl FromStr for HumanDuration {
             let (_, unit_ms) = UNITS
                 .into_iter()
                 .find(|(name, _)| *name == unit)
-                .ok_or_else(|| Error::Unit {
-                    text: text.to_owned(),
-                    unit: unit.to_owned(),
-                })?;
+                .ok_or_else(|| Error::Unit { text: text.to_owned(), unit: unit.to_owned() })?;
             total_ms = number
                 .parse::<u64>()
                 .ok()
@@ -122,9 +114,7 @@ impl fmt::Display for HumanDuration {
 
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'_, str>::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        Cow::<'_, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -29,10 +29,7 @@ impl Emitter {
     /// more, and what is emitted comes out of the receiver.
     pub fn standalone(credit: usize) -> (Self, mpsc::Receiver<Batch>) {
         let (sender, receiver) = mpsc::channel(credit.max(1));
-        (
-            Self::new(Arc::new(Semaphore::new(credit)), Arc::new(sender)),
-            receiver,
-        )
+        (Self::new(Arc::new(Semaphore::new(credit)), Arc::new(sender)), receiver)
     }
 
     /// Sends a batch, waiting for credit. A batch larger than the credit at hand goes in parts, in
@@ -44,25 +41,14 @@ impl Emitter {
     /// # Cancel safety
     /// If the future is dropped, some of the records may have been sent, never a record twice.
     pub async fn emit(&self, batch: Batch) -> Result<(), Error> {
-        let Batch {
-            mut records,
-            position_after,
-            ..
-        } = batch;
+        let Batch { mut records, position_after, .. } = batch;
         loop {
             let n_granted = self.take_credit(records.len()).await?;
-            let rest = if n_granted < records.len() {
-                records.split_off(n_granted)
-            } else {
-                Vec::new()
-            };
+            let rest =
+                if n_granted < records.len() { records.split_off(n_granted) } else { Vec::new() };
             let last = rest.is_empty();
             let position_after = if last { position_after.clone() } else { None };
-            self.sink.send(Batch {
-                records,
-                position_after,
-                more: !last,
-            })?;
+            self.sink.send(Batch { records, position_after, more: !last })?;
             if last {
                 return Ok(());
             }
@@ -74,9 +60,7 @@ impl Emitter {
     async fn take_credit(&self, n_wanted: usize) -> Result<usize, Error> {
         let first = self.credit.acquire().await.map_err(|_| closed())?;
         first.forget();
-        let n_more = n_wanted
-            .saturating_sub(1)
-            .min(self.credit.available_permits());
+        let n_more = n_wanted.saturating_sub(1).min(self.credit.available_permits());
         match self.credit.try_acquire_many(n_more as u32) {
             Ok(more) => {
                 more.forget();
@@ -91,9 +75,7 @@ impl Emitter {
 impl fmt::Debug for Emitter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let credit = self.credit.available_permits();
-        f.debug_struct("Emitter")
-            .field("credit", &credit)
-            .finish_non_exhaustive()
+        f.debug_struct("Emitter").field("credit", &credit).finish_non_exhaustive()
     }
 }
 
@@ -104,8 +86,5 @@ impl Sink for mpsc::Sender<Batch> {
 }
 
 pub(crate) fn closed() -> Error {
-    Error::new(
-        ErrorClass::Canceled,
-        "cannot emit: the hub has ended the stream",
-    )
+    Error::new(ErrorClass::Canceled, "cannot emit: the hub has ended the stream")
 }

@@ -141,13 +141,7 @@ struct Cause {
 impl Error {
     /// An error of a given class. Prefer the constructors named after the classes.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-            retry_after_ms: None,
-            field: None,
-            cause: None,
-        }
+        Self { class, message: message.into(), retry_after_ms: None, field: None, cause: None }
     }
 
     /// See [`ErrorClass::AuthExpired`].
@@ -163,10 +157,7 @@ impl Error {
     /// See [`ErrorClass::Throttled`]; `after` as the source gave it, cut to whole milliseconds.
     pub fn throttled(message: impl Into<String>, after: Option<Duration>) -> Self {
         let retry_after_ms = after.map(|after| after.as_millis() as u64);
-        Self {
-            retry_after_ms,
-            ..Self::new(ErrorClass::Throttled, message)
-        }
+        Self { retry_after_ms, ..Self::new(ErrorClass::Throttled, message) }
     }
 
     /// See [`ErrorClass::Transient`].
@@ -197,18 +188,12 @@ impl Error {
     /// See [`ErrorClass::Config`]. `field` is a dotted path in the configuration (`tls.ca`), empty
     /// for the whole of it.
     pub fn config(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: Some(field.into()),
-            ..Self::new(ErrorClass::Config, message)
-        }
+        Self { field: Some(field.into()), ..Self::new(ErrorClass::Config, message) }
     }
 
     /// See [`ErrorClass::Unsupported`].
     pub fn unsupported(operation: &str) -> Self {
-        Self::new(
-            ErrorClass::Unsupported,
-            format!("plug-in does not offer `{operation}`"),
-        )
+        Self::new(ErrorClass::Unsupported, format!("plug-in does not offer `{operation}`"))
     }
 
     /// Adds the error that led to this one, with its own chain of sources.
@@ -273,9 +258,7 @@ impl std::error::Error for Cause {
 }
 
 fn link(texts: Vec<String>) -> Option<Box<Cause>> {
-    texts.into_iter().rev().fold(None, |next, message| {
-        Some(Box::new(Cause { message, next }))
-    })
+    texts.into_iter().rev().fold(None, |next, message| Some(Box::new(Cause { message, next })))
 }
 
 fn texts(cause: Option<&Cause>) -> impl Iterator<Item = &str> {
@@ -321,7 +304,7 @@ mod causes {
         cause.is_none()
     }
 
-    #[expect(clippy::option_option, reason = "the signature is the codec's")]
+    #[expect(clippy::option_option, clippy::unnecessary_wraps, reason = "as above")]
     pub(super) fn nil() -> Option<Option<Box<Cause>>> {
         Some(None)
     }

@@ -94,3 +94,6 @@ pub use message::{
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{Callback, Capture, Lookup, Plugin};
+
+#[cfg(all(test, feature = "plugin"))]
+mod tests;

@@ -40,8 +40,8 @@ pub struct Inspected {
     pub panic_unwind: bool,
     /// The oldest glibc it runs with; none if it needs none.
     pub glibc: Option<String>,
-    features_required: u64,
-    has_entry: bool,
+    pub(crate) features_required: u64,
+    pub(crate) has_entry: bool,
 }
 
 impl Inspected {

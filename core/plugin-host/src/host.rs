@@ -143,21 +143,15 @@ impl Host {
     fn open(&self, copy: PathBuf, said: Inspected) -> Result<Arc<Library>, Refusal> {
         let options = &self.options;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        let library = match loaded.get(&copy) {
-            Some(library) => {
-                // The host that loads last sets the time: the one before is gone, or the same hub's.
-                let mut clock =
-                    library.ears().clock.write().unwrap_or_else(PoisonError::into_inner);
-                *clock = Arc::clone(&options.clock);
-                drop(clock);
-                Arc::clone(library)
-            }
-            None => {
-                let (n_workers, clock) = (options.n_workers.max(1), Arc::clone(&options.clock));
-                let library = Arc::new(Library::open(&copy, said, n_workers, clock)?);
-                loaded.insert(copy, Arc::clone(&library));
-                library
-            }
+        let library = if let Some(library) = loaded.get(&copy) {
+            // The host that loads last sets the time: the one before is gone, or the same hub's.
+            library.ears().set_clock(Arc::clone(&options.clock));
+            Arc::clone(library)
+        } else {
+            let (n_workers, clock) = (options.n_workers.max(1), Arc::clone(&options.clock));
+            let library = Arc::new(Library::open(&copy, said, n_workers, clock)?);
+            loaded.insert(copy, Arc::clone(&library));
+            library
         };
         library.ears().set_log_level(options.log_level);
         Ok(library)

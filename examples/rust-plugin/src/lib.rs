@@ -19,6 +19,11 @@ struct Number {
     number: u64,
 }
 
+#[derive(Serialize)]
+struct Parity {
+    even: bool,
+}
+
 impl Plugin for Counter {
     type Config = Config;
 
@@ -79,8 +84,7 @@ impl Counter {
         if number > self.config.last {
             return Ok(None); // not one of ours
         }
-        let even = serde_json::json!({ "even": number % 2 == 0 });
-        Ok(Some(Answer::new(Json::of(&even)?)))
+        Ok(Some(Answer::new(Json::of(&Parity { even: number % 2 == 0 })?)))
     }
 }
 

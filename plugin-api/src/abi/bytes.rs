@@ -29,10 +29,7 @@ pub struct Buf {
 impl Slice {
     /// Lends bytes to a call.
     pub const fn new(bytes: &[u8]) -> Self {
-        Self {
-            ptr: bytes.as_ptr(),
-            len: bytes.len(),
-        }
+        Self { ptr: bytes.as_ptr(), len: bytes.len() }
     }
 
     /// The bytes.
@@ -51,23 +48,13 @@ impl Slice {
 
 impl Buf {
     /// No bytes.
-    pub const EMPTY: Self = Self {
-        ptr: std::ptr::null_mut(),
-        len: 0,
-        cap: 0,
-        free: None,
-    };
+    pub const EMPTY: Self = Self { ptr: std::ptr::null_mut(), len: 0, cap: 0, free: None };
 
     /// Hands a vector over; it comes back to this side's allocator by `free`.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let mut bytes = std::mem::ManuallyDrop::new(bytes);
         let (ptr, len, cap) = (bytes.as_mut_ptr(), bytes.len(), bytes.capacity());
-        Self {
-            ptr,
-            len,
-            cap,
-            free: Some(free_vec),
-        }
+        Self { ptr, len, cap, free: Some(free_vec) }
     }
 
     /// The bytes.
@@ -77,13 +64,7 @@ impl Buf {
     /// describe readable memory that lives until `free`.
     pub const unsafe fn as_bytes(&self) -> &[u8] {
         // SAFETY: the caller vouches for the memory, which `self` keeps from being freed.
-        unsafe {
-            Slice {
-                ptr: self.ptr,
-                len: self.len,
-            }
-            .as_bytes()
-        }
+        unsafe { Slice { ptr: self.ptr, len: self.len }.as_bytes() }
     }
 }
 

@@ -12,10 +12,7 @@
 //! - An operation is started by [`PluginApi::op`] and ends by exactly one [`HostApi::complete`], which
 //!   may come before `op` returns; also after [`PluginApi::cancel`]. Ids are numbers the host gives, so
 //!   a late, double or unknown one is noticed and never followed.
-#![allow(
-    unsafe_code,
-    reason = "this is the border itself; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "this is the border itself; each block says why it holds")]
 
 mod bytes;
 mod layout;
@@ -169,20 +166,10 @@ impl Header {
 
     /// Reads a header from the bytes of a section; none if they are too few.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| {
-            bytes
-                .get(at..at + 4)?
-                .first_chunk()
-                .copied()
-                .map(u32::from_ne_bytes)
-        };
-        let long = |at: usize| {
-            bytes
-                .get(at..at + 8)?
-                .first_chunk()
-                .copied()
-                .map(u64::from_ne_bytes)
-        };
+        let word =
+            |at: usize| bytes.get(at..at + 4)?.first_chunk().copied().map(u32::from_ne_bytes);
+        let long =
+            |at: usize| bytes.get(at..at + 8)?.first_chunk().copied().map(u64::from_ne_bytes);
         Some(Self {
             magic: *bytes.first_chunk()?,
             size: word(8)?,
@@ -204,13 +191,8 @@ impl<const N: usize> Section<N> {
     pub const fn new(manifest: &str, panic_unwind: bool) -> Self {
         let manifest = manifest.as_bytes();
         assert!(manifest.len() == N, "N is the length of the manifest");
-        let manifest = *manifest
-            .first_chunk()
-            .expect("invariant: the length was just compared");
-        Self {
-            header: Header::new(N, panic_unwind),
-            manifest,
-        }
+        let manifest = *manifest.first_chunk().expect("invariant: the length was just compared");
+        Self { header: Header::new(N, panic_unwind), manifest }
     }
 }
 
@@ -219,12 +201,6 @@ impl Descriptor {
     pub const fn new<const N: usize>(section: &'static Section<N>, init: InitFn) -> Self {
         // The pointer is made from the whole section, so that reading on into the manifest is allowed.
         let header = std::ptr::from_ref(section).cast();
-        Self {
-            magic: MAGIC,
-            size: size_of::<Self>() as u32,
-            reserved: 0,
-            header,
-            init,
-        }
+        Self { magic: MAGIC, size: size_of::<Self>() as u32, reserved: 0, header, init }
     }
 }

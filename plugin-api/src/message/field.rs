@@ -55,7 +55,7 @@ pub(crate) mod optional_bytes {
         bytes.is_none()
     }
 
-    #[expect(clippy::option_option, reason = "the signature is the codec's")]
+    #[expect(clippy::option_option, clippy::unnecessary_wraps, reason = "as above")]
     pub(crate) fn nil() -> Option<Option<Bytes>> {
         Some(None)
     }

@@ -47,10 +47,7 @@ impl HttpRequest {
 
     /// The first value of a header; `name` in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -72,25 +69,14 @@ pub struct HttpResponse {
 impl HttpResponse {
     /// An empty answer.
     pub fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: Vec::new(), body: Bytes::new() }
     }
 
     /// A refusal that says why, as `application/problem+json`.
     pub fn problem(status: u16, title: &str) -> Self {
         let body = serde_json::json!({ "status": status, "title": title }).to_string();
-        let headers = vec![(
-            "content-type".to_owned(),
-            "application/problem+json".to_owned(),
-        )];
-        Self {
-            status,
-            headers,
-            body: body.into(),
-        }
+        let headers = vec![("content-type".to_owned(), "application/problem+json".to_owned())];
+        Self { status, headers, body: body.into() }
     }
 }
 

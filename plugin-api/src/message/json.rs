@@ -37,9 +37,12 @@ impl Json {
     /// # Errors
     /// Of class `permanent`, naming the path inside the document.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let reader = &mut serde_json::Deserializer::from_slice(&self.0);
-        serde_path_to_error::deserialize(reader)
-            .map_err(|error| Error::permanent("cannot read JSON").because(&error))
+        // Keeping track of the path costs more than parsing, so it is done only where it is needed.
+        serde_json::from_slice(&self.0).or_else(|_| {
+            let reader = &mut serde_json::Deserializer::from_slice(&self.0);
+            serde_path_to_error::deserialize(reader)
+                .map_err(|error| Error::permanent("cannot read JSON").because(&error))
+        })
     }
 
     /// The bytes themselves.

@@ -113,7 +113,10 @@ impl Opcode {
 
 /// Turns a message into bytes.
 pub fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {
-    minicbor::to_vec(message).expect("invariant: writing to memory cannot fail")
+    // Most control messages fit; without it a vector grows by a handful of copies.
+    let mut bytes = Vec::with_capacity(128);
+    minicbor::encode(message, &mut bytes).expect("invariant: writing to memory cannot fail");
+    bytes
 }
 
 /// Reads a message; `what` names it in the error.

@@ -19,10 +19,7 @@ use super::host::Host;
 /// Points the three globals of this library at the hub. An author's own subscriber, logger or hook set
 /// before would have been set by a constructor, which plug-ins must not have.
 pub(super) fn install(host: Host) {
-    let spans = Spans {
-        host,
-        state: Mutex::default(),
-    };
+    let spans = Spans { host, state: Mutex::default() };
     // Each fails only if it was set already, which leaves the plug-in mute but not broken.
     let _ = tracing::subscriber::set_global_default(spans);
     if log::set_boxed_logger(Box::new(Logger { host })).is_ok() {
@@ -44,28 +41,12 @@ fn report(host: Host, panic: &PanicHookInfo<'_>) {
         fields.insert("backtrace".into(), backtrace.to_string().into());
     }
     let text = panic.payload_as_str().unwrap_or("no message");
-    send(
-        host,
-        1,
-        "panic",
-        &format!("plug-in panicked: {text}"),
-        fields,
-    );
+    send(host, 1, "panic", &format!("plug-in panicked: {text}"), fields);
 }
 
 fn send(host: Host, level: u8, target: &str, message: &str, fields: Map<String, Value>) {
-    let fields = if fields.is_empty() {
-        String::new()
-    } else {
-        Value::Object(fields).to_string()
-    };
-    host.log(
-        level,
-        current_instance(),
-        target,
-        message,
-        fields.as_bytes(),
-    );
+    let fields = if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() };
+    host.log(level, current_instance(), target, message, fields.as_bytes());
 }
 
 struct Logger {
@@ -112,10 +93,7 @@ thread_local! {
 }
 
 fn innermost() -> Option<u64> {
-    ENTERED
-        .try_with(|entered| entered.borrow().last().copied())
-        .ok()
-        .flatten()
+    ENTERED.try_with(|entered| entered.borrow().last().copied()).ok().flatten()
 }
 
 impl Spans {
@@ -149,12 +127,7 @@ impl Subscriber for Spans {
             if let Some(parent) = parent.and_then(|parent| state.spans.get_mut(&parent)) {
                 parent.n_handles += 1;
             }
-            let span = Span {
-                parent,
-                name,
-                fields: fields.fields,
-                n_handles: 1,
-            };
+            let span = Span { parent, name, fields: fields.fields, n_handles: 1 };
             state.spans.insert(state.last_id, span);
             Id::from_u64(state.last_id)
         })
@@ -186,13 +159,7 @@ impl Subscriber for Spans {
         }
         fields.extend(own.fields);
         let metadata = event.metadata();
-        send(
-            self.host,
-            level(*metadata.level()),
-            metadata.target(),
-            &own.message,
-            fields,
-        );
+        send(self.host, level(*metadata.level()), metadata.target(), &own.message, fields);
     }
 
     fn enter(&self, id: &Id) {
@@ -203,10 +170,7 @@ impl Subscriber for Spans {
         let _ = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
             // Spans may be left out of order; the innermost of this name is the one meant.
-            if let Some(at) = entered
-                .iter()
-                .rposition(|entered| *entered == id.into_u64())
-            {
+            if let Some(at) = entered.iter().rposition(|entered| *entered == id.into_u64()) {
                 entered.remove(at);
             }
         });

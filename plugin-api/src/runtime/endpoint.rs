@@ -76,8 +76,11 @@ pub struct Endpoint<P: Plugin> {
 /// What a role does before it has an attachment.
 struct Role<P: Plugin> {
     validate: fn(&[u8]) -> Vec<ConfigFault>,
-    attach: fn(Arc<Live<P>>, Context, &[u8]) -> Result<Arc<dyn Attachment>, Error>,
+    attach: Attach<P>,
 }
+
+/// Makes an attachment of an instance from its settings as JSON.
+type Attach<P> = fn(Arc<Live<P>>, Context, &[u8]) -> Result<Arc<dyn Attachment>, Error>;
 
 impl<P: Plugin> Endpoint<P> {
     /// Without any role.
@@ -86,11 +89,7 @@ impl<P: Plugin> Endpoint<P> {
         reason = "only the export macro makes one, as a constant"
     )]
     pub const fn new() -> Self {
-        Self {
-            capture: None,
-            lookup: None,
-            callback: None,
-        }
+        Self { capture: None, lookup: None, callback: None }
     }
 
     /// With the capture role.
@@ -102,17 +101,10 @@ impl<P: Plugin> Endpoint<P> {
         let capture = Role {
             validate: |json| faults(json, <P as Capture>::validate_settings),
             attach: |live, cx, settings| {
-                Ok(Arc::new(CaptureAttachment {
-                    settings: settings_of(settings)?,
-                    live,
-                    cx,
-                }))
+                Ok(Arc::new(CaptureAttachment { settings: settings_of(settings)?, live, cx }))
             },
         };
-        Self {
-            capture: Some(capture),
-            ..self
-        }
+        Self { capture: Some(capture), ..self }
     }
 
     /// With the look-up role.
@@ -124,17 +116,10 @@ impl<P: Plugin> Endpoint<P> {
         let lookup = Role {
             validate: |json| faults(json, <P as Lookup>::validate_settings),
             attach: |live, cx, settings| {
-                Ok(Arc::new(LookupAttachment {
-                    settings: settings_of(settings)?,
-                    live,
-                    cx,
-                }))
+                Ok(Arc::new(LookupAttachment { settings: settings_of(settings)?, live, cx }))
             },
         };
-        Self {
-            lookup: Some(lookup),
-            ..self
-        }
+        Self { lookup: Some(lookup), ..self }
     }
 
     /// With the callback role.
@@ -146,17 +131,10 @@ impl<P: Plugin> Endpoint<P> {
         let callback = Role {
             validate: |json| faults(json, <P as Callback>::validate_settings),
             attach: |live, cx, settings| {
-                Ok(Arc::new(CallbackAttachment {
-                    settings: settings_of(settings)?,
-                    live,
-                    cx,
-                }))
+                Ok(Arc::new(CallbackAttachment { settings: settings_of(settings)?, live, cx }))
             },
         };
-        Self {
-            callback: Some(callback),
-            ..self
-        }
+        Self { callback: Some(callback), ..self }
     }
 
     fn role(&self, name: RoleName) -> Result<&Role<P>, Error> {
@@ -184,18 +162,8 @@ impl<P: Plugin> Plug for Endpoint<P> {
         let plugin = P::create(config, &cx)?;
         // A copy, since the roles of a plug-in are fixed when it is compiled.
         let roles = [self.capture, self.lookup, self.callback];
-        let endpoint = Self {
-            capture: roles[0],
-            lookup: roles[1],
-            callback: roles[2],
-        };
-        Ok(Arc::new(Live {
-            id,
-            plugin,
-            cx,
-            draining,
-            endpoint,
-        }))
+        let endpoint = Self { capture: roles[0], lookup: roles[1], callback: roles[2] };
+        Ok(Arc::new(Live { id, plugin, cx, draining, endpoint }))
     }
 }
 
@@ -273,9 +241,7 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
                 let Poll { from, limit } = decode(request, "poll request")?;
                 Ok(Box::pin(async move {
                     let (plugin, limit) = (&self.live.plugin, limit as usize);
-                    let batch = plugin
-                        .poll(&self.settings, &self.cx, from.as_ref(), limit)
-                        .await?;
+                    let batch = plugin.poll(&self.settings, &self.cx, from.as_ref(), limit).await?;
                     Ok(encode(&batch))
                 }))
             }
@@ -283,19 +249,14 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
                 let request: HttpRequest = decode(request, "http request")?;
                 Ok(Box::pin(async move {
                     let plugin = &self.live.plugin;
-                    plugin
-                        .http(&self.settings, &self.cx, request)
-                        .await
-                        .map(|made| encode(&made))
+                    plugin.http(&self.settings, &self.cx, request).await.map(|made| encode(&made))
                 }))
             }
             Opcode::Acknowledge => {
                 let Acknowledge { outcomes } = decode(request, "acknowledgement")?;
                 Ok(Box::pin(async move {
                     let plugin = &self.live.plugin;
-                    plugin
-                        .acknowledge(&self.settings, &self.cx, &outcomes)
-                        .await?;
+                    plugin.acknowledge(&self.settings, &self.cx, &outcomes).await?;
                     Ok(Vec::new())
                 }))
             }
@@ -305,10 +266,7 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
 
     fn stream(self: Arc<Self>, from: Option<Position>, out: Emitter) -> Result<Running, Error> {
         Ok(Box::pin(async move {
-            self.live
-                .plugin
-                .stream(&self.settings, &self.cx, from, out)
-                .await?;
+            self.live.plugin.stream(&self.settings, &self.cx, from, out).await?;
             Ok(Vec::new())
         }))
     }

@@ -1,8 +1,5 @@
 //! The export macro and the functions behind the ABI; each catches every panic.
-#![allow(
-    unsafe_code,
-    reason = "functions of the ABI; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "functions of the ABI; each block says why it holds")]
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -54,10 +54,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     pub(crate) fn new(instance: u64, future: Running) -> Self {
-        Self {
-            instance,
-            future: Some(future),
-        }
+        Self { instance, future: Some(future) }
     }
 
     fn drop_future(&mut self) -> Result<(), Error> {

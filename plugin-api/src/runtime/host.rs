@@ -1,8 +1,5 @@
 //! The hub as the plug-in sees it: safe calls into its table of functions.
-#![allow(
-    unsafe_code,
-    reason = "calls through the host's table; each block says why it holds"
-)]
+#![allow(unsafe_code, reason = "calls through the host's table; each block says why it holds")]
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -33,9 +30,7 @@ impl Host {
             return None;
         }
         // SAFETY: at least as large as the table we know, and it lives for ever.
-        Some(Self {
-            api: unsafe { &*api },
-        })
+        Some(Self { api: unsafe { &*api } })
     }
 
     pub(crate) fn n_workers(self) -> usize {
@@ -69,14 +64,7 @@ impl Host {
         let (target, message, fields) = (slice(target), slice(message), Slice::new(fields));
         // SAFETY: a function of the host's table; the slices live until it returns.
         unsafe {
-            (self.api.log)(
-                self.api.ctx,
-                level.into(),
-                instance,
-                target,
-                message,
-                fields,
-            );
+            (self.api.log)(self.api.ctx, level.into(), instance, target, message, fields);
         }
     }
 }
@@ -91,11 +79,7 @@ pub(crate) struct Completion {
 
 impl Completion {
     pub(crate) fn new(host: Host, op_id: u64) -> Self {
-        Self {
-            host,
-            op_id,
-            open: true,
-        }
+        Self { host, op_id, open: true }
     }
 
     pub(crate) fn finish(mut self, result: Result<Vec<u8>, Error>) {

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::endpoint::{Attachment, Instance, Plug};
-use super::guard::{self, Guarded};
+use super::guard::{self, Guarded, Running};
 use super::host::{Completion, Host, HostSink};
 use crate::abi::STATUS_OK;
 use crate::emitter::Emitter;
@@ -55,6 +55,12 @@ enum Started {
     Running(Guarded, Way),
 }
 
+impl Started {
+    fn on_runtime(instance: u64, future: Running) -> Self {
+        Self::Running(Guarded::new(instance, future), Way::Runtime(None))
+    }
+}
+
 /// Where a future is polled.
 enum Way {
     /// Up to its first wait on the caller's thread.
@@ -71,14 +77,8 @@ impl Library {
             host: OnceLock::new(),
             runtime: Mutex::new(None),
             handle: OnceLock::new(),
-            parts: RwLock::new(Parts {
-                instances: BTreeMap::new(),
-                attachments: BTreeMap::new(),
-            }),
-            ops: Mutex::new(Ops {
-                ended: false,
-                running: BTreeMap::new(),
-            }),
+            parts: RwLock::new(Parts { instances: BTreeMap::new(), attachments: BTreeMap::new() }),
+            ops: Mutex::new(Ops { ended: false, running: BTreeMap::new() }),
         }
     }
 
@@ -136,11 +136,7 @@ impl Library {
 
     /// Lets a stream send more; nothing happens if it has ended.
     pub(crate) fn credit(&self, op_id: u64, n: u32) {
-        let credit = self
-            .ops()
-            .running
-            .get(&op_id)
-            .and_then(|op| op.credit.clone());
+        let credit = self.ops().running.get(&op_id).and_then(|op| op.credit.clone());
         if let Some(credit) = credit {
             let room = Semaphore::MAX_PERMITS - credit.available_permits();
             credit.add_permits((n as usize).min(room));
@@ -150,16 +146,13 @@ impl Library {
     /// Ends all operations and the runtime's threads; blocks up to `timeout`.
     pub(crate) fn shutdown(&self, timeout: Duration) {
         self.ops().ended = true;
-        let runtime = self
-            .runtime
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {
             runtime.shutdown_timeout(timeout);
         }
     }
 
+    /// Starts an operation: those of an instance's life here, those of a role below.
     fn start(
         &'static self,
         host: Host,
@@ -171,8 +164,6 @@ impl Library {
         let Some(opcode) = Opcode::from_code(opcode) else {
             return Err(Error::unsupported(&format!("operation {opcode}")));
         };
-        let on_runtime =
-            |id, future| Started::Running(Guarded::new(id, future), Way::Runtime(None));
         match opcode {
             Opcode::Validate => {
                 let Validate { role, json } = decode(request, "validate request")?;
@@ -186,71 +177,59 @@ impl Library {
                 Ok(Started::Done(Vec::new()))
             }
             Opcode::Attach => {
-                let Attach {
-                    instance,
-                    role,
-                    name,
-                    settings,
-                } = decode(request, "attach request")?;
-                let instance = self.instance(instance)?;
-                let attachment = instance.attach(role, &name, &settings)?;
+                let Attach { instance, role, name, settings } = decode(request, "attach request")?;
+                let attachment = self.instance(instance)?.attach(role, &name, &settings)?;
                 self.with_parts(|parts| parts.attachments.insert(target, attachment));
                 Ok(Started::Done(Vec::new()))
             }
-            Opcode::Check => Ok(on_runtime(target, self.instance(target)?.check())),
+            Opcode::Check => Ok(Started::on_runtime(target, self.instance(target)?.check())),
             Opcode::Drain => {
                 let Drain { .. } = decode(request, "drain request")?;
-                Ok(on_runtime(target, self.instance(target)?.drain()))
+                Ok(Started::on_runtime(target, self.instance(target)?.drain()))
             }
-            Opcode::Stop => Ok(on_runtime(target, self.instance(target)?.stop())),
+            Opcode::Stop => Ok(Started::on_runtime(target, self.instance(target)?.stop())),
             // What is forgotten is dropped on the runtime, for connections want to say good-bye there.
             Opcode::Detach => {
                 let gone = self.with_parts(|parts| parts.attachments.remove(&target));
                 let gone = gone.ok_or_else(|| unknown("attachment", target))?;
-                Ok(on_runtime(
-                    gone.instance(),
-                    Box::pin(async move { release(gone) }),
-                ))
+                Ok(Started::on_runtime(gone.instance(), Box::pin(async move { release(gone) })))
             }
             Opcode::Destroy => {
                 let gone = self.with_parts(|parts| {
-                    parts
-                        .attachments
-                        .retain(|_, attachment| attachment.instance() != target);
-                    parts.instances.remove(&target)
+                    let of_it = |_: &u64, part: &mut Arc<dyn Attachment>| part.instance() == target;
+                    let attachments: Vec<_> = parts.attachments.extract_if(.., of_it).collect();
+                    parts.instances.remove(&target).map(|instance| (attachments, instance))
                 });
                 let gone = gone.ok_or_else(|| unknown("instance", target))?;
-                Ok(on_runtime(target, Box::pin(async move { release(gone) })))
+                Ok(Started::on_runtime(target, Box::pin(async move { release(gone) })))
             }
-            Opcode::CheckSettings => {
-                let attachment = self.attachment(target)?;
-                Ok(on_runtime(attachment.instance(), attachment.check()))
-            }
+            role => self.start_role(host, op_id, target, role, request),
+        }
+    }
+
+    fn start_role(
+        &'static self,
+        host: Host,
+        op_id: u64,
+        target: u64,
+        opcode: Opcode,
+        request: &[u8],
+    ) -> Result<Started, Error> {
+        let attachment = self.attachment(target)?;
+        let instance = attachment.instance();
+        match opcode {
+            Opcode::CheckSettings => Ok(Started::on_runtime(instance, attachment.check())),
             Opcode::Stream => {
-                let attachment = self.attachment(target)?;
                 let Stream { from, credit } = decode(request, "stream request")?;
                 let credit = Arc::new(Semaphore::new(credit as usize));
-                let sink = Arc::new(HostSink { host, op_id });
-                let out = Emitter::new(Arc::clone(&credit), sink);
-                let future = Guarded::new(attachment.instance(), attachment.stream(from, out)?);
+                let out = Emitter::new(Arc::clone(&credit), Arc::new(HostSink { host, op_id }));
+                let future = Guarded::new(instance, attachment.stream(from, out)?);
                 Ok(Started::Running(future, Way::Runtime(Some(credit))))
             }
-            Opcode::Poll
-            | Opcode::Http
-            | Opcode::Acknowledge
-            | Opcode::Lookup
-            | Opcode::Deliver => {
-                let attachment = self.attachment(target)?;
-                let (instance, inline) = (attachment.instance(), attachment.inline(opcode));
+            _ => {
+                let inline = attachment.inline(opcode);
                 let future = Guarded::new(instance, attachment.start(opcode, request)?);
-                Ok(Started::Running(
-                    future,
-                    if inline {
-                        Way::Inline
-                    } else {
-                        Way::Runtime(None)
-                    },
-                ))
+                Ok(Started::Running(future, if inline { Way::Inline } else { Way::Runtime(None) }))
             }
         }
     }
@@ -269,19 +248,9 @@ impl Library {
                 drop(ops);
                 return; // the completion says canceled
             }
-            ops.running.insert(
-                op_id,
-                Op {
-                    task: None,
-                    canceled: false,
-                    credit,
-                },
-            );
+            ops.running.insert(op_id, Op { task: None, canceled: false, credit });
         }
-        let entry = Entry {
-            library: self,
-            op_id,
-        };
+        let entry = Entry { library: self, op_id };
         let task = handle.spawn(async move {
             let result = future.await;
             drop(entry);
@@ -325,20 +294,12 @@ impl Library {
 
     fn instance(&self, id: u64) -> Result<Arc<dyn Instance>, Error> {
         let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
-        parts
-            .instances
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| unknown("instance", id))
+        parts.instances.get(&id).cloned().ok_or_else(|| unknown("instance", id))
     }
 
     fn attachment(&self, id: u64) -> Result<Arc<dyn Attachment>, Error> {
         let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
-        parts
-            .attachments
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| unknown("attachment", id))
+        parts.attachments.get(&id).cloned().ok_or_else(|| unknown("attachment", id))
     }
 
     fn with_parts<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
@@ -363,10 +324,7 @@ impl Drop for Entry {
     }
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "an operation's reply, here an empty one"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "an operation's reply, here an empty one")]
 fn release<T>(gone: T) -> Result<Vec<u8>, Error> {
     drop(gone);
     Ok(Vec::new())
@@ -381,8 +339,6 @@ fn unknown(what: &str, id: u64) -> Error {
 
 impl fmt::Debug for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Library")
-            .field("host", &self.host.get().is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Library").field("host", &self.host.get().is_some()).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The library in this process: opens it and calls its functions.
 #![allow(unsafe_code, reason = "the border to the library; each block says why it holds")]
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,12 +9,12 @@ use std::path::Path;
 use std::ptr;
 use std::time::Duration;
 
-use gantry_plugin_api::ErrorClass;
 use gantry_plugin_api::abi::{
     ABI_MAX, ABI_MIN, Buf, Descriptor, ENTRY_SYMBOL, Header, HostApi, MAGIC, PluginApi, STATUS_OK,
     Slice, negotiate,
 };
 use gantry_plugin_api::message::Opcode;
+use gantry_plugin_api::{ErrorClass, Manifest};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 
 use super::{Body, Ears, Transport};
@@ -106,19 +106,15 @@ fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusa
         path: path.clone(),
         reason: error.to_string(),
     };
-    let in_memory: serde_json::Value = serde_json::from_slice(manifest).map_err(bad)?;
-    let in_file = serde_json::to_value(&said.manifest).map_err(bad)?;
-    // By way of the type, so that an absent key and its default are the same.
-    let in_memory: gantry_plugin_api::Manifest = serde_json::from_value(in_memory).map_err(bad)?;
+    let in_memory: Manifest = serde_json::from_slice(manifest).map_err(bad)?;
     if in_memory == said.manifest {
         return Ok(());
     }
+    let in_file = serde_json::to_value(&said.manifest).map_err(bad)?;
     let in_memory = serde_json::to_value(&in_memory).map_err(bad)?;
-    let keys =
-        in_file.as_object().into_iter().flatten().filter_map(|(key, value)| {
-            (in_memory.get(key) != Some(value)).then(|| format!("`{key}`"))
-        });
-    let keys = keys.collect::<Vec<_>>().join(", ");
+    let keys = in_file.as_object().into_iter().flatten();
+    let keys = keys.filter(|(key, value)| in_memory.get(key) != Some(value));
+    let keys = keys.map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     Err(Refusal::ManifestDiffers { path: path.clone(), keys })
 }
 
@@ -195,10 +191,8 @@ unsafe extern "C" fn emit(ctx: *const c_void, op_id: u64, n_credit: u32, batch: 
     caught(ErrorClass::Protocol.code(), || {
         // SAFETY: the plug-in passes the context of the table.
         let ears = unsafe { ears(ctx) };
-        match ears.ops.emit(op_id, n_credit, Body(batch)) {
-            true => STATUS_OK,
-            false => ErrorClass::Canceled.code(),
-        }
+        let taken = ears.ops.emit(op_id, n_credit, Body(batch));
+        if taken { STATUS_OK } else { ErrorClass::Canceled.code() }
     })
 }
 
@@ -228,5 +222,5 @@ unsafe extern "C" fn now_ms(ctx: *const c_void) -> i64 {
     caught(0, || unsafe { ears(ctx) }.now_ms())
 }
 
-// The symbol is looked up by its bytes without a final zero, which the library adds by itself.
-const _: () = assert!(CStr::from_bytes_with_nul(ENTRY_SYMBOL.as_bytes()).is_err());
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,11 @@ impl Ears {
         self.log_level.store(number, Ordering::Relaxed);
     }
 
+    /// Sets where the hub's time comes from.
+    pub(crate) fn set_clock(&self, clock: Clock) {
+        *self.clock.write().unwrap_or_else(PoisonError::into_inner) = clock;
+    }
+
     /// The hub's time, as Unix milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         let clock = Arc::clone(&self.clock.read().unwrap_or_else(PoisonError::into_inner));
