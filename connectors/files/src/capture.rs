@@ -12,7 +12,8 @@ use crate::position::{Progress, Stamp, hash};
 use crate::reader::{Entry, FileFault, Reader, Trouble, format_of};
 use crate::{select, shelf};
 
-/// A page ends with the record that passes this many bytes, so that long records do not fill the memory.
+/// A page ends with the record that passes this many bytes, so that long records do not fill the
+/// memory.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What the hub asks for.
@@ -78,8 +79,8 @@ impl Poll {
     /// Moves the files that earlier pages exhausted: their records stand before the position.
     fn put_ended(&self) -> Result<(), Error> {
         for (name, stamp) in self.from.iter().flat_map(|progress| &progress.ended) {
-            // Another file may have the name by now; and if this one cannot be looked at, it is read
-            // again, and the hub knows its records.
+            // Another file may have the name by now; and if this one cannot be looked at, it is
+            // read again, and the hub knows its records.
             let metadata = fs::symlink_metadata(self.folder.join(name));
             if metadata.is_ok_and(|metadata| Stamp::of(&metadata) == *stamp) {
                 shelf::put_processed(&self.folder, OsStr::new(name), &self.settings)?;
@@ -122,8 +123,8 @@ impl Poll {
         Ok(Look::Full)
     }
 
-    /// How far the file was read: as the position says if it is the same file, else not at all. None
-    /// if somebody may still be writing it.
+    /// How far the file was read: as the position says if it is the same file, else not at all.
+    /// None if somebody may still be writing it.
     fn progress(&self, name: &OsStr, file: &mut File) -> Result<Option<Progress>, Trouble> {
         let known = self.from.as_ref().filter(|known| OsStr::new(&known.file) == name);
         let stamp = Stamp::of(&file.metadata()?);

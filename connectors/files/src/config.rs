@@ -1,4 +1,5 @@
-//! What the operator writes; `build.rs` includes this file too, so it needs only serde and schemars.
+//! What the operator writes; `build.rs` includes this file too, so it needs only serde and
+//! schemars.
 
 use std::path::PathBuf;
 
@@ -19,8 +20,8 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Names of the files to take, with `*`, `?` and `[…]`; default `*`. Files whose name begins with
-    /// `.` or ends in `.part` or `.tmp` are never taken. Two capture points on one folder need
+    /// Names of the files to take, with `*`, `?` and `[…]`; default `*`. Files whose name begins
+    /// with `.` or ends in `.part` or `.tmp` are never taken. Two capture points on one folder need
     /// patterns that have no file in common.
     pub(crate) pattern: String,
     /// How the files are read. If absent, their extension says it: `.jsonl` and `.ndjson` are JSON
@@ -28,12 +29,13 @@ pub(crate) struct Settings {
     pub(crate) format: Option<Format>,
     /// CSV: the character between two cells; default `,`.
     pub(crate) delimiter: char,
-    /// CSV: names of the columns, for files without a header line. If absent, the first line has them.
+    /// CSV: names of the columns, for files without a header line. If absent, the first line has
+    /// them.
     pub(crate) columns: Option<Vec<String>>,
     /// Subfolder for files whose records are all settled; default `processed`.
     pub(crate) processed: String,
-    /// Subfolder for files that cannot be read as a whole, each with the reason in a file beside it;
-    /// default `error`.
+    /// Subfolder for files that cannot be read as a whole, each with the reason in a file beside
+    /// it; default `error`.
     pub(crate) failed: String,
     /// A file is taken once it was left alone for that long; default `5s`. With `0s`, senders must
     /// write under another name (see `pattern`) and rename.

@@ -1,14 +1,16 @@
 //! Captures records from files in a drop folder: JSON lines, and CSV (RFC 4180).
 //!
-//! The folder is polled. A file is taken when it has been left alone for a while ([`select`]), read as
-//! a stream, page by page ([`reader`], [`capture`]), and moved to `processed` once all its records are
-//! settled ([`shelf`]). What is wrong with one record goes on as a record that cannot be read, and
-//! becomes a dead letter; what is wrong with a whole file moves it to `error`, with the reason beside it.
+//! The folder is polled. A file is taken when it has been left alone for a while ([`select`]), read
+//! as a stream, page by page ([`reader`], [`capture`]), and moved to `processed` once all its
+//! records are settled ([`shelf`]). What is wrong with one record goes on as a record that cannot
+//! be read, and becomes a dead letter; what is wrong with a whole file moves it to `error`, with
+//! the reason beside it.
 //!
-//! Nothing is remembered but the position, which the hub stores with the records: the file, what was in
-//! it, how far it was read, and which files were read to their end before it ([`position`]). A poll begins
-//! where all is settled, so these files are done, and so is a file in which nothing is left behind that
-//! place: acknowledgements need no bookkeeping of their own, and a crash forgets nothing.
+//! Nothing is remembered but the position, which the hub stores with the records: the file, what
+//! was in it, how far it was read, and which files were read to their end before it ([`position`]).
+//! A poll begins where all is settled, so these files are done, and so is a file in which nothing
+//! is left behind that place: acknowledgements need no bookkeeping of their own, and a crash
+//! forgets nothing.
 //!
 //! Limits: names in UTF-8, contents in UTF-8, records of at most 1 MiB, no symbolic links, no
 //! subfolders. Each file is read twice: first for its hash, by which a file that is dropped

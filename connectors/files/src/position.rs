@@ -49,8 +49,8 @@ impl Progress {
     }
 }
 
-/// What the file system says of a file: if it is the same, so is the content. Size in bytes, time of the
-/// last change in Unix nanoseconds, number of the inode.
+/// What the file system says of a file: if it is the same, so is the content. Size in bytes, time
+/// of the last change in Unix nanoseconds, number of the inode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp(u64, i64, u64);
 

@@ -128,7 +128,8 @@ pub(crate) fn candidates(
     Ok(names)
 }
 
-/// Whether the file was left alone for as long as the operator wants, so that nobody still writes it.
+/// Whether the file was left alone for as long as the operator wants, so that nobody still writes
+/// it.
 pub(crate) fn settled(stamp: &Stamp, settings: &Settings, now_ms: i64) -> bool {
     let alone_ms = now_ms.saturating_sub(stamp.touched_ms());
     let settle_ms = settings.settle.get().as_millis() as i64;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use gantry_plugin_api::{ConfigFault, HttpRequest, Record};
 use serde_json::value::RawValue;
 
-/// More levels of arrays and objects than anybody means; readers that recurse would run out of stack.
+/// More levels of arrays and objects than anybody means; readers that recurse would run out of
+/// stack.
 const DEPTH_MAX: usize = 64;
 
 /// So many records are committed together without holding up others.

@@ -1,9 +1,9 @@
 //! Captures records from webhooks that the hub's own server receives.
 //!
-//! A request is let in by a signature ([`signature`], Standard Webhooks) or a bearer token ([`bearer`]);
-//! its JSON body is one record or many ([`body`]). The sender is answered 202 once each record is
-//! durable; what the request was refused for stands in the log, and for a sender that was let in also
-//! in the answer.
+//! A request is let in by a signature ([`signature`], Standard Webhooks) or a bearer token
+//! ([`bearer`]); its JSON body is one record or many ([`body`]). The sender is answered 202 once
+//! each record is durable; what the request was refused for stands in the log, and for a sender
+//! that was let in also in the answer.
 //!
 //! Source: Standard Webhooks, `spec/standard-webhooks.md` (read 2026-08); RFC 6750 (bearer tokens),
 //! RFC 6901 (JSON pointers), RFC 9457 (problem details).
@@ -129,8 +129,8 @@ fn take(
     if request.body.len() > settings.max_body_bytes {
         return Err(RequestFault::TooLong(settings.max_body_bytes));
     }
-    // Who signs sends again whatever is not answered 2xx, and in the end switches the endpoint off. A
-    // refused record is a durable dead letter, so its sender is done.
+    // Who signs sends again whatever is not answered 2xx, and in the end switches the endpoint off.
+    // A refused record is a durable dead letter, so its sender is done.
     let (message_id, status_refused) = match &settings.auth {
         Auth::StandardWebhooks(auth) => (Some(signature::verify(auth, request, cx.now_ms())?), 202),
         Auth::Bearer(auth) => {

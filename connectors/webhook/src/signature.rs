@@ -1,7 +1,7 @@
 //! Signed requests, as Standard Webhooks has them.
 //!
-//! Signed is `ID.TIMESTAMP.BODY`, over the bytes as received. A sender that changes its key signs with
-//! both, so one match of any signature with any key is enough.
+//! Signed is `ID.TIMESTAMP.BODY`, over the bytes as received. A sender that changes its key signs
+//! with both, so one match of any signature with any key is enough.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,8 @@ const KEY_LEN: std::ops::RangeInclusive<usize> = 24..=64;
 /// Longer ids are no ids, and the hub keeps each.
 const ID_LEN_MAX: usize = 256;
 
-/// Why a request is not let in. The first three words are the classes that other verifiers log, too.
+/// Why a request is not let in. The first three words are the classes that other verifiers log,
+/// too.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Fault {
@@ -99,8 +100,8 @@ pub(crate) fn verify<'a>(
     }
 }
 
-/// Whether a text can be an id. With a full stop in it, the signature would fit another split of the
-/// signed bytes as well.
+/// Whether a text can be an id. With a full stop in it, the signature would fit another split of
+/// the signed bytes as well.
 pub(crate) fn fits_id(id: &str) -> bool {
     (1..=ID_LEN_MAX).contains(&id.len()) && !id.contains('.')
 }

@@ -345,8 +345,8 @@ fn all_faults_of_the_settings_are_found_at_once() {
 }
 
 proptest! {
-    /// Whatever comes in from somebody with a token, it neither panics nor gives a record that is no
-    /// part of the body.
+    /// Whatever comes in from somebody with a token, it neither panics nor gives a record that is
+    /// no part of the body.
     #[test]
     fn arbitrary_bodies_are_taken_or_refused(
         body in prop::collection::vec(

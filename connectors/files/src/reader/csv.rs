@@ -87,8 +87,8 @@ impl Table {
         Ok(json)
     }
 
-    /// Reads as many lines as the row has. If it never ends, only its first line is taken for it, so
-    /// that a stray quote costs one row and not the rest of the file.
+    /// Reads as many lines as the row has. If it never ends, only its first line is taken for it,
+    /// so that a stray quote costs one row and not the rest of the file.
     fn next_row(&mut self, lines: &mut Lines) -> io::Result<Option<Row>> {
         let mut raw = Vec::new();
         let first = loop {
@@ -108,7 +108,8 @@ impl Table {
         self.parser.reset();
         self.cells.clear();
         loop {
-            let ended = self.feed(&raw[n_fed..]) || (!raw.ends_with(b"\n") && self.feed(b"\n")); // the last line may lack its end
+            // The last line may lack its end.
+            let ended = self.feed(&raw[n_fed..]) || (!raw.ends_with(b"\n") && self.feed(b"\n"));
             if ended {
                 if raw.ends_with(b"\r\n") {
                     self.cells.drop_carriage_return();
