@@ -1,8 +1,8 @@
 //! For a plug-in's build script: writes the manifest from the same configuration types that the
 //! plug-in reads, so that the two cannot drift.
 //!
-//! The configuration types sit in a module of their own, which needs nothing but serde and schemars,
-//! and is included twice: by the plug-in and by its `build.rs`:
+//! The configuration types sit in a module of their own, which needs nothing but serde and
+//! schemars, and is included twice: by the plug-in and by its `build.rs`:
 //!
 //! ```ignore
 //! #[path = "src/config.rs"]
@@ -64,7 +64,7 @@ pub enum Error {
     Name(String),
     /// A typing mistake in the operator's TOML would go unnoticed.
     #[error(
-        "cannot accept the {0}: it takes unknown keys; add #[serde(deny_unknown_fields)] to the struct"
+        "cannot accept the {0}: unknown keys pass; put #[serde(deny_unknown_fields)] on the struct"
     )]
     UnknownKeys(&'static str),
     /// A capture role needs at least one way in.
@@ -202,7 +202,8 @@ fn takes_unknown_keys(schema: &Schema) -> bool {
             .all(|keyword| schema.get(keyword).and_then(serde_json::Value::as_bool) != Some(false))
 }
 
-/// Keys whose name says secret and whose schema does not: one forgotten mark and a password is printed.
+/// Keys whose name says secret and whose schema does not: one forgotten mark and a password is
+/// printed.
 fn unmarked_secrets(schema: &Schema) -> Vec<String> {
     const TELLTALES: [&str; 4] = ["password", "secret", "token", "api_key"];
     let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) else {

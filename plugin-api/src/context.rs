@@ -27,8 +27,8 @@ impl Context {
         Self { name: name.into(), ..self.clone() }
     }
 
-    /// A context outside a hub, for the author's own tests: the time stands at `now_ms`, and nothing
-    /// is ever drained.
+    /// A context outside a hub, for the author's own tests: the time stands at `now_ms`, and
+    /// nothing is ever drained.
     pub fn standalone(name: &str, now_ms: i64) -> Self {
         let (_, draining) = watch::channel(false);
         Self::new(name, Arc::new(move || now_ms), draining)
@@ -44,8 +44,8 @@ impl Context {
         &self.name
     }
 
-    /// The hub's time: Unix milliseconds. It never runs back, and tests can set it, so ask it rather
-    /// than the system. For spans of time use `std::time::Instant`.
+    /// The hub's time: Unix milliseconds. It never runs back, and tests can set it, so ask it
+    /// rather than the system. For spans of time use `std::time::Instant`.
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
     }
@@ -61,7 +61,8 @@ impl Context {
     /// Nothing is lost if the future is dropped.
     pub async fn draining(&self) {
         let mut draining = self.draining.clone();
-        // The sender goes away only with the instance (or never was, standalone): then nobody drains.
+        // The sender goes away only with the instance (or never was, standalone): then nobody
+        // drains.
         if draining.wait_for(|draining| *draining).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,7 +1,7 @@
 //! All that the author of a Gantry plug-in imports. A whole plug-in:
 //!
 //! ```ignore
-//! // src/config.rs: what the operator writes; nothing but serde and schemars, build.rs includes it too.
+//! // src/config.rs: what the operator writes. build.rs includes it too: only serde and schemars.
 //! #[derive(Deserialize, JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! pub struct Config {

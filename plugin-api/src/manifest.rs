@@ -1,7 +1,8 @@
 //! The manifest: what a plug-in says about itself, readable from its file without running it.
 //!
-//! A plug-in's build script writes it ([`crate::build`]), the export macro puts it into an ELF section
-//! of its own, and the host reads it from there. It is JSON, so that other languages can write it too.
+//! A plug-in's build script writes it ([`crate::build`]), the export macro puts it into an ELF
+//! section of its own, and the host reads it from there. It is JSON, so that other languages can
+//! write it too.
 
 use std::collections::BTreeMap;
 

@@ -2,14 +2,16 @@
 //!
 //! Write the methods as plain `async fn`; no attribute is needed. What holds for all of them:
 //!
-//! - They run on the plug-in's own tokio runtime, so timers, sockets and `spawn_blocking` work. Blocking
-//!   a worker thread hurts only this plug-in, and it hurts it as a whole.
-//! - They may run concurrently on one instance, hence `&self`, except where a method says otherwise.
+//! - They run on the plug-in's own tokio runtime, so timers, sockets and `spawn_blocking` work.
+//!   Blocking a worker thread hurts only this plug-in, and it hurts it as a whole.
+//! - They may run concurrently on one instance, hence `&self`, except where a method says
+//!   otherwise.
 //! - The hub may call an operation off at any time: its future is dropped at the next `await`. What
 //!   must not stop half-way belongs into a task of its own, or is repeated safely.
 //! - A panic ends the operation with class `panic`; the instance gets no further operation and is
 //!   dropped, and the hub may create another in its place.
-//! - No method retries, sleeps or backs off on its own: it returns an [`Error`], and its class decides.
+//! - No method retries, sleeps or backs off on its own: it returns an [`Error`], and its class
+//!   decides.
 
 use std::future::Future;
 
@@ -30,15 +32,15 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// [`crate::Secret`] and [`crate::HumanDuration`], and document each field for the operator.
     type Config: DeserializeOwned + JsonSchema + Send + 'static;
 
-    /// Checks what the schema cannot say; gives all faults at once. Called by `gantry check`, often,
-    /// without an instance: it is pure, does no input or output, and starts nothing.
+    /// Checks what the schema cannot say; gives all faults at once. Called by `gantry check`,
+    /// often, without an instance: it is pure, does no input or output, and starts nothing.
     fn validate(config: &Self::Config) -> Vec<ConfigFault> {
         let _ = config;
         Vec::new()
     }
 
-    /// Makes the instance. Called once an instance, after `validate` found nothing; does no input or
-    /// output and starts no task: connections open on first use or in `check`.
+    /// Makes the instance. Called once an instance, after `validate` found nothing; does no input
+    /// or output and starts no task: connections open on first use or in `check`.
     ///
     /// # Errors
     /// Of class `config` for what only shows when the parts are put together.
@@ -52,15 +54,15 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     }
 
     /// Finishes what is begun: flushes, waits for what is on its way. Called at most once, while
-    /// operations may still be running; [`Context::is_draining`] is true from then on. The hub waits
-    /// until its deadline, then calls off what is left.
+    /// operations may still be running; [`Context::is_draining`] is true from then on. The hub
+    /// waits until its deadline, then calls off what is left.
     fn drain(&self, cx: &Context) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = cx;
         async { Ok(()) }
     }
 
-    /// Lets go: closes connections, ends tasks. Called at most once, after the last operation ended;
-    /// the instance is dropped afterwards. After a panic or a crash it is not called.
+    /// Lets go: closes connections, ends tasks. Called at most once, after the last operation
+    /// ended; the instance is dropped afterwards. After a panic or a crash it is not called.
     fn stop(&self, cx: &Context) -> impl Future<Output = ()> + Send {
         let _ = cx;
         async {}
@@ -86,8 +88,8 @@ pub trait Capture: Plugin {
         Vec::new()
     }
 
-    /// As [`Plugin::check`], for one capture point: its table is there and has the named columns, its
-    /// folder can be read.
+    /// As [`Plugin::check`], for one capture point: its table is there and has the named columns,
+    /// its folder can be read.
     fn check_settings(
         &self,
         settings: &Self::Settings,
@@ -99,13 +101,14 @@ pub trait Capture: Plugin {
 
     /// Gives at most `limit` records that come after `from`, in the order of the source.
     ///
-    /// Called on the operator's schedule and at once after a batch that said `more`; never twice at a
-    /// time for one capture point. `from` is none on the very first poll. The next call may start from
-    /// an earlier position than this one's end, if records had to be retried: give them again.
+    /// Called on the operator's schedule and at once after a batch that said `more`; never twice
+    /// at a time for one capture point. `from` is none on the very first poll. The next call may
+    /// start from an earlier position than this one's end, if records had to be retried: give them
+    /// again.
     ///
     /// # Errors
-    /// Each is answered by another poll from the same position, when its class says; `cursor_expired`
-    /// waits for a person.
+    /// Each is answered by another poll from the same position, when its class says;
+    /// `cursor_expired` waits for a person.
     fn poll(
         &self,
         settings: &Self::Settings,
@@ -136,13 +139,13 @@ pub trait Capture: Plugin {
         async { Err(Error::unsupported("stream")) }
     }
 
-    /// Says what a request to the capture point's own path means. Called for each request, any number
-    /// at a time. The sender is answered only after the records are settled, so an accepted answer is
-    /// a durable one.
+    /// Says what a request to the capture point's own path means. Called for each request, any
+    /// number at a time. The sender is answered only after the records are settled, so an accepted
+    /// answer is a durable one.
     ///
     /// # Errors
-    /// Are the plug-in's own trouble (500 or 503 to the sender, by class). A request that is wrong in
-    /// itself is no error: answer [`HttpCapture::Refuse`].
+    /// Are the plug-in's own trouble (500 or 503 to the sender, by class). A request that is wrong
+    /// in itself is no error: answer [`HttpCapture::Refuse`].
     fn http(
         &self,
         settings: &Self::Settings,
@@ -156,9 +159,9 @@ pub trait Capture: Plugin {
     /// Learns what became of records, after that is durable: the time to delete, move or commit in
     /// the source. One entry a record, of poll and stream alike; entries of one partition in order.
     ///
-    /// May repeat, and may not come at all after a crash: the source then gives the record again, the
-    /// hub knows it, and acknowledges again. An outcome of `Retry` is no acknowledgement: make the
-    /// record come again.
+    /// May repeat, and may not come at all after a crash: the source then gives the record again,
+    /// the hub knows it, and acknowledges again. An outcome of `Retry` is no acknowledgement: make
+    /// the record come again.
     ///
     /// # Errors
     /// The hub calls again with the same outcomes, when the class says.
@@ -178,8 +181,8 @@ pub trait Lookup: Plugin {
     /// The operator's settings of `[lookup.NAME]`.
     type Settings: DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
-    /// Whether [`Lookup::lookup`] first runs on the thread that calls, up to its first wait. Choose it
-    /// only if that part neither blocks nor computes over 100 µs: an answer from memory.
+    /// Whether [`Lookup::lookup`] first runs on the thread that calls, up to its first wait.
+    /// Choose it only if that part neither blocks nor computes over 100 µs: an answer from memory.
     const INLINE: bool = false;
 
     /// As [`Plugin::validate`], for the settings.
@@ -205,7 +208,8 @@ pub trait Lookup: Plugin {
     /// `Ok(None)` says that there is no such key: an answer like any other, and cached.
     ///
     /// # Errors
-    /// The outer error is that of the call as a whole (no connection), an inner one that of a query.
+    /// The outer error is that of the call as a whole (no connection), an inner one that of a
+    /// query.
     fn lookup(
         &self,
         settings: &Self::Settings,
@@ -239,8 +243,8 @@ pub trait Callback: Plugin {
     /// concurrent, but never two with the same item: its events come in order, the next only after
     /// the one before is done.
     ///
-    /// May repeat after a crash or a time-out, with the same idempotency key: write so that a second
-    /// time does no harm, and say `AlreadyDone` where that shows.
+    /// May repeat after a crash or a time-out, with the same idempotency key: write so that a
+    /// second time does no harm, and say `AlreadyDone` where that shows.
     fn deliver(
         &self,
         settings: &Self::Settings,

@@ -1,8 +1,9 @@
 //! A configuration value that must never be seen: passwords, tokens, keys.
 //!
-//! The operator gives a secret by reference (`{ env = "X" }`, `{ file = "…" }`); the hub resolves the
-//! reference and hands over the value when it creates the instance. From then on the type guards it:
-//! it prints as `***` wherever it is formatted or serialised, and is wiped from memory when dropped.
+//! The operator gives a secret by reference (`{ env = "X" }`, `{ file = "…" }`); the hub resolves
+//! the reference and hands over the value when it creates the instance. From then on the type
+//! guards it: it prints as `***` wherever it is formatted or serialised, and is wiped from memory
+//! when dropped.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,10 +16,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What stands in place of a secret wherever one would be printed.
 pub const REDACTED: &str = "***";
 
-/// The schema keyword that marks a secret: the hub takes it as a reference only, and scrubs its value.
+/// The schema keyword that marks a secret: the hub takes it as a reference only, and scrubs its
+/// value.
 pub const SCHEMA_KEYWORD: &str = "x-gantry-secret";
 
-/// A secret value; `Debug` and `Serialize` give `***`, the schema carries `"x-gantry-secret": true`.
+/// A secret value; `Debug` and `Serialize` give `***`, the schema carries `"x-gantry-secret":
+/// true`.
 ///
 /// Call [`Secret::expose`] where the value is used, and keep no copy of it.
 pub struct Secret<T: Zeroize = String>(SecretBox<T>);

@@ -1,12 +1,12 @@
 //! Measures what a call of a plug-in costs in this process, beside a plain virtual call.
 //!
-//! `cargo run --release -p gantry-plugin-host --example bench_plugin [-- --json]`, with the example
-//! plug-in built in release before (`cargo build --release -p gantry-example-counter`), or any folder
-//! that holds it in `GANTRY_PLUGINS`.
+//! `cargo run --release -p gantry-plugin-host --example bench_plugin [-- --json]`, with the
+//! example plug-in built in release before (`cargo build --release -p gantry-example-counter`), or
+//! any folder that holds it in `GANTRY_PLUGINS`.
 //!
-//! `inline` is a look-up of one query that the plug-in answers on the calling thread, `runtime` a poll
-//! of one record that runs on the plug-in's own threads, 64 at a time. Both go all the way: typed call,
-//! encoding, border, author's code, and back.
+//! `inline` is a look-up of one query that the plug-in answers on the calling thread, `runtime` a
+//! poll of one record that runs on the plug-in's own threads, 64 at a time. Both go all the way:
+//! typed call, encoding, border, author's code, and back.
 #![allow(clippy::print_stdout, reason = "its output is the product")]
 
 use std::env;
@@ -90,7 +90,8 @@ async fn inline(instance: &Instance) -> Result<Samples, CallError> {
     Ok(Samples::new(samples))
 }
 
-/// A sample is the time of a round of calls divided by their number: what one costs while others run.
+/// A sample is the time of a round of calls divided by their number: what one costs while others
+/// run.
 async fn in_flight(instance: &Instance) -> Result<Samples, CallError> {
     let capture = instance.attach_capture("bench", b"{}".to_vec()).await?;
     let mut samples = Vec::with_capacity(N_SAMPLES);

@@ -1,7 +1,8 @@
 //! Where libraries are opened from: a folder of the hub's own, each under the name of its hash.
 //!
-//! The operator's file is never opened: overwriting a mapped library kills the process, and opening the
-//! same path again gives the old image. A copy that has the hash in its path can do neither.
+//! The operator's file is never opened: overwriting a mapped library kills the process, and
+//! opening the same path again gives the old image. A copy that has the hash in its path can do
+//! neither.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -176,7 +176,8 @@ fn complete_library(path: &Path, bytes: &[u8]) -> Result<(), Refusal> {
     }
     // The table of sections stands at the end of the file, so it is the first to be missing.
     let n_sections = u64::from(header.e_shnum(endian));
-    let end = header.e_shoff(endian) + n_sections * u64::from(header.e_shentsize(endian));
+    let len = n_sections * u64::from(header.e_shentsize(endian));
+    let end = header.e_shoff(endian).saturating_add(len);
     if end > bytes.len() as u64 {
         return Err(truncated(end));
     }

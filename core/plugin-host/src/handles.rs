@@ -1,5 +1,5 @@
-//! The roles of an instance as typed calls. A handle is cheap to clone; what it stands for lives until
-//! the last one drops.
+//! The roles of an instance as typed calls. A handle is cheap to clone; what it stands for lives
+//! until the last one drops.
 
 use std::sync::Arc;
 
@@ -45,7 +45,8 @@ impl CaptureHandle {
     /// Of class `protocol` also if the plug-in gave more than `limit`.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the plug-in's part is called off; ask again from the same position.
+    /// If the future is dropped, the plug-in's part is called off; ask again from the same
+    /// position.
     pub async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, CallError> {
         let reply = self.0.call(Opcode::Poll, &encode(&Poll { from, limit })).await?;
         let batch = decode(&reply, "batch").and_then(|batch: Batch| {
@@ -59,8 +60,8 @@ impl CaptureHandle {
         batch.map_err(|error| CallError::failed(Opcode::Poll, self.name(), error))
     }
 
-    /// Starts the stream after `from`; `credit` records may come before more is granted. Not twice at
-    /// a time.
+    /// Starts the stream after `from`; `credit` records may come before more is granted. Not twice
+    /// at a time.
     ///
     /// # Errors
     /// Only if the instance takes no operation; all else comes out of the stream.
@@ -110,7 +111,8 @@ impl LookupHandle {
     /// The outer one for the call as a whole, an inner one for a query.
     ///
     /// # Cancel safety
-    /// If the future is dropped, the plug-in's part is called off; nothing has changed in the source.
+    /// If the future is dropped, the plug-in's part is called off; nothing has changed in the
+    /// source.
     pub async fn lookup(
         &self,
         queries: &[Query],
@@ -140,8 +142,8 @@ impl CallbackHandle {
         self.0.call(Opcode::CheckSettings, &[]).await.map(drop)
     }
 
-    /// Delivers, and gives one outcome a delivery, in the same order. Never two calls at a time with
-    /// the same item.
+    /// Delivers, and gives one outcome a delivery, in the same order. Never two calls at a time
+    /// with the same item.
     ///
     /// # Cancel safety
     /// If the future is dropped, some may have arrived; deliver all of them again.

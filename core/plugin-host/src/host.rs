@@ -82,8 +82,8 @@ pub struct Host {
     options: Options,
 }
 
-/// Loaded libraries of the whole process by the path they were opened from: one file is one library,
-/// however many hosts there are, for it meets its host only once.
+/// Loaded libraries of the whole process by the path they were opened from: one file is one
+/// library, however many hosts there are, for it meets its host only once.
 static LOADED: Mutex<BTreeMap<PathBuf, Arc<Library>>> = Mutex::new(BTreeMap::new());
 
 /// Reads what a library file says, wherever it lies, and without running any of it.
@@ -118,8 +118,8 @@ impl Host {
         scan
     }
 
-    /// Loads a plug-in by its name, or gives the library that is loaded already. The file is read and
-    /// checked again, and what was checked is what is opened.
+    /// Loads a plug-in by its name, or gives the library that is loaded already. The file is read
+    /// and checked again, and what was checked is what is opened.
     ///
     /// # Errors
     /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
@@ -193,7 +193,8 @@ impl Scan {
         let names: Vec<_> =
             self.found.iter().map(|found| format!("`{}`", found.inspected.manifest.name)).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        // The library is probably the one named like it, if there is one: say what is wrong with it.
+        // The library is probably the one named like it, if there is one: say what is wrong with
+        // it.
         let stem =
             |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let like = self.refused.into_iter().find(|refused| stem(&refused.path).ends_with(name));

@@ -182,8 +182,9 @@ impl Instance {
         self.attach(RoleName::Callback, name, settings).await.map(CallbackHandle::new)
     }
 
-    /// Lets the plug-in finish what is begun, and waits until no operation is left. What is left at the
-    /// deadline is called off: those operations end as canceled. Needs a tokio runtime with time.
+    /// Lets the plug-in finish what is begun, and waits until no operation is left. What is left
+    /// at the deadline is called off: those operations end as canceled. Needs a tokio runtime with
+    /// time.
     ///
     /// # Errors
     /// What the plug-in's own draining said; the operations are ended all the same.

@@ -59,8 +59,8 @@ impl Library {
         &self.said
     }
 
-    /// Answers and batches of the plug-in that broke the protocol (late, twice, without credit) since
-    /// it was loaded.
+    /// Answers and batches of the plug-in that broke the protocol (late, twice, without credit)
+    /// since it was loaded.
     pub fn n_violations(&self) -> u64 {
         self.ops.n_violations()
     }
@@ -68,8 +68,8 @@ impl Library {
     /// Lets the plug-in find all faults of a configuration: that of a source, or the settings of a
     /// role. Runs the plug-in's pure code, on the plug-in's own thread or this one.
     ///
-    /// `json` has secrets in place of their references; `secrets` names them, so that no fault shows
-    /// one.
+    /// `json` has secrets in place of their references; `secrets` names them, so that no fault
+    /// shows one.
     ///
     /// # Errors
     /// If the plug-in has no such role, or panicked.
@@ -96,8 +96,8 @@ impl Library {
 
     /// Makes an instance for `[source.NAME]`; does no input or output.
     ///
-    /// `config` is JSON with secrets in place of their references; `secrets` names them, so that they
-    /// are taken out of whatever the plug-in logs or answers.
+    /// `config` is JSON with secrets in place of their references; `secrets` names them, so that
+    /// they are taken out of whatever the plug-in logs or answers.
     ///
     /// # Errors
     /// Of class `config` if the plug-in does not like its configuration.

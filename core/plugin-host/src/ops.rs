@@ -1,5 +1,6 @@
-//! The table of operations under way. The plug-in knows them by number only, and each number names a
-//! place and a generation, so an answer that comes late, twice or for nothing is counted and dropped.
+//! The table of operations under way. The plug-in knows them by number only, and each number names
+//! a place and a generation, so an answer that comes late, twice or for nothing is counted and
+//! dropped.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -112,7 +113,8 @@ impl Drop for Flight {
 }
 
 impl OpTable {
-    /// Answers and batches that no operation was waiting for, or that spent credit they did not have.
+    /// Answers and batches that no operation was waiting for, or that spent credit they did not
+    /// have.
     pub(crate) fn n_violations(&self) -> u64 {
         self.n_violations.load(Ordering::Relaxed)
     }
@@ -143,7 +145,8 @@ impl OpTable {
 
     /// Ends an operation. `panicked` poisons the instance.
     pub(crate) fn complete(&self, op_id: u64, reply: Reply, panicked: bool) {
-        // Both are foreign to the lock: a body is freed by the plug-in, a waker runs whatever it is of.
+        // Both are foreign to the lock: a body is freed by the plug-in, a waker runs whatever it
+        // is of.
         let (waker, leftovers) = {
             let mut slots = self.slots();
             let Some(slot) = slots.slot(op_id) else {

@@ -6,15 +6,16 @@ use std::path::Path;
 
 use crate::refusal::Refusal;
 
-/// Pinned hashes by file name. Empty by default, and then nothing is pinned; once there is a lock file,
-/// a library that is not in it is refused.
+/// Pinned hashes by file name. Empty by default, and then nothing is pinned; once there is a lock
+/// file, a library that is not in it is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
     by_file: Option<BTreeMap<String, String>>,
 }
 
 impl Pins {
-    /// Reads a lock file: lines of a sha256 in hex, blanks, a file name, as `sha256sum` writes them.
+    /// Reads a lock file: lines of a sha256 in hex, blanks, a file name, as `sha256sum` writes
+    /// them.
     ///
     /// # Errors
     /// [`Refusal::LockFile`], with the line.

@@ -1,12 +1,13 @@
-//! Why a library is not loaded: each reason says what the host has, what the plug-in has, what to do.
+//! Why a library is not loaded: each reason says what the host has, what the plug-in has, what to
+//! do.
 
 use std::io;
 use std::path::PathBuf;
 
 use gantry_plugin_api::abi::Version;
 
-/// A reason not to load a library. `Display` says what is wrong, [`Refusal::remedy`] what to do, and
-/// [`Refusal::code`] is stable.
+/// A reason not to load a library. `Display` says what is wrong, [`Refusal::remedy`] what to do,
+/// and [`Refusal::code`] is stable.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

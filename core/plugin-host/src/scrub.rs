@@ -9,7 +9,8 @@ use gantry_plugin_api::{Error, Secret};
 /// Shorter values are left alone: they would turn up by chance and make any text unreadable.
 const LEN_MIN: usize = 8;
 
-/// The secrets a library was given. They are kept as long as the library, for it may log them any time.
+/// The secrets a library was given. They are kept as long as the library, for it may log them any
+/// time.
 #[derive(Debug, Default)]
 pub(crate) struct Scrubber {
     secrets: RwLock<Vec<Secret<String>>>,

@@ -45,8 +45,8 @@ impl RecordStream {
         Some(result.map_err(|error| CallError::failed(Opcode::Stream, name, error)))
     }
 
-    /// Lets the plug-in send `n` records more; a batch without records costs one too. Grant what was
-    /// settled, so that what is under way stays bounded.
+    /// Lets the plug-in send `n` records more; a batch without records costs one too. Grant what
+    /// was settled, so that what is under way stays bounded.
     pub fn grant(&self, n: u32) {
         let Some(pending) = &self.pending else { return };
         // First the table, which checks what comes, then the plug-in, which sends it.

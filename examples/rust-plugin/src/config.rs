@@ -1,4 +1,5 @@
-//! What the operator writes; `build.rs` includes this file too, so it needs only serde and schemars.
+//! What the operator writes; `build.rs` includes this file too, so it needs only serde and
+//! schemars.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

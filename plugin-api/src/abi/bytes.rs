@@ -1,4 +1,5 @@
-//! Bytes that cross the border: borrowed ([`Slice`]) or handed over with their own `free` ([`Buf`]).
+//! Bytes that cross the border: borrowed ([`Slice`]) or handed over with their own `free`
+//! ([`Buf`]).
 #![allow(unsafe_code, reason = "see the module above")]
 
 use std::fmt;
@@ -35,8 +36,8 @@ impl Slice {
     /// The bytes.
     ///
     /// # Safety
-    /// `ptr` and `len` must describe readable memory that nobody writes for as long as `'a`; an empty
-    /// slice may have any pointer.
+    /// `ptr` and `len` must describe readable memory that nobody writes for as long as `'a`; an
+    /// empty slice may have any pointer.
     pub const unsafe fn as_bytes<'a>(self) -> &'a [u8] {
         if self.len == 0 || self.ptr.is_null() {
             return &[];
@@ -78,7 +79,8 @@ unsafe extern "C" fn free_vec(ptr: *mut u8, len: usize, cap: usize) {
 impl Drop for Buf {
     fn drop(&mut self) {
         if let Some(free) = self.free.take() {
-            // SAFETY: the maker gave `free` for exactly these three, and `take` makes it the only call.
+            // SAFETY: the maker gave `free` for exactly these three, and `take` makes it the only
+            // call.
             unsafe { free(self.ptr, self.len, self.cap) }
         }
     }

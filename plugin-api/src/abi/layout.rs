@@ -1,4 +1,5 @@
-//! The layout of version 1, checked when the crate is compiled: whoever moves a field does not build.
+//! The layout of version 1, checked when the crate is compiled: whoever moves a field does not
+//! build.
 //!
 //! Offsets are those of a 64-bit target; no other is supported.
 
@@ -7,7 +8,9 @@ use std::mem::offset_of;
 use super::{Buf, Descriptor, Header, HostApi, PluginApi, Section, Slice};
 
 macro_rules! layout {
-    ($type:ty, size $size:literal, align $align:literal, { $($field:ident at $offset:literal),* $(,)? }) => {
+    ($type:ty, size $size:literal, align $align:literal, {
+        $($field:ident at $offset:literal),* $(,)?
+    }) => {
         const _: () = {
             assert!(size_of::<$type>() == $size, concat!("size of ", stringify!($type)));
             assert!(align_of::<$type>() == $align, concat!("alignment of ", stringify!($type)));

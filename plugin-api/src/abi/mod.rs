@@ -1,17 +1,20 @@
-//! The C ABI between the hub and a plug-in library, version 1. Not for authors: the export macro uses it.
+//! The C ABI between the hub and a plug-in library, version 1. Not for authors: the export macro
+//! uses it.
 //!
 //! One exported symbol, [`ENTRY_SYMBOL`], returns a static [`Descriptor`]. From its `init` the two
 //! sides exchange a table of functions each. What holds for all of it:
 //!
-//! - Tables begin with their own size and only grow at the end; who reads one looks at the size first.
-//! - Only integers, pointers and `repr(C)` structs cross. Enumerations are `u32`: a number of a later
-//!   version is a number, not undefined behaviour.
-//! - A [`Slice`] is borrowed for the call. A [`Buf`] is handed over with the function that frees it.
+//! - Tables begin with their own size and only grow at the end; who reads one looks at the size
+//!   first.
+//! - Only integers, pointers and `repr(C)` structs cross. Enumerations are `u32`: a number of a
+//!   later version is a number, not undefined behaviour.
+//! - A [`Slice`] is borrowed for the call. A [`Buf`] is handed over with the function that frees
+//!   it.
 //! - No panic crosses: each side catches its own. Any function may be called on any thread, and
 //!   concurrently; none of them blocks but [`PluginApi::shutdown`].
-//! - An operation is started by [`PluginApi::op`] and ends by exactly one [`HostApi::complete`], which
-//!   may come before `op` returns; also after [`PluginApi::cancel`]. Ids are numbers the host gives, so
-//!   a late, double or unknown one is noticed and never followed.
+//! - An operation is started by [`PluginApi::op`] and ends by exactly one [`HostApi::complete`],
+//!   which may come before `op` returns; also after [`PluginApi::cancel`]. Ids are numbers the
+//!   host gives, so a late, double or unknown one is noticed and never followed.
 #![allow(unsafe_code, reason = "this is the border itself; each block says why it holds")]
 
 mod bytes;
@@ -23,8 +26,8 @@ pub use version::{ABI_MAX, ABI_MIN, Version, negotiate};
 
 use std::ffi::c_void;
 
-/// The one symbol a plug-in exports: `extern "C" fn() -> *const Descriptor`. The number in it is the
-/// only hard break; everything else grows.
+/// The one symbol a plug-in exports: `extern "C" fn() -> *const Descriptor`. The number in it is
+/// the only hard break; everything else grows.
 pub const ENTRY_SYMBOL: &str = "gantry_plugin_entry_v1";
 
 /// The ELF section with [`Header`] and manifest.
@@ -42,7 +45,8 @@ pub const FLAG_PANIC_UNWIND: u32 = 1;
 /// The features this version of the crate knows, as bits; there are none beyond version 1.0 yet.
 pub const FEATURES: u64 = 0;
 
-/// What the host must know before it runs any code of the library. The manifest follows it in memory.
+/// What the host must know before it runs any code of the library. The manifest follows it in
+/// memory.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -93,8 +97,8 @@ pub struct Descriptor {
 // SAFETY: a descriptor is never written after it was built, and what it points to is static.
 unsafe impl Sync for Descriptor {}
 
-/// `init(host, version, out)`: `version` is the negotiated one. Puts the plug-in's table into `out` and
-/// returns [`STATUS_OK`], or another status and leaves `out` alone.
+/// `init(host, version, out)`: `version` is the negotiated one. Puts the plug-in's table into
+/// `out` and returns [`STATUS_OK`], or another status and leaves `out` alone.
 pub type InitFn = unsafe extern "C" fn(*const HostApi, Version, *mut *const PluginApi) -> u32;
 
 /// What the plug-in offers the host.
@@ -112,8 +116,8 @@ pub struct PluginApi {
     pub cancel: unsafe extern "C" fn(u64),
     /// `credit(op_id, n)`: a running stream may send `n` records more.
     pub credit: unsafe extern "C" fn(u64, u32),
-    /// `shutdown(timeout_ms)`: ends all operations and the plug-in's threads. Blocks up to that long;
-    /// afterwards each `op` is refused.
+    /// `shutdown(timeout_ms)`: ends all operations and the plug-in's threads. Blocks up to that
+    /// long; afterwards each `op` is refused.
     pub shutdown: unsafe extern "C" fn(u64) -> u32,
 }
 
@@ -127,14 +131,14 @@ pub struct HostApi {
     pub n_workers: u32,
     /// First argument of each function.
     pub ctx: *const c_void,
-    /// `complete(ctx, op_id, status, reply)`: ends an operation. The reply is that of the opcode, or
-    /// with a status other than [`STATUS_OK`] an encoded [`crate::Error`].
+    /// `complete(ctx, op_id, status, reply)`: ends an operation. The reply is that of the opcode,
+    /// or with a status other than [`STATUS_OK`] an encoded [`crate::Error`].
     pub complete: unsafe extern "C" fn(*const c_void, u64, u32, Buf),
     /// `emit(ctx, op_id, n_credit, batch)`: sends an encoded batch of a stream and spends credit.
     /// Another status than [`STATUS_OK`] means that nobody listens any more.
     pub emit: unsafe extern "C" fn(*const c_void, u64, u32, Buf) -> u32,
-    /// `log(ctx, level, instance, target, message, fields)`: level 1 (error) to 5 (trace), instance 0
-    /// if none, fields a JSON object or empty.
+    /// `log(ctx, level, instance, target, message, fields)`: level 1 (error) to 5 (trace),
+    /// instance 0 if none, fields a JSON object or empty.
     pub log: unsafe extern "C" fn(*const c_void, u32, u64, Slice, Slice, Slice),
     /// `now_ms(ctx)`: the hub's time in Unix milliseconds.
     pub now_ms: unsafe extern "C" fn(*const c_void) -> i64,
@@ -143,8 +147,8 @@ pub struct HostApi {
     pub log_level: *const u8,
 }
 
-// SAFETY: the table is never written after it was built; `ctx` is for the host's functions only, which
-// take it from any thread; `log_level` is only read atomically.
+// SAFETY: the table is never written after it was built; `ctx` is for the host's functions only,
+// which take it from any thread; `log_level` is only read atomically.
 unsafe impl Sync for HostApi {}
 // SAFETY: as for `Sync`.
 unsafe impl Send for HostApi {}
@@ -199,7 +203,8 @@ impl<const N: usize> Section<N> {
 impl Descriptor {
     /// A descriptor of a library whose section is `section`.
     pub const fn new<const N: usize>(section: &'static Section<N>, init: InitFn) -> Self {
-        // The pointer is made from the whole section, so that reading on into the manifest is allowed.
+        // The pointer is made from the whole section, so that reading on into the manifest is
+        // allowed.
         let header = std::ptr::from_ref(section).cast();
         Self { magic: MAGIC, size: size_of::<Self>() as u32, reserved: 0, header, init }
     }

@@ -47,8 +47,8 @@ impl fmt::Debug for Version {
     }
 }
 
-/// The highest version that both ranges (lowest, highest) contain; none if they do not meet. A range
-/// that spans majors is taken at its word: whoever states it speaks both.
+/// The highest version that both ranges (lowest, highest) contain; none if they do not meet. A
+/// range that spans majors is taken at its word: whoever states it speaks both.
 pub fn negotiate(host: (Version, Version), plugin: (Version, Version)) -> Option<Version> {
     let highest = host.1.min(plugin.1);
     let lowest = host.0.max(plugin.0);

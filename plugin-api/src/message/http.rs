@@ -120,7 +120,8 @@ pub enum ResponseBody {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum HttpCapture {
-    /// Records to settle, then the answer. No records is fine (a ping): the answer goes out at once.
+    /// Records to settle, then the answer. No records is fine (a ping): the answer goes out at
+    /// once.
     #[n(0)]
     Capture {
         /// In the order of the request.

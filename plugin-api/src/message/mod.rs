@@ -1,9 +1,10 @@
 //! What the hub and a plug-in say to each other, as values and as bytes.
 //!
 //! The layer knows nothing of the transport: the same bytes cross a function call and a pipe. Each
-//! message is a CBOR array with numbered places, so a later version may append places that an earlier
-//! one skips, and an absent place reads as none. Payloads are byte strings that nobody parses on the
-//! way. Start reading at [`Opcode`], which says what request and reply belong to each operation.
+//! message is a CBOR array with numbered places, so a later version may append places that an
+//! earlier one skips, and an absent place reads as none. Payloads are byte strings that nobody
+//! parses on the way. Start reading at [`Opcode`], which says what request and reply belong to
+//! each operation.
 
 mod callback;
 mod capture;
@@ -53,7 +54,8 @@ pub enum Opcode {
     Destroy = 9,
     /// [`Poll`] → [`Batch`]; target attachment.
     Poll = 16,
-    /// [`Stream`] → nothing, when the stream has ended; each [`Batch`] goes by `emit`; target attachment.
+    /// [`Stream`] → nothing, when the stream has ended; each [`Batch`] goes by `emit`; target
+    /// attachment.
     Stream = 17,
     /// [`HttpRequest`] → [`HttpCapture`]; target attachment.
     Http = 18,

@@ -158,8 +158,8 @@ impl Record {
         }
     }
 
-    /// A record that the plug-in cannot read: its raw bytes and the reason. It is handed over like any
-    /// other, so that it ends as a dead letter and not in a log.
+    /// A record that the plug-in cannot read: its raw bytes and the reason. It is handed over like
+    /// any other, so that it ends as a dead letter and not in a log.
     pub fn unreadable(payload: impl Into<Bytes>, reason: impl Into<String>) -> Self {
         Self { unreadable: Some(reason.into()), ..Self::new(payload, "application/octet-stream") }
     }

@@ -1,5 +1,5 @@
-//! What the plug-in logs reaches the hub: its copies of `tracing`, `log` and the panic hook are its own
-//! globals, so each is pointed at the hub's table when the library is initialised.
+//! What the plug-in logs reaches the hub: its copies of `tracing`, `log` and the panic hook are
+//! its own globals, so each is pointed at the hub's table when the library is initialised.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
@@ -16,8 +16,8 @@ use tracing::{Event, Metadata, Subscriber};
 use super::guard::current_instance;
 use super::host::Host;
 
-/// Points the three globals of this library at the hub. An author's own subscriber, logger or hook set
-/// before would have been set by a constructor, which plug-ins must not have.
+/// Points the three globals of this library at the hub. An author's own subscriber, logger or hook
+/// set before would have been set by a constructor, which plug-ins must not have.
 pub(super) fn install(host: Host) {
     let spans = Spans { host, state: Mutex::default() };
     // Each fails only if it was set already, which leaves the plug-in mute but not broken.
@@ -210,7 +210,8 @@ impl State {
         closed
     }
 
-    /// Collects the fields of a span and those around it, the outer ones first, and the path of names.
+    /// Collects the fields of a span and those around it, the outer ones first, and the path of
+    /// names.
     fn describe(&self, innermost: Option<u64>, fields: &mut Map<String, Value>) {
         let chain: Vec<&Span> =
             std::iter::successors(innermost.and_then(|id| self.spans.get(&id)), |span| {

@@ -14,9 +14,9 @@ use crate::error::ErrorClass;
 
 /// Makes a type a plug-in library.
 ///
-/// `plugin` is the type, `roles` names the traits it implements (`capture`, `lookup`, `callback`), and
-/// `manifest` is what the build script wrote. Use it once a crate, in a crate of type `cdylib`: it
-/// exports the one symbol of the ABI, so two plug-ins never link into one binary.
+/// `plugin` is the type, `roles` names the traits it implements (`capture`, `lookup`, `callback`),
+/// and `manifest` is what the build script wrote. Use it once a crate, in a crate of type
+/// `cdylib`: it exports the one symbol of the ABI, so two plug-ins never link into one binary.
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -83,7 +83,8 @@ fn caught(code: impl FnOnce() -> u32) -> u32 {
 }
 
 /// # Safety
-/// As [`crate::abi::InitFn`] says: `host` points to a table that lives for ever, `out` may be written.
+/// As [`crate::abi::InitFn`] says: `host` points to a table that lives for ever, `out` may be
+/// written.
 unsafe extern "C" fn init<E: Exported>(
     host: *const HostApi,
     version: Version,

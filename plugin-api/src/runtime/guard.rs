@@ -1,4 +1,5 @@
-//! Runs author's code so that a panic becomes an error, and so that what it logs names the instance.
+//! Runs author's code so that a panic becomes an error, and so that what it logs names the
+//! instance.
 
 use std::any::Any;
 use std::cell::Cell;

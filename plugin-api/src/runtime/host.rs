@@ -18,8 +18,8 @@ impl Host {
     /// Takes the table; none if it is absent or smaller than that of version 1.0.
     ///
     /// # Safety
-    /// `api` must be null or point to a table as [`HostApi`] describes it, beginning with its size and
-    /// living for ever.
+    /// `api` must be null or point to a table as [`HostApi`] describes it, beginning with its size
+    /// and living for ever.
     pub(crate) unsafe fn new(api: *const HostApi) -> Option<Self> {
         if api.is_null() {
             return None;

@@ -188,7 +188,8 @@ impl Library {
                 Ok(Started::on_runtime(target, self.instance(target)?.drain()))
             }
             Opcode::Stop => Ok(Started::on_runtime(target, self.instance(target)?.stop())),
-            // What is forgotten is dropped on the runtime, for connections want to say good-bye there.
+            // What is forgotten is dropped on the runtime, for connections want to say good-bye
+            // there.
             Opcode::Detach => {
                 let gone = self.with_parts(|parts| parts.attachments.remove(&target));
                 let gone = gone.ok_or_else(|| unknown("attachment", target))?;

@@ -75,6 +75,20 @@ fn truncated_files_say_how_long_they_should_be() {
     }
 }
 
+/// Whatever stands in the header, reading it ends with a reason or a manifest.
+#[test]
+fn damaged_headers_are_read_without_a_panic() {
+    let folder = Folder::with(&["counter"]);
+    let path = folder.file("counter");
+    let good = fs::read(&path).unwrap();
+    let n_refused = (0..64).filter(|at| {
+        let mut bytes = good.clone();
+        bytes[*at] = !bytes[*at];
+        crate::elf::inspect(&path, &bytes).is_err()
+    });
+    assert!(n_refused.count() > 16, "at least magic, class, type, machine and offsets matter");
+}
+
 #[test]
 fn libraries_that_are_no_plugin() {
     let section = refused(|bytes| replace_all(bytes, b".gantry_manifest", b".gantry_manifesX"));

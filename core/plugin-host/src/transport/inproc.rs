@@ -27,8 +27,8 @@ pub(crate) struct Opened {
     api: &'static PluginApi,
 }
 
-/// Opens the copy of a library and introduces it to its host. `ears` live as long as the library, which
-/// is for ever, so they are given away.
+/// Opens the copy of a library and introduces it to its host. `ears` live as long as the library,
+/// which is for ever, so they are given away.
 pub(crate) fn open(
     copy: &Path,
     said: &Inspected,
@@ -38,12 +38,13 @@ pub(crate) fn open(
     let path = &said.path;
     let bad = |reason: String| Refusal::Descriptor { path: path.clone(), reason };
     let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
-    // SAFETY: this runs the library's constructors. That it may run code here is what loading a plug-in
-    // means; it comes from a trusted folder and has passed all checks that need none.
+    // SAFETY: this runs the library's constructors. That it may run code here is what loading a
+    // plug-in means; it comes from a trusted folder and has passed all checks that need none.
     let library = unsafe { Library::open(Some(copy), flags) };
     // Never closed: its threads, thread-locals and functions handed out would outlive it.
     let library = ManuallyDrop::new(library.map_err(|error| not_opened(path, copy, &error))?);
-    // SAFETY: the symbol's name has its type in it; another type under this name is the author's lie.
+    // SAFETY: the symbol's name has its type in it; another type under this name is the author's
+    // lie.
     let entry: Symbol<unsafe extern "C" fn() -> *const Descriptor> =
         unsafe { library.get(ENTRY_SYMBOL.as_bytes()) }
             .map_err(|_| Refusal::NoEntry { path: path.clone(), symbol: ENTRY_SYMBOL })?;
@@ -62,7 +63,8 @@ pub(crate) fn open(
     // SAFETY: it is at least as large as the descriptor we know, static and never written.
     let descriptor: &'static Descriptor = unsafe { &*descriptor };
     same_manifest(said, descriptor)?;
-    // Both refusals below repeat what the file said; the header in memory was just compared with it.
+    // Both refusals below repeat what the file said; the header in memory was just compared with
+    // it.
     let version = negotiate((ABI_MIN, ABI_MAX), said.abi)
         .ok_or_else(|| bad("it has no version in common with the host".to_owned()))?;
     let host: &'static HostApi = Box::leak(Box::new(HostApi {

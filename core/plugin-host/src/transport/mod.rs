@@ -126,7 +126,8 @@ impl Deref for Body {
 
     #[allow(unsafe_code, reason = "reads a buffer handed over by the plug-in")]
     fn deref(&self) -> &[u8] {
-        // SAFETY: a `Body` is made only of a buffer as the other side handed it over, or an empty one.
+        // SAFETY: a `Body` is made only of a buffer as the other side handed it over, or an empty
+        // one.
         unsafe { self.0.as_bytes() }
     }
 }
