@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::name::{AgentId, Name};
 use crate::time::Timestamp;
 
+/// Longest id of an agent, in characters.
+pub const ID_LENGTH_MAX: usize = 64;
+
 /// Skill level: 1 to 100; 0 = does not have the skill.
 pub type Level = u8;
 
@@ -34,7 +37,7 @@ pub struct Agent {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AgentProfile {
-    /// The customer's own id, at most 64 characters.
+    /// The customer's own id, at most [`ID_LENGTH_MAX`] characters.
     #[n(0)]
     pub id: AgentId,
     /// Name shown to people.

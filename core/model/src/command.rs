@@ -380,6 +380,12 @@ pub enum Refusal {
         /// The ones that may be used.
         known: String,
     },
+    /// The agent's id is empty or too long.
+    #[error("an agent id has 1 to {max} characters, not {length}", max = crate::agent::ID_LENGTH_MAX)]
+    AgentIdLength {
+        /// Its length in characters.
+        length: usize,
+    },
     /// The agent has work and cannot be removed.
     #[error("agent {agent:?} has {items} work items; retrieve or finish them first")]
     AgentBusy {
