@@ -1,0 +1,25 @@
+//! Writes the manifest from the configuration types.
+
+#[path = "src/config.rs"]
+#[allow(dead_code, reason = "only the schemas are derived here")]
+mod config;
+
+use gantry_plugin_api::build::{self, Plugin};
+use gantry_plugin_api::{CaptureMode, Permissions};
+
+fn main() -> Result<(), build::Error> {
+    // SQLite keeps its log beside the file; `tls_ca` is read with each new connection.
+    let permissions = Permissions {
+        network: vec!["config:host".to_owned()],
+        read: vec!["config:path".to_owned(), "config:tls_ca".to_owned()],
+        write: vec!["config:path".to_owned()],
+        ..Permissions::default()
+    };
+    Plugin::new("database")
+        .config::<config::Config>()
+        .capture::<config::CaptureSettings>([CaptureMode::Poll])
+        .lookup::<config::LookupSettings>()
+        .callback::<config::CallbackSettings>()
+        .permissions(permissions)
+        .write()
+}

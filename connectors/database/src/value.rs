@@ -1,0 +1,96 @@
+//! Values on their way from a database to JSON, and moments on their way there and back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+
+use crate::client::Column;
+
+/// What JSON a column becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    /// A number, if it is one JSON can hold exactly; decimals stay text.
+    Number,
+    /// RFC 3339 in UTC.
+    Moment,
+    /// Base64.
+    Bytes,
+    Json,
+    /// As the database prints it.
+    Plain,
+}
+
+impl Kind {
+    /// By the database's word for the type.
+    pub(crate) fn of(column: &Column) -> Self {
+        match column.type_name.to_ascii_uppercase().as_str() {
+            "BOOL" | "BOOLEAN" => Self::Bool,
+            "INT2" | "INT4" | "INT8" | "OID" | "FLOAT4" | "FLOAT8" => Self::Number,
+            "TIMESTAMP" | "TIMESTAMPTZ" | "DATETIME" => Self::Moment,
+            "BYTEA" => Self::Bytes,
+            "JSON" | "JSONB" => Self::Json,
+            array if array.ends_with("[]") => Self::Json,
+            _ => Self::Plain,
+        }
+    }
+
+    /// Gives a value its type; one that does not fit stays as it is, since nothing may be lost.
+    pub(crate) fn typed(self, raw: Value) -> Value {
+        let typed = match (self, &raw) {
+            (Self::Bool, Value::Number(number)) => match number.as_i64() {
+                Some(0) => Some(false.into()),
+                Some(1) => Some(true.into()),
+                _ => None,
+            },
+            (Self::Bool, Value::String(word)) => word.parse().ok().map(Value::Bool),
+            (Self::Number, Value::String(digits)) => {
+                let integer = digits.parse::<i64>().ok().map(Value::from);
+                let float = || digits.parse().ok().and_then(serde_json::Number::from_f64);
+                integer.or_else(|| float().map(Value::Number))
+            }
+            (Self::Moment, Value::String(text)) => {
+                moment(text).map(|moment| moment.to_string().into())
+            }
+            (Self::Bytes, Value::String(base64)) => Some(base64.replace('\n', "").into()),
+            (Self::Json, Value::String(json)) => serde_json::from_str(json).ok(),
+            _ => None,
+        };
+        typed.unwrap_or(raw)
+    }
+}
+
+/// A row as one JSON object.
+pub(crate) fn object(
+    columns: &[Column],
+    row: impl IntoIterator<Item = Value>,
+) -> Map<String, Value> {
+    let named = |(column, raw): (&Column, _)| (column.name.clone(), Kind::of(column).typed(raw));
+    columns.iter().zip(row).map(named).collect()
+}
+
+/// Bytes as JSON can hold them.
+pub(crate) fn blob(bytes: &[u8]) -> Value {
+    STANDARD.encode(bytes).into()
+}
+
+/// A value as a parameter in text: text without quotes, all else as JSON.
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Reads RFC 3339 and what databases print: a space for the `T`, an offset in hours, or none for
+/// UTC.
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
+    let read = text.parse().or_else(|_| format!("{text}Z").parse());
+    read.ok()
+}
+
+/// Reads a moment or a day, which means its midnight in UTC.
+pub(crate) fn moment_or_day(text: &str) -> Option<Timestamp> {
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    moment(text).or_else(|| Some(day()?.timestamp()))
+}
