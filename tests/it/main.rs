@@ -1,1 +1,6 @@
-//! End-to-end tests.
+//! End-to-end tests: the real binary, loaded plug-ins, real databases.
+//!
+//! Run them by `cargo xtask test`, which builds what they start.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,1 +1,5 @@
-//! Shared parts of the end-to-end tests.
+//! Shared parts of the end-to-end tests: what was built, private servers, hubs on free ports.
+#![forbid(unsafe_code)]
+
+pub mod built;
+pub mod postgres;

@@ -28,6 +28,7 @@ enum Name {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut command = match options.name {
         Name::Plugin => {
+            build(Profile::Release, &["gantry-example-counter"])?;
             let mut command = cargo();
             command.args(["run", "--release", "--package", "gantry-plugin-host"]);
             command.args(["--example", "bench_plugin", "--"]);

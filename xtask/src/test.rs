@@ -22,7 +22,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         step("format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
         step("lints", lint)?;
     }
-    let built = build(Profile::Debug, &["gantry-demo", "gantry-example-plugin"])?;
+    let built = build(Profile::Debug, &["gantry-demo"])?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--locked"]);
     tests.env("GANTRY_TEST_BINARY", &built.gantry);

@@ -72,10 +72,12 @@ impl Hub {
         let ready =
             ready.with_context(|| format!("the hub ended at once:\n{}", log_tail(&options)))?;
         let ready: Value = serde_json::from_str(&ready).context("reading the hub's first line")?;
-        let part = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
+        let run_file = ready["run_file"].as_str().context("the hub names no run file")?;
+        let running = fs::read(run_file).context("reading the run file")?;
+        let running: Value = serde_json::from_slice(&running).context("reading the run file")?;
+        let part = |key: &str| running[key].as_str().unwrap_or_default().to_owned();
         let web = reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?;
-        let token = fs::read_to_string(part("token_file")).context("reading the token")?;
-        let admin = Session { base: part("url"), token: token.trim().to_owned(), web };
+        let admin = Session { base: part("url"), token: part("token"), web };
         Ok(Self { child, options, admin })
     }
 
