@@ -165,3 +165,5 @@ fn overdue_piece(overdue: Overdue, start: Timestamp, from: Priority, now: Timest
     Piece { from: start, value: from.0, rise, over: overdue.every.0, until }
 }
 
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,7 @@ fn dispatch(
             Ok(work::mark_done(ctx, item, disposition.as_ref(), *attributes_changed, events))
         }
         Command::Confirm { item, epoch } => work::confirm(ctx.item(*item)?, *epoch, events),
-        Command::PutAgent(profile) => Ok(staff::put(ctx, profile, events)),
+        Command::PutAgent(profile) => staff::put(ctx, profile, events),
         Command::RemoveAgent(agent) => staff::remove(ctx, agent, events),
         Command::SetPresence { agent, presence } => {
             staff::set_presence(ctx, agent, presence, events)

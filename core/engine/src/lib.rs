@@ -28,6 +28,8 @@ mod step;
 mod timers;
 mod tournament;
 
+#[cfg(test)]
+mod tests;
 
 pub use decide::decide;
 pub use explain::{LiveExplanation, WhyNot};

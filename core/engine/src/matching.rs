@@ -19,8 +19,9 @@ use crate::tournament::Rank;
 
 /// Agents who fit but are busy or away are named in an explanation only if so few fit.
 const NEAREST_SCAN_MAX: usize = 64;
-/// An explanation names agents only as far as their ids stay within this, together.
-const NAMES_BYTES_MAX: usize = 768;
+/// An explanation names losing agents only as far as their ids stay within this, together: with
+/// the winner's id and all figures it stays within 1 KiB.
+const NAMES_BYTES_MAX: usize = 512;
 
 /// How a fitting agent stands to the others; the greatest comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

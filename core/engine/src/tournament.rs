@@ -244,3 +244,5 @@ impl Tournament {
     }
 }
 
+#[cfg(test)]
+mod tests;

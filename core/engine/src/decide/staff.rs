@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_model::agent::REASON_RONA;
+use gantry_model::agent::{ID_LENGTH_MAX, REASON_RONA};
 use gantry_model::command::{Refusal, Reply, RunId};
 use gantry_model::event::RevokeReason;
 use gantry_model::name::{AgentId, Name};
@@ -15,17 +15,25 @@ use super::{Context, nothing, take_back};
 use crate::index::{capacity, media_type};
 use crate::state::State;
 
-pub(super) fn put(ctx: Context<'_>, profile: &AgentProfile, events: &mut Vec<Event>) -> Reply {
+pub(super) fn put(
+    ctx: Context<'_>,
+    profile: &AgentProfile,
+    events: &mut Vec<Event>,
+) -> Result<Reply, Refusal> {
+    let length = profile.id.chars().count();
+    if length == 0 || length > ID_LENGTH_MAX {
+        return Err(Refusal::AgentIdLength { length });
+    }
     let known = ctx.state.agent(&profile.id);
     if known.is_some_and(|agent| agent.profile == *profile) {
-        return nothing();
+        return Ok(nothing());
     }
     events.push(Event::AgentPut { profile: profile.clone() });
     let media = known.into_iter().flat_map(|agent| agent.profile.capacity.keys());
     for media in media {
         withdraw_excess(ctx, Some(&profile.id), media, capacity(profile, media), events);
     }
-    nothing()
+    Ok(nothing())
 }
 
 /// Withdraws an agent's offers of a media type as far as there is no room for them any more,

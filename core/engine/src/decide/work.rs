@@ -90,7 +90,11 @@ pub(super) fn check_disposition(
 ) -> Result<(), Refusal> {
     let routes = &ctx.state.index.routes;
     if routes.completion_mode(item) == CompletionMode::Source {
-        return Err(wrong_state(item, "mark done"));
+        return Err(Refusal::WrongState {
+            item: item.id,
+            action: "mark done",
+            state: "of a process in which only the source completes".into(),
+        });
     }
     let Some(process) = routes.process(item) else {
         return Ok(());

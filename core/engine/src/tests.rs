@@ -1,0 +1,8 @@
+//! Tests of the engine as a whole: case files, random worlds against a brute-force oracle, and
+//! bounds.
+
+mod bounds;
+mod cases;
+pub(crate) mod oracle;
+mod script;
+mod world;

@@ -1,0 +1,424 @@
+//! Case files: `tests/cases/*.txt`, each a story in commands and what came of them.
+//!
+//! A line that begins with `>` is a command, the indented lines below it are the engine's
+//! answer. Adding a case needs no Rust: write the commands, run the tests with `BLESS=1`, and
+//! read what was written as you would read a diff. `tests/cases/README.md` lists the commands.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantry_model::agent::AgentProfile;
+use gantry_model::command::{Capture, Known, Verdict};
+use gantry_model::decision::{Candidate, Stage};
+use gantry_model::journal::Entry;
+use gantry_model::spec::{OnChange, OnReopen};
+use gantry_model::{
+    Actor, Command, Event, Explanation, ItemId, Millis, Name, Presence, Reply, Requirement,
+    Timestamp,
+};
+
+use super::script::{World, classified, routing};
+use crate::render;
+
+#[test]
+fn case_files_tell_what_happens() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let is_case = |file: &PathBuf| file.extension().is_some_and(|ext| ext == "txt");
+    let mut files: Vec<PathBuf> = files.filter(is_case).collect();
+    files.sort();
+    assert!(files.len() >= 10, "the case files are there");
+    let mut failures = String::new();
+    for file in files {
+        let wanted = std::fs::read_to_string(&file).unwrap();
+        let told = tell(&wanted, &file);
+        if told == wanted {
+            continue;
+        }
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&file, told).unwrap();
+        } else {
+            let _ = writeln!(failures, "{}: {}", file.display(), difference(&wanted, &told));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// The first line that differs.
+fn difference(wanted: &str, told: &str) -> String {
+    let lines = wanted.lines().chain([""]).zip(told.lines().chain([""])).enumerate();
+    let mut lines = lines.skip_while(|(_, (wanted, told))| wanted == told);
+    let (at, (wanted, told)) = lines.next().unwrap_or((0, ("other length", "other length")));
+    format!("line {}\n  wanted: {wanted}\n  told:   {told}", at + 1)
+}
+
+/// Plays the commands of a case and writes the story anew.
+fn tell(case: &str, file: &Path) -> String {
+    let mut world = World::new();
+    let mut story = String::new();
+    for line in case.lines().filter(|line| !line.starts_with("  ")) {
+        let _ = writeln!(story, "{line}");
+        if let Some(command) = line.strip_prefix("> ") {
+            let mut words = command.split_whitespace();
+            let verb = words.next().unwrap_or_default();
+            let line = Line { verb, words: words.collect(), file, text: command };
+            for answer in line.play(&mut world).lines() {
+                let _ = writeln!(story, "  {answer}");
+            }
+        }
+    }
+    world.check_fold();
+    story
+}
+
+/// One command line: a verb, plain words, and `key=value` words.
+struct Line<'a> {
+    verb: &'a str,
+    words: Vec<&'a str>,
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    fn fail(&self, what: &str) -> ! {
+        panic!("{}: {:?}: {what}", self.file.display(), self.text)
+    }
+
+    /// The plain word of a number.
+    fn word(&self, at: usize) -> &str {
+        let mut plain = self.words.iter().filter(|word| !word.contains('='));
+        plain.nth(at).unwrap_or_else(|| self.fail("a word is missing"))
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.words.contains(&flag)
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        let mut pairs = self.words.iter().filter_map(|word| word.split_once('='));
+        pairs.find(|(name, _)| *name == key).map(|(_, value)| value)
+    }
+
+    fn number(&self, key: &str) -> Option<u32> {
+        let value = self.value(key)?;
+        Some(value.parse().unwrap_or_else(|_| self.fail("a number is expected")))
+    }
+
+    fn span(&self, text: &str) -> Millis {
+        text.parse().unwrap_or_else(|_| self.fail("a duration is expected"))
+    }
+
+    /// An instant as a duration from now.
+    fn at(&self, world: &World, key: &str) -> Option<Timestamp> {
+        self.value(key).map(|span| match span.strip_prefix('-') {
+            Some(span) => Timestamp(world.now.0 - self.span(span).0),
+            None => world.now.plus(self.span(span)),
+        })
+    }
+
+    /// The item of a number: `1` is the first one captured.
+    fn item(&self) -> ItemId {
+        let number = self.word(0).parse().unwrap_or_else(|_| self.fail("an item's number"));
+        ItemId::new(0, number)
+    }
+
+    fn play(&self, world: &mut World) -> String {
+        let (actor, command) = match self.verb {
+            "pass" => {
+                world.now = world.now.plus(self.span(self.word(0)));
+                (Actor::Hub, Command::Tick)
+            }
+            "show" => return render(&world.state),
+            "top" => {
+                let top = world.state.top(world.now, 10);
+                let show = |(item, priority)| {
+                    let item: &gantry_model::WorkItem = item;
+                    format!("{} {priority}\n", item.id)
+                };
+                return top.into_iter().map(show).collect();
+            }
+            "explain" => return self.explain(world),
+            "reboot" => return answer(world.reboot()),
+            "agent" | "remove" | "ready" | "off" | "finish" | "not_ready" => {
+                (Actor::User("admin".into()), self.staff())
+            }
+            "accept" | "decline" | "done" => self.work(world),
+            "activate" => (Actor::User("admin".into()), self.activate(world)),
+            _ => (Actor::Source("crm".into()), self.source(world)),
+        };
+        answer(world.act(actor, &command))
+    }
+
+    fn staff(&self) -> Command {
+        let agent = Name::new(self.word(0));
+        let presence = match self.verb {
+            "remove" => return Command::RemoveAgent(agent),
+            "agent" => return Command::PutAgent(self.profile(agent)),
+            "ready" => Presence::Ready,
+            "finish" => Presence::FinishSoon,
+            "off" => Presence::SignedOff,
+            _ => Presence::NotReady { reason: self.word(1).into() },
+        };
+        Command::SetPresence { agent, presence }
+    }
+
+    fn profile(&self, id: Name) -> AgentProfile {
+        let (mut skills, mut groups) = (Vec::new(), Vec::new());
+        let mut capacity = vec![(Name::new("workitem"), 1)];
+        for (key, value) in self.words.iter().filter_map(|word| word.split_once('=')) {
+            match key {
+                "group" => groups.push(Name::new(value)),
+                "capacity" => capacity[0].1 = value.parse().unwrap(),
+                "chats" => capacity.push((Name::new("chat"), value.parse().unwrap())),
+                _ => skills.push((Name::new(key), value.parse().unwrap())),
+            }
+        }
+        AgentProfile {
+            id,
+            name: String::new(),
+            skills: skills.into_iter().collect(),
+            groups: groups.into_iter().collect(),
+            capacity: capacity.into_iter().collect(),
+        }
+    }
+
+    fn work(&self, world: &World) -> (Actor, Command) {
+        let (item, agent) = (self.item(), Name::new(self.word(1)));
+        let epoch = self.number("epoch");
+        let epoch = epoch.or(world.state.item(item).map(|item| item.epoch)).unwrap_or(0);
+        let actor = Actor::Agent(agent.clone());
+        let command = match self.verb {
+            "accept" => Command::Accept { item, epoch, agent },
+            "decline" => Command::Decline { item, epoch, agent, reason: "busy".into() },
+            _ => {
+                let disposition = self.value("disposition").map(Name::new);
+                let attributes_changed = self.has("changed");
+                Command::MarkDone { item, epoch, agent, disposition, attributes_changed }
+            }
+        };
+        (actor, command)
+    }
+
+    fn activate(&self, world: &World) -> Command {
+        let mut routing = routing();
+        if let Some(process) = self.value("drop") {
+            routing.processes.remove(process);
+        }
+        if let Some(points) = self.number("gold") {
+            routing.priorities.get_mut("gold").unwrap().points[0].priority = points.into();
+        }
+        let version = self.number("version").unwrap_or(world.state.config_version() + 1);
+        Command::Activate { version, routing: Arc::new(routing) }
+    }
+
+    fn source(&self, world: &World) -> Command {
+        let verdict = || self.verdict(world).map(Box::new);
+        match self.verb {
+            "capture" => Command::Capture(self.capture(world)),
+            "update" => {
+                let item = self.item();
+                let revision = world.state.item(item).map(|item| item.revision);
+                let base_revision = self.number("revision").or(revision).unwrap_or(1);
+                let rerun = self.has("rerun");
+                Command::Update { item, base_revision, rerun, verdict: verdict() }
+            }
+            "end_run" => {
+                let item = self.item();
+                let live = world.state.item(item);
+                let revision = self.number("revision").or(live.map(|item| item.revision));
+                let run = self.number("run").or(live.map(|item| item.run));
+                let verdict = verdict().unwrap_or_else(|| self.fail("a verdict is missing"));
+                Command::EndRun {
+                    item,
+                    revision: revision.unwrap_or(1),
+                    run: run.unwrap_or(1),
+                    enriched: self.has("enriched"),
+                    verdict,
+                }
+            }
+            "hold" => Command::Hold { item: self.item(), reason: self.word(1).into() },
+            "resume" => Command::Resume { item: self.item() },
+            "cancel" => Command::Cancel { item: self.item(), reason: self.word(1).into() },
+            "complete" => Command::Complete {
+                item: self.item(),
+                result_code: self.value("result").map(Into::into),
+            },
+            "restart" => Command::Restart { item: self.item(), force: self.has("force") },
+            "confirm" => {
+                let item = self.item();
+                let epoch = world.state.item(item).map(|item| item.epoch);
+                let epoch = self.number("epoch").or(epoch).unwrap_or(0);
+                Command::Confirm { item, epoch }
+            }
+            _ => self.fail("no such command"),
+        }
+    }
+
+    fn capture(&self, world: &World) -> Capture {
+        let known = self.number("again").map(|number| Known {
+            item: ItemId::new(0, number.into()),
+            hash: if self.has("same") { [0; 16] } else { [1; 16] },
+            seen: self.has("seen"),
+        });
+        let (on_change, on_reopen) = match self.value("policy") {
+            Some("conflict") => (OnChange::Conflict, OnReopen::DeadLetter),
+            Some("ignore") => (OnChange::Ignore, OnReopen::Ignore),
+            _ => (OnChange::Update, OnReopen::New),
+        };
+        Capture {
+            capture_point: self.value("point").unwrap_or("crm").into(),
+            hash: [0; 16],
+            known,
+            on_change,
+            on_reopen,
+            created_at: None,
+            activation_at: self.at(world, "activation"),
+            verdict: self.verdict(world).map(Box::new),
+        }
+    }
+
+    /// What the rules say: `process=…` and more, `rejected=…` or `failed=…`; else nothing.
+    fn verdict(&self, world: &World) -> Option<Verdict> {
+        if let Some(reason) = self.value("rejected") {
+            return Some(Verdict::Rejected { reason: reason.into() });
+        }
+        if let Some(reason) = self.value("failed") {
+            let retry_at = self.at(world, "retry");
+            return Some(Verdict::Failed { reason: reason.into(), retry_at });
+        }
+        let process = self.value("process")?;
+        let schema = world.state.routing().processes.get(process);
+        let schema = schema.map_or("gold", |process| process.priority.as_str());
+        let version = self.number("version").unwrap_or(world.state.config_version());
+        let mut found = classified(process, self.value("schema").unwrap_or(schema), version);
+        let class = Arc::make_mut(found.class.as_mut().unwrap());
+        class.sla = self.value("sla").map(|sla| self.span(sla));
+        class.requirement = self.value("needs").map(|group| Requirement::Group(group.into()));
+        if let Some(media) = self.value("media") {
+            class.media_type = media.into();
+        }
+        found.due_at = self.at(world, "due");
+        found.activation_at = self.at(world, "activation");
+        found.expires_at = self.at(world, "expires");
+        found.priority = self.value("priority").map(|points| points.parse().unwrap());
+        found.preferred_agent = self.value("preferred").map(Name::new);
+        found.required_agent = self.value("required").map(Name::new);
+        Some(Verdict::Classified(found))
+    }
+
+    fn explain(&self, world: &World) -> String {
+        let Some(live) = world.state.explain_now(world.now, self.item()) else {
+            return "no such item".into();
+        };
+        let mut text = format!("{}, priority {}", live.standing, live.priority);
+        if let Some(at) = live.priority_changes_at {
+            let _ = write!(text, " (another course at {at})");
+        }
+        if let Some(requirement) = &live.requirement {
+            let _ = write!(text, "\nasks for {requirement}");
+        }
+        if let Some(at) = live.stage_ends_at {
+            let _ = write!(text, " until {at}");
+        }
+        if let Some(why_not) = &live.why_not {
+            let _ = write!(text, "\nwhy not: {why_not:?}");
+        }
+        if let Some(agent) = &live.unknown_preferred {
+            let _ = write!(text, "\npreferred agent {agent} is unknown");
+        }
+        for agent in &live.agents {
+            let _ = write!(text, "\n{}", candidate(agent));
+        }
+        text
+    }
+}
+
+/// The events and, unless it is a plain "done", the reply.
+fn answer((entries, reply): (Vec<Entry>, Reply)) -> String {
+    let mut text = String::new();
+    for entry in &entries {
+        let _ = writeln!(text, "{}", event(&entry.event));
+    }
+    match reply {
+        Reply::Done { .. } | Reply::Created { .. } => {}
+        Reply::Refused(refusal) => {
+            let _ = writeln!(text, "refused: {refusal}");
+        }
+        other => {
+            let _ = writeln!(text, "{other:?}");
+        }
+    }
+    text
+}
+
+fn event(event: &Event) -> String {
+    let about = event.item().map_or(String::new(), |item| format!(" {item}"));
+    let mut text = format!("{}{about}", event.name());
+    let _ = match event {
+        Event::Captured { previous: Some(previous), .. } => write!(text, " follows {previous}"),
+        Event::Updated { revision, .. } | Event::Enriched { revision, .. } => {
+            write!(text, " r{revision}")
+        }
+        Event::RunStarted { run, .. } => write!(text, " run {run}"),
+        Event::Classified { classified, .. } => {
+            let due = classified.due_at.map_or("never".into(), |due| due.to_string());
+            let process = &classified.class.as_ref().unwrap().process;
+            write!(text, " {process} due {due}")
+        }
+        Event::ErrorHeld { reason, .. }
+        | Event::Held { reason, .. }
+        | Event::Canceled { reason, .. }
+        | Event::Rejected { reason, .. } => write!(text, " {reason}"),
+        Event::ActivationAwaited { until, .. } => write!(text, " until {until}"),
+        Event::Offered { agent, epoch, expires_at, explanation, .. } => {
+            write!(text, " to {agent} e{epoch} until {expires_at}{}", why(explanation))
+        }
+        Event::Accepted { agent, .. } | Event::ConfirmationMissed { agent, .. } => {
+            write!(text, " {agent}")
+        }
+        Event::Declined { agent, until, .. } | Event::Rona { agent, until, .. } => {
+            write!(text, " {agent}, not asked before {until}")
+        }
+        Event::Revoked { agent, reason, .. } => write!(text, " from {agent}: {reason:?}"),
+        Event::MarkedDone { agent, confirm_by, .. } => {
+            let by = confirm_by.map_or(String::new(), |by| format!(", confirm by {by}"));
+            write!(text, " by {agent}{by}")
+        }
+        Event::Completed { agent: Some(agent), .. } => write!(text, " by {agent}"),
+        Event::PresenceChanged { agent, presence } => write!(text, " {agent}: {presence:?}"),
+        Event::AgentPut { profile } => write!(text, " {}", profile.id),
+        Event::AgentRemoved { agent } => write!(text, " {agent}"),
+        Event::ConfigActivated { version, .. } => write!(text, " {version}"),
+        _ => Ok(()),
+    };
+    text
+}
+
+/// The explanation of an offer, below it.
+fn why(why: &Explanation) -> String {
+    let stage = match why.stage {
+        Stage::Preferred => "preferred".to_owned(),
+        Stage::Target(number) => format!("stage {}", number + 1),
+    };
+    let mut text = format!(
+        "\n  {:?} {stage} priority {} of {} tie {:?}: {}",
+        why.trigger,
+        why.priority,
+        why.items_considered,
+        why.tie_break,
+        candidate(&why.winner),
+    );
+    for near in &why.nearest {
+        let _ = write!(text, "; {}", candidate(near));
+    }
+    for count in &why.counts {
+        let _ = write!(text, "; {:?} {}", count.reason, count.count);
+    }
+    text
+}
+
+fn candidate(candidate: &Candidate) -> String {
+    let failed = candidate.failed.as_ref().map_or(String::new(), |why| format!(" {why:?}"));
+    format!("{} level {}{failed}", candidate.agent, candidate.level_sum)
+}

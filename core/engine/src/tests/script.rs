@@ -1,0 +1,149 @@
+//! The world that tests drive: the engine, its journal, and a second state that replays it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_model::command::{Classified, RunId};
+use gantry_model::item::Classification;
+use gantry_model::journal::{Entry, Segment};
+use gantry_model::spec::RoutingSpec;
+use gantry_model::{Actor, Command, Event, ItemId, Name, Reply, Timestamp, WorkItem};
+
+use super::oracle;
+use crate::{Changes, State, check_all, fold, replay, step};
+
+/// 2026-01-05T08:00:00Z, a Monday.
+pub(crate) const START: Timestamp = Timestamp(1_767_600_000_000);
+
+/// The routing that all tests use.
+pub(crate) fn routing() -> RoutingSpec {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/routing.toml");
+    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A hub without I/O: the engine, its journal, and what a store would hold.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) state: State,
+    /// Replays the journal event by event; the oracle looks at it before each offer.
+    replayed: State,
+    pub(crate) journal: Vec<Segment>,
+    /// The latest form of every item that ever was, as a store keeps it.
+    pub(crate) stored: BTreeMap<ItemId, WorkItem>,
+    pub(crate) runs: Vec<RunId>,
+    pub(crate) now: Timestamp,
+}
+
+impl World {
+    /// A world with the test routing active.
+    pub(crate) fn new() -> Self {
+        let mut world = Self {
+            state: State::new(0),
+            replayed: State::new(0),
+            journal: Vec::new(),
+            stored: BTreeMap::new(),
+            runs: Vec::new(),
+            now: START,
+        };
+        let routing = Arc::new(routing());
+        world.act(Actor::Hub, &Command::Activate { version: 1, routing });
+        world
+    }
+
+    /// Steps the engine and checks all that must hold after any step.
+    pub(crate) fn act(&mut self, actor: Actor, command: &Command) -> (Vec<Entry>, Reply) {
+        let step = step(&mut self.state, self.now, actor, command);
+        self.runs.extend(&step.runs);
+        if let Reply::Booted { runs } = &step.reply {
+            self.runs.extend(runs);
+        }
+        for entry in &step.entries {
+            self.check_offer(entry);
+            replay(&mut self.replayed, std::slice::from_ref(entry)).unwrap();
+        }
+        self.replayed.advance(self.now);
+        assert_eq!(oracle::next_offer(&self.replayed, self.now), None, "an offer was missed");
+        check_all(&self.state, self.now).unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(bytes(&self.state), bytes(&self.replayed), "replay differs");
+        self.keep(&step.entries);
+        (step.entries, step.reply)
+    }
+
+    fn check_offer(&self, entry: &Entry) {
+        let Event::Offered { item, agent, explanation, .. } = &entry.event else {
+            return;
+        };
+        let (wanted, wanted_agent, priority) =
+            oracle::next_offer(&self.replayed, entry.at).expect("somebody to offer to");
+        assert_eq!((*item, agent), (wanted.id, &wanted_agent.profile.id));
+        assert_eq!(explanation.priority, priority);
+        assert!(minicbor::to_vec(&**explanation).unwrap().len() <= 1024);
+    }
+
+    /// Commits: one segment, and the changed items as the store would have them.
+    fn keep(&mut self, entries: &[Entry]) {
+        let Changes { items, .. } = self.state.take_changes();
+        let named: Vec<ItemId> = entries.iter().filter_map(|entry| entry.event.item()).collect();
+        for item in items {
+            assert!(named.contains(&item.id), "a changed item is named by an event");
+            let old = self.stored.insert(item.id, item);
+            assert!(old.is_none_or(|old| !old.ended()), "a final state has changed");
+        }
+        let seq = self.journal.len() as u64 + 1;
+        let entries = entries.to_vec();
+        self.journal.push(Segment { seq, binary: "test".into(), entries });
+    }
+
+    /// The hub dies and boots from what the store holds.
+    pub(crate) fn reboot(&mut self) -> (Vec<Entry>, Reply) {
+        let agents: Vec<_> = self.state.agents().cloned().collect();
+        let config = self.state.facts.config.clone();
+        let counter = self.state.next_counter();
+        let items = self.stored.values().cloned();
+        self.state = State::from_facts(0, counter, config, agents, items, self.now);
+        self.runs.clear();
+        self.act(Actor::Hub, &Command::Boot)
+    }
+
+    /// Folds the whole journal, through its stored bytes, and compares it with what is stored.
+    pub(crate) fn check_fold(&self) {
+        let stored = self.journal.iter().map(Segment::to_vec);
+        let journal: Vec<_> = stored.map(|bytes| Segment::from_slice(&bytes).unwrap()).collect();
+        let mut folded = fold(0, &journal).unwrap();
+        assert_eq!(bytes(&folded), bytes(&self.state), "the fold differs from the state");
+        let items = folded.take_changes().items;
+        let folded: Vec<_> = items.iter().map(|item| minicbor::to_vec(item).unwrap()).collect();
+        let stored: Vec<_> =
+            self.stored.values().map(|item| minicbor::to_vec(item).unwrap()).collect();
+        assert_eq!(folded, stored, "the fold differs from what is stored");
+    }
+}
+
+/// The canonical bytes of every item and agent.
+fn bytes(state: &State) -> (u64, u32, Vec<Vec<u8>>, Vec<Vec<u8>>) {
+    let items = state.items().map(|item| minicbor::to_vec(item).unwrap());
+    let agents = state.agents().map(|agent| minicbor::to_vec(agent).unwrap());
+    (state.next_counter(), state.config_version(), items.collect(), agents.collect())
+}
+
+/// A classification as the rules would give it.
+pub(crate) fn classified(process: &str, schema: &str, version: u32) -> Classified {
+    let class = Classification {
+        version,
+        rules: vec![Name::new("test")],
+        process: process.into(),
+        schema: schema.into(),
+        sla: None,
+        requirement: None,
+        media_type: "workitem".into(),
+    };
+    Classified {
+        class: Some(Arc::new(class)),
+        due_at: None,
+        activation_at: None,
+        expires_at: None,
+        priority: None,
+        preferred_agent: None,
+        required_agent: None,
+    }
+}
