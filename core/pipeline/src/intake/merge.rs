@@ -1,0 +1,120 @@
+//! Merging: new content for an item that is open, laid over its current document.
+
+use gantry_hub::{CaptureKey, NewDocument, Side, Work};
+use gantry_model::spec::MessageKind;
+use gantry_model::{Command, Document, ItemId, Refusal, Reply, Value};
+
+use super::settle::{Batch, ToMerge, unavailable};
+use super::{Intake, Point, Refused, document_row};
+use crate::outcome::Settled;
+
+/// How often a change is merged anew because the item moved on meanwhile.
+const ROUNDS_MAX: usize = 5;
+
+/// An item's document with changes in it, and what the hub has to be told.
+pub(super) struct Merged {
+    pub(super) command: Command,
+    pub(super) document: NewDocument,
+}
+
+impl Intake {
+    /// Merges each record with its item's document; one submission a round.
+    pub(super) async fn merge_all(
+        &self,
+        batch: &mut Batch<'_>,
+        mut merges: Vec<ToMerge<'_>>,
+    ) -> Result<(), gantry_hub::Error> {
+        for _ in 0..ROUNDS_MAX {
+            if merges.is_empty() {
+                return Ok(());
+            }
+            let (mut sent, mut work) = (Vec::new(), Vec::new());
+            for merge in merges.drain(..) {
+                match self.merge_record(batch.point, &merge).await? {
+                    Ok(update) => {
+                        sent.push(merge);
+                        work.push(update);
+                    }
+                    Err(refused) => self.refuse(batch, merge.index, refused),
+                }
+            }
+            let replies = self.submit(batch.point, work, Side::default()).await?;
+            for (merge, reply) in sent.into_iter().zip(replies) {
+                match reply {
+                    Reply::Refused(Refusal::Stale { what: "revision", .. }) => merges.push(merge),
+                    reply => self.take_reply(batch, merge.index, MessageKind::Update, reply),
+                }
+            }
+        }
+        for merge in merges {
+            let reason = "the item changed too often meanwhile".into();
+            batch.settle(merge.index, Settled::Retry { reason });
+        }
+        Ok(())
+    }
+
+    async fn merge_record(
+        &self,
+        point: &Point,
+        merge: &ToMerge<'_>,
+    ) -> Result<Result<Work, Refused>, gantry_hub::Error> {
+        let mapped = match self.map(point, merge.record) {
+            Ok(mapped) => mapped,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let attributes = mapped.document.attributes;
+        let merged = self.merge(Some(point), merge.item, attributes).await?;
+        let Merged { command, mut document } = merged;
+        document.payload = point.kept_payload(merge.record);
+        document.content_type = document.payload.as_ref().and(merge.record.content_type.clone());
+        let key = CaptureKey {
+            capture_point: point.name.clone(),
+            message_id: merge.record.message_id(&mapped.external_id),
+            external_id: mapped.external_id,
+            hash: mapped.hash,
+        };
+        Ok(Ok(Work { command, key: Some(key), document: Some(document) }))
+    }
+
+    /// Lays attributes over an item's current document and asks the rules, unless the change makes
+    /// a look-up's answer stale: then a new run does both.
+    pub(super) async fn merge(
+        &self,
+        point: Option<&Point>,
+        item: ItemId,
+        attributes: impl IntoIterator<Item = (gantry_model::Name, Value)>,
+    ) -> Result<Merged, gantry_hub::Error> {
+        let (base_revision, old) = self.document(item).await?;
+        let mut document = old.clone();
+        for (name, value) in attributes {
+            document.set(name, value, None);
+        }
+        let mut rerun = true;
+        let mut verdict = None;
+        if let Some(point) = point {
+            rerun = self.enrich.would_ask_anew(point, &old, &document);
+            if !rerun {
+                let (found, _) = self.rules.classify(&point.name, self.version, &mut document);
+                verdict = Some(Box::new(found));
+            }
+        }
+        let command = Command::Update { item, base_revision, rerun, verdict };
+        Ok(Merged { command, document: document_row(&document) })
+    }
+
+    /// An item's latest document.
+    async fn document(&self, item: ItemId) -> Result<(u32, Document), gantry_hub::Error> {
+        let row = self.store.document(item, None).await.map_err(|error| unavailable(&error))?;
+        let broken = |problem: String| gantry_hub::Error::Unavailable {
+            reason: format!("the document of work item {item} cannot be read: {problem}"),
+        };
+        let row = row.ok_or_else(|| broken("it is not there".into()))?;
+        let document = self.read_document(&row.attributes);
+        Ok((row.revision, document.map_err(|error| broken(error.to_string()))?))
+    }
+
+    /// Reads a stored document with the types that the config declares.
+    pub(crate) fn read_document(&self, bytes: &[u8]) -> Result<Document, serde_json::Error> {
+        Document::from_slice(bytes, |name| self.spec.attribute_type(name))
+    }
+}

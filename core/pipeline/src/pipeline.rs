@@ -1,0 +1,455 @@
+//! The pipeline as a whole: what it is built from, its services, and the handle to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
+use gantry_model::{Actor, Name, Reply};
+use gantry_plugin_api::CaptureMode;
+use gantry_rules::Rules;
+use gantry_store::Store;
+use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::callback::{Caller, Desk, Subscriber, captures_of};
+use crate::capture::{Feed, Feeder};
+use crate::enrich::Enrich;
+use crate::intake::{Intake, MessageError, Point, Target};
+use crate::limits::Limits;
+use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
+use crate::runs::{RunCounts, Runs};
+use crate::source::{Attached, Source, SourceParts};
+use crate::status::{CaptureStatus, Counts, Pulse, Status};
+
+/// What a pipeline is built from.
+#[derive(Debug)]
+pub struct PipelineParts {
+    /// The config.
+    pub spec: Arc<Spec>,
+    /// Its version; the hub refuses verdicts of another one.
+    pub version: u32,
+    /// Its rules.
+    pub rules: Arc<Rules>,
+    /// The hub.
+    pub hub: gantry_hub::Handle,
+    /// The store that the hub writes to.
+    pub store: Arc<dyn Store>,
+    /// The sources whose plug-ins could be loaded; of the others, everything is refused as stopped.
+    pub sources: BTreeMap<Name, SourceParts>,
+    /// The plug-ins' own settings.
+    pub settings: Settings,
+    /// Number of the last commit at boot: where a callback begins that was never there before.
+    pub after_seq: u64,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// The plug-ins' own settings as JSON, with secrets in place of their references, by name of the
+/// capture point, look-up or callback. What is not there is `{}`.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Of capture points.
+    pub captures: BTreeMap<Name, Vec<u8>>,
+    /// Of look-ups.
+    pub lookups: BTreeMap<Name, Vec<u8>>,
+    /// Of callbacks.
+    pub callbacks: BTreeMap<Name, Vec<u8>>,
+}
+
+/// What the pipeline talks to: the plug-ins, or what stands for them in a test.
+#[derive(Default)]
+pub(crate) struct Ports {
+    pub(crate) captures: BTreeMap<Name, (Arc<dyn CapturePort>, Vec<CaptureMode>)>,
+    pub(crate) lookups: BTreeMap<Name, Arc<dyn LookupPort>>,
+    pub(crate) callbacks: BTreeMap<Name, Arc<dyn CallbackPort>>,
+    pub(crate) sources: Vec<Arc<Source>>,
+}
+
+/// Why a pipeline cannot be built or had to stop.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The place of a callback could not be read.
+    #[error("cannot read how far callback {callback:?} has come")]
+    Cursor {
+        /// The callback.
+        callback: Name,
+        /// Why not.
+        source: gantry_store::Error,
+    },
+    /// The hub stopped before the pipeline.
+    #[error("the pipeline cannot start without the hub")]
+    Hub(#[from] gantry_hub::Error),
+}
+
+/// The pipeline's services. Nothing runs before [`Pipeline::run`].
+pub struct Pipeline {
+    feeders: Vec<Feeder>,
+    subscribers: Vec<Subscriber>,
+    runs: Runs,
+    sources: Vec<Arc<Source>>,
+    hub: gantry_hub::Handle,
+    limits: Arc<Limits>,
+    drain_timeout: Duration,
+}
+
+/// Asks the pipeline. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    intake: Arc<Intake>,
+    points: BTreeMap<Name, PointParts>,
+    desks: BTreeMap<Name, Desk>,
+    runs: Arc<RunCounts>,
+}
+
+/// What the handle knows of a capture point beside the intake.
+struct PointParts {
+    port: Option<Arc<dyn CapturePort>>,
+    pulse: Arc<Pulse>,
+    wake: Arc<Notify>,
+}
+
+impl Pipeline {
+    /// Builds the services and a handle to them. Reads the store; starts nothing.
+    ///
+    /// # Errors
+    /// [`PipelineError::Cursor`].
+    pub async fn build(parts: PipelineParts) -> Result<(Self, Handle), PipelineError> {
+        let ports = Ports::of_sources(&parts.spec, parts.settings, parts.sources);
+        let PipelineParts { spec, version, rules, hub, store, after_seq, limits, .. } = parts;
+        let core = Core { spec, version, rules, hub, store, after_seq, limits };
+        Self::over(core, ports).await
+    }
+
+    pub(crate) async fn over(core: Core, ports: Ports) -> Result<(Self, Handle), PipelineError> {
+        let Core { spec, version, rules, hub, store, after_seq, limits } = core;
+        let limits = Arc::new(limits);
+        let drain_timeout = spec.hub.drain_timeout.to_std();
+        let Ports { captures, lookups, callbacks, sources } = ports;
+        let enrich = Enrich::new(&spec, Arc::clone(&rules), lookups, &hub.clock(), &limits);
+        let intake = Arc::new(Intake {
+            points: points(&spec, &enrich),
+            enrich: Arc::new(enrich),
+            spec: Arc::clone(&spec),
+            version,
+            rules,
+            hub: hub.clone(),
+            store: Arc::clone(&store),
+            limits: Arc::clone(&limits),
+        });
+        let (feeders, points) = feeders(&intake, captures);
+        let (mut subscribers, mut desks) = (Vec::new(), BTreeMap::new());
+        for (name, port) in callbacks {
+            let Some(callback) = spec.callbacks.get(&name) else { continue };
+            let caller = Caller {
+                name: name.clone(),
+                spec: callback.clone(),
+                whole: Arc::clone(&spec),
+                captures: captures_of(&spec, callback),
+                port,
+                hub: hub.clone(),
+                store: Arc::clone(&store),
+            };
+            let opened = Subscriber::open(caller, Arc::clone(&limits), after_seq).await;
+            let (subscriber, desk) = opened
+                .map_err(|source| PipelineError::Cursor { callback: name.clone(), source })?;
+            subscribers.push(subscriber);
+            desks.insert(name, desk);
+        }
+        let counts = Arc::new(RunCounts::default());
+        let runs = Runs::new(Arc::clone(&intake), Arc::clone(&counts));
+        let pipeline = Self { feeders, subscribers, runs, sources, hub, limits, drain_timeout };
+        let shared = Shared { intake, points, desks, runs: counts };
+        Ok((pipeline, Handle(Arc::new(shared))))
+    }
+
+    /// Runs until `stop`, then drains: capture first, then the runs, then the callbacks, each until
+    /// it is done or the config's drain time-out is over. The place of a new callback is durable
+    /// before any capture point is fed.
+    ///
+    /// # Errors
+    /// [`PipelineError::Hub`] if the hub stops before the services could start.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the services at their next await; what was under way is taken up
+    /// after the next start.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), PipelineError> {
+        let Self { feeders, subscribers, runs, sources, hub, limits, drain_timeout } = self;
+        let subscribers = settle_in(subscribers, &hub, &limits, &stop).await?;
+        let force = CancellationToken::new();
+        let (stop_runs, stop_callbacks) = (CancellationToken::new(), CancellationToken::new());
+        let (mut captures, mut middle, mut callbacks) =
+            (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        for subscriber in subscribers {
+            callbacks.spawn(subscriber.run(stop_callbacks.clone(), force.clone()));
+        }
+        middle.spawn(runs.run(stop_runs.clone(), force.clone()));
+        for feeder in feeders {
+            captures.spawn(feeder.run(stop.clone()));
+        }
+        stop.cancelled().await;
+
+        let deadline = tokio::time::Instant::now() + drain_timeout;
+        ended(&mut captures, deadline, "capture").await;
+        stop_runs.cancel();
+        ended(&mut middle, deadline, "runs").await;
+        stop_callbacks.cancel();
+        ended(&mut callbacks, deadline, "callbacks").await;
+        force.cancel();
+        // What is left after the deadline ends with its set, at its next await.
+        for source in sources {
+            let rest = deadline.saturating_duration_since(tokio::time::Instant::now());
+            source.stop(rest.max(Duration::from_millis(100))).await;
+        }
+        Ok(())
+    }
+}
+
+/// What the services share, without the plug-ins.
+pub(crate) struct Core {
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) version: u32,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) hub: gantry_hub::Handle,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) after_seq: u64,
+    pub(crate) limits: Limits,
+}
+
+/// Waits for services to end; says which did not in time.
+async fn ended(tasks: &mut JoinSet<()>, deadline: tokio::time::Instant, what: &str) {
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(service = what, %error, "a service of the pipeline broke");
+            }
+        }
+    };
+    if tokio::time::timeout_at(deadline, all).await.is_err() {
+        tracing::warn!(service = what, "a service of the pipeline did not end in time");
+    }
+}
+
+/// Makes the place of each callback durable, as soon as the hub takes work.
+async fn settle_in(
+    mut subscribers: Vec<Subscriber>,
+    hub: &gantry_hub::Handle,
+    limits: &Limits,
+    stop: &CancellationToken,
+) -> Result<Vec<Subscriber>, PipelineError> {
+    let mut backoff = Backoff::new(limits);
+    for subscriber in &mut subscribers {
+        while let Err(error) = subscriber.settle_in().await {
+            let over = matches!(*hub.health().borrow(), gantry_hub::Health::Stopped);
+            if over || stop.is_cancelled() {
+                return Err(error.into());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(backoff.next()) => {}
+                () = stop.cancelled() => return Err(error.into()),
+            }
+        }
+    }
+    Ok(subscribers)
+}
+
+fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
+    let points = spec.captures.iter().map(|(name, point)| {
+        let point = Point {
+            name: name.clone(),
+            actor: Actor::Source(name.clone()),
+            spec: point.clone(),
+            stages: enrich.stages(spec, name),
+            counts: Counts::default(),
+        };
+        (name.clone(), point)
+    });
+    points.collect()
+}
+
+fn feeders(
+    intake: &Arc<Intake>,
+    mut captures: BTreeMap<Name, (Arc<dyn CapturePort>, Vec<CaptureMode>)>,
+) -> (Vec<Feeder>, BTreeMap<Name, PointParts>) {
+    let (mut feeders, mut points) = (Vec::new(), BTreeMap::new());
+    for (name, point) in &intake.points {
+        let (pulse, wake) = (Arc::new(Pulse::default()), Arc::new(Notify::new()));
+        let mut parts = PointParts { port: None, pulse, wake };
+        if let Some((port, modes)) = captures.remove(name) {
+            parts.port = Some(Arc::clone(&port));
+            if let Some(feed) = feed(&point.spec, &modes) {
+                feeders.push(Feeder {
+                    name: name.clone(),
+                    intake: Arc::clone(intake),
+                    port,
+                    feed,
+                    pulse: Arc::clone(&parts.pulse),
+                    wake: Arc::clone(&parts.wake),
+                });
+            }
+        }
+        points.insert(name.clone(), parts);
+    }
+    (feeders, points)
+}
+
+/// How a capture point is fed; `None`: by requests only.
+fn feed(spec: &CaptureSpec, modes: &[CaptureMode]) -> Option<Feed> {
+    match spec.every {
+        Some(every) if modes.contains(&CaptureMode::Poll) => Some(Feed::Poll(every.to_std())),
+        _ if modes.contains(&CaptureMode::Stream) => Some(Feed::Stream),
+        _ => None,
+    }
+}
+
+impl Ports {
+    fn of_sources(spec: &Spec, settings: Settings, parts: BTreeMap<Name, SourceParts>) -> Self {
+        let modes = |parts: &SourceParts| {
+            let capture = parts.library.manifest().capture.as_ref();
+            capture.map_or_else(Vec::new, |capture| capture.modes.clone())
+        };
+        let sources: BTreeMap<Name, (Arc<Source>, Vec<CaptureMode>)> = parts
+            .into_iter()
+            .map(|(name, parts)| {
+                let modes = modes(&parts);
+                (name.clone(), (Arc::new(Source::new(name, parts)), modes))
+            })
+            .collect();
+        let Settings { mut captures, mut lookups, mut callbacks } = settings;
+        let mut ports = Self::default();
+        for (name, point) in &spec.captures {
+            let Some(source) = &point.source else { continue };
+            let settings = own(&mut captures, name);
+            let (port, modes): (Arc<dyn CapturePort>, _) = match sources.get(source) {
+                Some((source, modes)) => (attached(source, name, settings), modes.clone()),
+                // Whatever way it would have been fed: the capture point shows why it is not.
+                None => {
+                    (Arc::new(Missing::new(source)), vec![CaptureMode::Poll, CaptureMode::Stream])
+                }
+            };
+            ports.captures.insert(name.clone(), (port, modes));
+        }
+        for (name, lookup) in &spec.lookups {
+            let settings = own(&mut lookups, name);
+            let port: Arc<dyn LookupPort> = match sources.get(&lookup.source) {
+                Some((source, _)) => attached(source, name, settings),
+                None => Arc::new(Missing::new(&lookup.source)),
+            };
+            ports.lookups.insert(name.clone(), port);
+        }
+        for (name, callback) in &spec.callbacks {
+            let settings = own(&mut callbacks, name);
+            let port: Arc<dyn CallbackPort> = match sources.get(&callback.source) {
+                Some((source, _)) => attached(source, name, settings),
+                None => Arc::new(Missing::new(&callback.source)),
+            };
+            ports.callbacks.insert(name.clone(), port);
+        }
+        ports.sources = sources.into_values().map(|(source, _)| source).collect();
+        ports
+    }
+}
+
+fn own(settings: &mut BTreeMap<Name, Vec<u8>>, name: &Name) -> Vec<u8> {
+    settings.remove(name).unwrap_or_else(|| b"{}".to_vec())
+}
+
+fn attached<H: crate::source::Role>(
+    source: &Arc<Source>,
+    name: &Name,
+    settings: Vec<u8>,
+) -> Arc<Attached<H>> {
+    Arc::new(Attached::new(Arc::clone(source), name.clone(), settings))
+}
+
+impl Handle {
+    /// Hands a message about an existing item to the hub. The body, a JSON object or nothing, gives
+    /// `reason` (hold, cancel), `result_code` (complete), `force` (restart), or the attributes to
+    /// change (update), by their names in the config.
+    ///
+    /// A refusal is a [`Reply::Refused`], not an error.
+    ///
+    /// # Errors
+    /// [`MessageError`]: nothing was done, unless the hub stopped.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take back what was submitted.
+    pub async fn message(
+        &self,
+        actor: Actor,
+        target: Target,
+        kind: MessageKind,
+        body: Bytes,
+    ) -> Result<Reply, MessageError> {
+        self.intake().message(actor, target, kind, &body).await
+    }
+
+    /// Asks the source of a capture point now, also if it is stopped. `false`: there is no such
+    /// capture point.
+    pub fn poll_now(&self, capture_point: &str) -> bool {
+        let point = self.0.points.get(capture_point);
+        point.inspect(|point| point.wake.notify_one()).is_some()
+    }
+
+    /// How everything is at the moment.
+    pub fn status(&self) -> Status {
+        let shared = &*self.0;
+        let captures = shared.points.iter().filter_map(|(name, parts)| {
+            let counts = shared.intake.point(name)?.counts.read();
+            Some((name.clone(), CaptureStatus { health: parts.pulse.read(), counts }))
+        });
+        let desks = shared.desks.iter();
+        Status {
+            captures: captures.collect(),
+            lookups: shared.intake.enrich.status(),
+            callbacks: desks.map(|(name, desk)| (name.clone(), desk.status())).collect(),
+            runs: shared.runs.status(),
+        }
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
+    }
+
+    pub(crate) fn hub(&self) -> &gantry_hub::Handle {
+        &self.0.intake.hub
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0.intake.store
+    }
+
+    pub(crate) fn callback_desk(&self, callback: &str) -> Option<&Desk> {
+        self.0.desks.get(callback)
+    }
+
+    pub(crate) fn http_port(&self, name: &str) -> Option<(&Point, &dyn CapturePort, &Pulse)> {
+        let parts = self.0.points.get(name)?;
+        let port = parts.port.as_deref()?;
+        Some((self.intake().point(name)?, port, &parts.pulse))
+    }
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (feeders, subscribers) = (self.feeders.len(), self.subscribers.len());
+        f.debug_struct("Pipeline")
+            .field("feeders", &feeders)
+            .field("subscribers", &subscribers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let points: Vec<_> = self.0.points.keys().collect();
+        f.debug_struct("Handle").field("capture_points", &points).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! How the parts of the pipeline are: what each does, its last trouble, what it has counted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use gantry_model::{Name, Timestamp};
+use serde::Serialize;
+
+use crate::outcome::{Change, Outcome, Settled};
+use crate::port::Trouble;
+
+/// How the whole pipeline is, at one instant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// Capture points.
+    pub captures: BTreeMap<Name, CaptureStatus>,
+    /// Look-ups.
+    pub lookups: BTreeMap<Name, LookupStatus>,
+    /// Callbacks.
+    pub callbacks: BTreeMap<Name, CallbackStatus>,
+    /// Runs of look-ups and rules.
+    pub runs: RunStatus,
+}
+
+/// A capture point.
+#[derive(Clone, Debug, Serialize)]
+pub struct CaptureStatus {
+    /// How it is.
+    #[serde(flatten)]
+    pub health: Health,
+    /// What became of its records since the start.
+    #[serde(flatten)]
+    pub counts: RecordCounts,
+}
+
+/// A look-up.
+#[derive(Clone, Debug, Serialize)]
+pub struct LookupStatus {
+    /// How it is.
+    #[serde(flatten)]
+    pub health: Health,
+    /// Questions that were sent, retries included.
+    pub asked: u64,
+    /// Questions that were answered from the cache, or together with another one.
+    pub cached: u64,
+    /// Questions without an answer after all retries.
+    pub failed: u64,
+}
+
+/// A callback.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallbackStatus {
+    /// How it is.
+    #[serde(flatten)]
+    pub health: Health,
+    /// Events that were delivered.
+    pub delivered: u64,
+    /// Attempts that are tried again.
+    pub retried: u64,
+    /// Events that became dead letters.
+    pub dead: u64,
+    /// Lanes that wait for another attempt.
+    pub lanes_retrying: u64,
+    /// Lanes that wait for a person.
+    pub lanes_dead: u64,
+    /// The commit up to which all is delivered, or in a lane.
+    pub cursor_seq: u64,
+}
+
+/// Runs of look-ups and rules.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RunStatus {
+    /// Runs that ended.
+    pub ended: u64,
+    /// Runs that ended in vain, because the item had moved on.
+    pub stale: u64,
+    /// Runs that ended with a failure.
+    pub failed: u64,
+    /// Runs under way.
+    pub under_way: u64,
+}
+
+/// How a part is.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Health {
+    /// What it does at the moment.
+    pub state: State,
+    /// When it last succeeded.
+    pub last_ok_at: Option<Timestamp>,
+    /// Its last trouble, also if it is over.
+    pub last_error: Option<LastError>,
+}
+
+/// What a part does at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing yet.
+    #[default]
+    Idle,
+    /// Works.
+    Running,
+    /// Had trouble and tries again by itself.
+    BackingOff,
+    /// Had trouble that a person has to see to; tries again only after long pauses.
+    Stopped,
+}
+
+/// A part's last trouble.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastError {
+    /// When.
+    pub at: Timestamp,
+    /// Class of the error.
+    pub class: &'static str,
+    /// What happened.
+    pub message: String,
+}
+
+/// What became of the records of a capture point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RecordCounts {
+    /// New items.
+    pub created: u64,
+    /// Updates of attributes.
+    pub updated: u64,
+    /// Repeats.
+    pub repeats: u64,
+    /// Holds, resumes, cancels, completes, restarts.
+    pub done: u64,
+    /// Records that were not wanted.
+    pub filtered: u64,
+    /// Records that became dead letters.
+    pub refused: u64,
+    /// Records that have to come again.
+    pub retried: u64,
+}
+
+/// The [`Health`] of a part, changed while it works.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(Mutex<Health>);
+
+impl Pulse {
+    pub(crate) fn ok(&self, at: Timestamp) {
+        let mut health = self.lock();
+        health.state = State::Running;
+        health.last_ok_at = Some(at);
+    }
+
+    pub(crate) fn trouble(&self, state: State, at: Timestamp, trouble: &Trouble) {
+        self.trouble_of(state, at, trouble.class.name(), &trouble.message);
+    }
+
+    pub(crate) fn trouble_of(
+        &self,
+        state: State,
+        at: Timestamp,
+        class: &'static str,
+        message: &str,
+    ) {
+        let mut health = self.lock();
+        health.state = state;
+        health.last_error = Some(LastError { at, class, message: message.into() });
+    }
+
+    pub(crate) fn read(&self) -> Health {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Health> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A count that only rises, or a gauge.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// [`RecordCounts`] under way.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    created: Count,
+    updated: Count,
+    repeats: Count,
+    done: Count,
+    filtered: Count,
+    refused: Count,
+    retried: Count,
+}
+
+impl Counts {
+    pub(crate) fn add(&self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            let count = match &outcome.settled {
+                Settled::Accepted { change: Change::Created, .. } => &self.created,
+                Settled::Accepted { change: Change::Updated, .. } => &self.updated,
+                Settled::Accepted { change: Change::Repeat, .. } => &self.repeats,
+                Settled::Accepted { change: Change::Done, .. } => &self.done,
+                Settled::Filtered { .. } => &self.filtered,
+                Settled::Refused { .. } => &self.refused,
+                Settled::Retry { .. } => &self.retried,
+            };
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn read(&self) -> RecordCounts {
+        RecordCounts {
+            created: self.created.read(),
+            updated: self.updated.read(),
+            repeats: self.repeats.read(),
+            done: self.done.read(),
+            filtered: self.filtered.read(),
+            refused: self.refused.read(),
+            retried: self.retried.read(),
+        }
+    }
+}
