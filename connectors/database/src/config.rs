@@ -6,7 +6,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use gantry_plugin_api::{HumanDuration, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A database: one `[source.NAME]`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -51,7 +51,7 @@ pub(crate) enum Engine {
 }
 
 /// How a connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tls {
     /// Never.
@@ -98,7 +98,7 @@ pub(crate) struct CaptureSettings {
 }
 
 /// What stands in the watermark column; all times are UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WatermarkType {
     /// PostgreSQL `timestamptz` or `timestamp`; SQLite text such as `2026-01-31 12:00:00`, as
@@ -126,7 +126,7 @@ pub(crate) struct LookupSettings {
 }
 
 /// What several rows mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnMany {
     /// Take the first, and log a warning.
@@ -153,7 +153,7 @@ pub(crate) struct CallbackSettings {
 }
 
 /// What it means that a statement touched no row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum OnNoRow {
     /// The row is gone: the delivery becomes a dead letter.
