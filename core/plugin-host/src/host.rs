@@ -80,6 +80,8 @@ pub struct Refused {
 /// Finds and loads plug-ins. All methods block on the disk: call them where that is allowed.
 pub struct Host {
     options: Options,
+    /// Where the last scan found each name, so that loading need not read all files again.
+    paths: Mutex<BTreeMap<String, PathBuf>>,
 }
 
 /// Loaded libraries of the whole process by the path they were opened from: one file is one
@@ -97,7 +99,7 @@ pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
 impl Host {
     /// Takes the options; nothing is read yet.
     pub fn new(options: Options) -> Self {
-        Self { options }
+        Self { options, paths: Mutex::default() }
     }
 
     /// Reads all libraries (`*.so`) in the folders, without running any of them.
@@ -115,6 +117,9 @@ impl Host {
             }
         }
         scan.found.sort_by(|a, b| a.inspected.manifest.name.cmp(&b.inspected.manifest.name));
+        let found = scan.found.iter().map(|found| &found.inspected);
+        let paths = found.map(|said| (said.manifest.name.clone(), said.path.clone()));
+        *self.paths.lock().unwrap_or_else(PoisonError::into_inner) = paths.collect();
         scan
     }
 
@@ -124,13 +129,17 @@ impl Host {
     /// # Errors
     /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
     pub fn load(&self, name: &str) -> Result<Arc<Library>, Refusal> {
-        let mut scan = self.scan();
-        let Some(at) = scan.found.iter().position(|found| found.inspected.manifest.name == name)
-        else {
-            return Err(scan.why_not(name));
+        let known = self.path(name).map(|path| self.examine(&path));
+        let (said, bytes) = match known {
+            Some(Ok((said, bytes))) if said.manifest.name == name => (said, bytes),
+            // Nobody has looked yet, or what lies there is another one by now.
+            _ => {
+                let scan = self.scan();
+                let path = self.path(name).ok_or_else(|| scan.why_not(name))?;
+                self.examine(&path)?
+            }
         };
-        let path = scan.found.swap_remove(at).inspected.path;
-        let (said, bytes) = self.examine(&path)?;
+        let path = &said.path;
         let file_name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
         let copy = cache::place(&self.options.cache_dir, &said.sha256, file_name, &bytes)?;
         drop(bytes);
@@ -138,6 +147,10 @@ impl Host {
         let copy = fs::canonicalize(&copy)
             .map_err(|source| Refusal::Cache { path: copy.clone(), source })?;
         self.open(copy, said)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn open(&self, copy: PathBuf, said: Inspected) -> Result<Arc<Library>, Refusal> {

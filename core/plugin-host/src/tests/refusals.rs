@@ -189,6 +189,15 @@ fn names_that_are_unknown_or_there_twice() {
     assert_eq!(scan.found.len(), 2);
     says(&scan.refused[0].refusal, "GANTRY-P016", "`counter` is there twice");
 
+    // What was seen once is not believed: the file under the name may be another by now.
+    let host = folder.host();
+    host.load("misbehaving").unwrap();
+    fs::remove_file(folder.file("counter2")).unwrap();
+    fs::copy(library_file("counter"), folder.file("misbehaving")).unwrap();
+    fs::remove_file(folder.file("counter")).unwrap();
+    says(&host.load("misbehaving").unwrap_err(), "GANTRY-P024", "there are: `counter`");
+    assert_eq!(host.load("counter").unwrap().inspected().path, folder.file("misbehaving"));
+
     let gone = Options { folders: vec!["/nowhere".into()], ..folder.options() };
     let scan = crate::Host::new(gone).scan();
     says(&scan.refused[0].refusal, "GANTRY-P001", "`/nowhere`");
