@@ -1,3 +1,116 @@
-//! The `gantry` binary.
+//! The `gantry` binary: one file a subcommand.
+//!
+//! `run` starts the hub. `item`, `explain` and `dlq` ask a running hub through its API, with the
+//! administrator's token that the hub leaves beside its store; `check`, `plugin`, `token` and
+//! `verify` need no hub.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool prints what it was asked for")]
 
-fn main() {}
+mod check;
+mod client;
+mod dlq;
+mod explain;
+mod item;
+mod plugin;
+mod run;
+mod table;
+mod token;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+/// Distributes work: captures items from source systems, and offers each to the right person.
+#[derive(Parser)]
+#[command(name = "gantry", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Args)]
+struct Global {
+    /// The config file; `pipelines/*.toml` and `rules/*.toml` beside it belong to it.
+    #[arg(long, global = true, default_value = "gantry.toml", env = "GANTRY_CONFIG")]
+    config: PathBuf,
+    /// Print JSON instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Address of the hub, as `http://host:port`; else the hub that runs on this config.
+    #[arg(long, global = true, env = "GANTRY_URL")]
+    url: Option<String>,
+    /// Token for the hub; else the one that the running hub leaves for its administrator.
+    #[arg(long, global = true, env = "GANTRY_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the hub.
+    Run(run::Options),
+    /// Check a config: all that is wrong with it, each with file, line and remedy.
+    #[command(after_help = check::EXAMPLE)]
+    Check(check::Options),
+    /// Show plug-ins, without running them.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Show work items.
+    #[command(subcommand)]
+    Item(item::Command),
+    /// Say why an item was offered to whom, or why it still waits.
+    Explain(explain::Options),
+    /// Show dead letters and try them again.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Issue a token for the API and the pages.
+    Token(token::Options),
+    /// Fold the journal from its beginning and compare it with the stored state, byte for byte.
+    #[command(after_help = verify::EXAMPLE)]
+    Verify,
+}
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let result = match command {
+        Command::Run(options) => run::run(&global, options),
+        Command::Check(options) => return exit(check::check(&global, &options)),
+        other => block_on(other, &global),
+    };
+    exit(result.map(|()| true))
+}
+
+/// Runs a command that waits for a hub, a store or a plug-in.
+fn block_on(command: Command, global: &Global) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Plugin(command) => plugin::run(global, command),
+            Command::Item(command) => item::run(global, command).await,
+            Command::Explain(options) => explain::explain(global, options).await,
+            Command::Dlq(command) => dlq::run(global, command).await,
+            Command::Token(options) => token::issue(global, options),
+            Command::Verify => verify::verify(global).await,
+            Command::Run(_) | Command::Check(_) => {
+                unreachable!("invariant: these two need no runtime here")
+            }
+        }
+    })
+}
+
+/// 0 = all is well, 1 = the answer is no, 2 = it could not be done.
+fn exit(result: Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("gantry: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The running hub, through its API.
+
+use anyhow::{Context, Result, bail};
+use gantry_server::place::Place;
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use crate::Global;
+
+/// A hub, and who asks it.
+pub(crate) struct Hub {
+    url: String,
+    token: String,
+    web: Client,
+}
+
+/// The hub that the options name, or the one that runs on the config's store.
+///
+/// `None` if no hub runs there.
+pub(crate) fn find(global: &Global) -> Result<Option<Hub>> {
+    let web = Client::new();
+    if let (Some(url), Some(token)) = (&global.url, &global.token) {
+        return Ok(Some(Hub { url: url.clone(), token: token.clone(), web }));
+    }
+    let place = Place::of(&global.config)?;
+    let Some(running) = place.running()? else {
+        if global.url.is_some() {
+            bail!("--url wants --token too: no hub runs here that could lend its own");
+        }
+        return Ok(None);
+    };
+    let url = global.url.clone().unwrap_or(running.url);
+    let token = global.token.clone().unwrap_or(running.token);
+    Ok(Some(Hub { url, token, web }))
+}
+
+/// As [`find`], where a running hub is needed.
+pub(crate) fn must_find(global: &Global) -> Result<Hub> {
+    find(global)?.with_context(|| {
+        format!(
+            "no hub runs on {}: start it with `gantry run --config {0}`",
+            global.config.display()
+        )
+    })
+}
+
+impl Hub {
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let url = format!("{}/api/v1{path}", self.url);
+        let mut request = self.web.request(method, &url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.with_context(|| format!("asking the hub at {url}"))?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        if !status.is_success() {
+            let problem: Value = serde_json::from_str(&text).unwrap_or_default();
+            let detail = problem["detail"].as_str().unwrap_or(&text);
+            match problem["code"].as_str() {
+                Some(code) => bail!("{detail} ({code}, see docs/errors.md)"),
+                None => bail!("{status}: {detail}"),
+            }
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).context("reading the hub's answer")
+    }
+}
+
+/// Part of a path: whatever it holds stays one part.
+pub(crate) fn segment(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(byte.into());
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}

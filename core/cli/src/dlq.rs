@@ -1,0 +1,100 @@
+//! `gantry dlq`: records and callbacks that a person has to look at.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::Global;
+use crate::client::{self, segment};
+use crate::table::{self, cell};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List open dead letters.
+    #[command(after_help = "Example:\n  gantry dlq list --json")]
+    List {
+        /// Only those of this capture point or callback.
+        #[arg(long)]
+        origin: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Try a dead letter again: `all` tries every open one.
+    #[command(after_help = "Example:\n  gantry dlq retry all\n  \
+        gantry dlq retry leads-17 --payload mended.json")]
+    Retry {
+        /// Its id, or `all`.
+        id: String,
+        /// For a captured record: a file with the mended payload.
+        #[arg(long)]
+        payload: Option<PathBuf>,
+    },
+}
+
+pub(crate) async fn run(global: &Global, command: Command) -> Result<()> {
+    match command {
+        Command::List { origin, limit } => list(global, origin, limit).await,
+        Command::Retry { id, payload } => retry(global, &id, payload).await,
+    }
+}
+
+async fn list(global: &Global, origin: Option<String>, limit: u32) -> Result<()> {
+    let hub = client::must_find(global)?;
+    let origin = origin.map_or(String::new(), |origin| format!("&origin={}", segment(&origin)));
+    let page = hub.get(&format!("/dead-letters?limit={limit}{origin}")).await?;
+    if global.json {
+        table::json(&page);
+        return Ok(());
+    }
+    let columns = ["id", "kind", "origin", "external_id", "code", "reason"];
+    let rows: Vec<Vec<String>> = letters(&page)?
+        .iter()
+        .map(|letter| columns.iter().map(|column| cell(&letter[*column])).collect())
+        .collect();
+    table::print(&["ID", "KIND", "FROM", "EXTERNAL ID", "CODE", "REASON"], &rows);
+    Ok(())
+}
+
+async fn retry(global: &Global, id: &str, payload: Option<PathBuf>) -> Result<()> {
+    let hub = client::must_find(global)?;
+    let body = match payload {
+        Some(path) => {
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let payload: Value = serde_json::from_str(&text)
+                .with_context(|| format!("{} is no JSON", path.display()))?;
+            json!({ "payload": payload })
+        }
+        None => json!({}),
+    };
+    let ids = if id == "all" {
+        let page = hub.get("/dead-letters?limit=500").await?;
+        letters(&page)?.iter().map(|letter| cell(&letter["id"])).collect()
+    } else {
+        vec![id.to_owned()]
+    };
+    let mut results = Vec::new();
+    let mut failed = 0;
+    for id in ids {
+        let tried = hub.post(&format!("/dead-letters/{}/retry", segment(&id)), &body).await;
+        let problem = tried.err().map(|error| format!("{error:#}"));
+        failed += usize::from(problem.is_some());
+        if !global.json {
+            println!("{id}: {}", problem.as_deref().unwrap_or("done"));
+        }
+        results.push(json!({ "id": id, "problem": problem }));
+    }
+    if global.json {
+        table::json(&json!(results));
+    }
+    anyhow::ensure!(failed == 0, "{failed} dead letters are still open");
+    Ok(())
+}
+
+fn letters(page: &Value) -> Result<&Vec<Value>> {
+    page["dead_letters"].as_array().context("the hub sent no dead letters")
+}

@@ -1,0 +1,96 @@
+//! `gantry plugin`: what libraries say about themselves. None of their code runs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+use gantry_plugin_host::{Inspected, Refusal, inspect};
+use gantry_server::plugins::Folders;
+use serde_json::{Value, json};
+
+use crate::{Global, table};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List the plug-ins in the config's folders, and what is refused there and why.
+    #[command(
+        after_help = "Example:\n  gantry plugin list\n  gantry plugin list --plugins ./plugins"
+    )]
+    List {
+        /// A folder with plug-ins, instead of the config's; may be given several times.
+        #[arg(long)]
+        plugins: Vec<PathBuf>,
+    },
+    /// Show the manifest of one library file, and whether this host can load it.
+    #[command(
+        after_help = "Example:\n  gantry plugin inspect plugins/libgantry_connector_files.so"
+    )]
+    Inspect {
+        /// The library.
+        file: PathBuf,
+    },
+}
+
+pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
+    match command {
+        Command::List { plugins } => list(global, plugins),
+        Command::Inspect { file } => show(global, &inspect(&file)?),
+    }
+}
+
+fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
+    let scan = Folders::of(&global.config, plugins)?.host()?.scan();
+    if global.json {
+        let found: Vec<_> = scan.found.iter().map(|found| view(&found.inspected)).collect();
+        let refused = scan.refused.iter().map(|refused| {
+            json!({
+                "path": refused.path,
+                "code": refused.refusal.code(),
+                "reason": refused.refusal.to_string(),
+            })
+        });
+        table::json(&json!({ "found": found, "refused": refused.collect::<Vec<_>>() }));
+        return Ok(());
+    }
+    let rows: Vec<_> = scan
+        .found
+        .iter()
+        .map(|found| {
+            let view = view(&found.inspected);
+            let columns = ["name", "version", "roles", "path"];
+            columns.iter().map(|column| table::cell(&view[*column])).collect()
+        })
+        .collect();
+    table::print(&["NAME", "VERSION", "ROLES", "FILE"], &rows);
+    for refused in &scan.refused {
+        println!("\nrefused {}:", refused.path.display());
+        println!("  {} ({}, see docs/errors.md)", refused.refusal, refused.refusal.code());
+    }
+    Ok(())
+}
+
+fn show(global: &Global, inspected: &Inspected) -> Result<()> {
+    let view = view(inspected);
+    if global.json {
+        table::json(&view);
+    } else {
+        println!("{}", serde_json::to_string_pretty(&view)?);
+    }
+    Ok(())
+}
+
+/// What a library says, and what this host says to it.
+fn view(inspected: &Inspected) -> Value {
+    let mut view = serde_json::to_value(&inspected.manifest)
+        .expect("invariant: a manifest that was read as JSON is JSON");
+    let refusal = inspected.refusal();
+    view["path"] = json!(inspected.path);
+    view["sha256"] = json!(inspected.sha256);
+    view["bytes"] = json!(inspected.len);
+    view["abi"] = json!([inspected.abi.0.to_string(), inspected.abi.1.to_string()]);
+    view["panic_unwind"] = json!(inspected.panic_unwind);
+    view["glibc"] = json!(inspected.glibc);
+    view["refused"] = json!(refusal.as_ref().map(ToString::to_string));
+    view["refused_code"] = json!(refusal.as_ref().map(Refusal::code));
+    view
+}

@@ -1,0 +1,114 @@
+//! The engine's thread, and what it is told first: the config version, and that it has booted.
+
+use std::sync::Arc;
+
+use gantry_hub::{Booted, Handle, Hub, Side, Submission, Work, boot};
+use gantry_model::spec::Spec;
+use gantry_model::{Actor, Clock as _, Command, Reply};
+use gantry_store::{ConfigRow, Store};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+/// How often the wall clock is asked whether it has stepped.
+const CLOCK_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The engine, running on a thread of its own.
+pub(crate) struct Engine {
+    pub(crate) handle: Handle,
+    stop: CancellationToken,
+    ended: oneshot::Receiver<Result<(), gantry_hub::Error>>,
+    seq: u64,
+    config: Option<(u32, [u8; 32])>,
+    /// Tells the journal about steps of the wall clock; ends with the engine.
+    _clock: JoinSet<()>,
+}
+
+impl Engine {
+    /// Reads the state and starts the thread.
+    pub(crate) async fn start(store: Arc<dyn Store>) -> Result<Self, Error> {
+        let Booted { state, seq, clock, config } = boot(&*store).await?;
+        let io = tokio::runtime::Handle::current();
+        let options = gantry_hub::Options {
+            store,
+            state,
+            seq,
+            clock: Arc::<gantry_hub::HubClock>::clone(&clock),
+            io,
+        };
+        let (hub, handle) = Hub::new(options);
+        let stop = CancellationToken::new();
+        let (done, ended) = oneshot::channel();
+        let stopping = stop.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::Threads)?;
+        std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || {
+                // Nobody listens any more if the server went away first.
+                let _ = done.send(runtime.block_on(hub.run(stopping)));
+            })
+            .map_err(Error::Threads)?;
+        let mut steps = JoinSet::new();
+        steps.spawn(watch_clock(clock, handle.clone()));
+        Ok(Self { handle, stop, ended, seq, config, _clock: steps })
+    }
+
+    /// Makes the config the active version, if it is not that already, and gives its number.
+    pub(crate) async fn activate(&self, spec: &Spec) -> Result<u32, Error> {
+        let json = spec.to_canonical_json();
+        let sha256: [u8; 32] = Sha256::digest(&json).into();
+        let version = match self.config {
+            Some((version, active)) if active == sha256 => return Ok(version),
+            Some((version, _)) => version + 1,
+            None => 1,
+        };
+        let routing = Arc::clone(&spec.routing);
+        let work = vec![Work::new(Command::Activate { version, routing })];
+        let row = ConfigRow { version, json, sha256, at: self.handle.now() };
+        let side = Side { configs: vec![row], ..Side::default() };
+        let replies = self.handle.submit(Submission { actor: Actor::Hub, work, side }).await?;
+        match replies.first() {
+            Some(Reply::Refused(refusal)) => Err(Error::Activate { reason: refusal.to_string() }),
+            _ => Ok(version),
+        }
+    }
+
+    /// Tells the engine that it has booted, and gives the commit that boot found as the last.
+    pub(crate) async fn boot(&self) -> Result<u64, Error> {
+        self.handle.command(Actor::Hub, Command::Boot).await?;
+        Ok(self.seq)
+    }
+
+    /// Waits until the engine has ended by itself: its store is lost.
+    pub(crate) async fn ended(&mut self) -> Result<(), Error> {
+        match (&mut self.ended).await {
+            Ok(ended) => Ok(ended?),
+            Err(_) => Err(gantry_hub::Error::Stopped.into()),
+        }
+    }
+
+    /// Stops the engine after it has committed everything it accepted.
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
+        self.stop.cancel();
+        self.ended().await
+    }
+}
+
+async fn watch_clock(clock: Arc<gantry_hub::HubClock>, hub: Handle) {
+    loop {
+        tokio::time::sleep(CLOCK_LOOK).await;
+        clock.now();
+        if let Some(by) = clock.take_step() {
+            tracing::error!(%by, "the wall clock stepped; check the machine's time service");
+            if let Err(error) = hub.command(Actor::Hub, Command::ClockStepped { by }).await {
+                tracing::warn!(%error, "the step could not be journaled");
+            }
+        }
+    }
+}

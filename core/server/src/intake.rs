@@ -1,0 +1,183 @@
+//! The pipeline, as the web server sees it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use gantry_model::spec::Spec;
+use gantry_model::{Actor, Reply};
+use gantry_pipeline::{
+    CaptureError, Change, DeadLetterError, Handle, MessageError, Outcome, Retried, Settled, Target,
+};
+use gantry_plugin_api::{HttpRequest, HttpResponse};
+use gantry_web::intake::{self, Intake, IntakeError, Message, RecordOutcome, RecordResult};
+
+/// Plugs the pipeline into the web server.
+#[derive(Debug)]
+pub(crate) struct PipelineIntake {
+    pub(crate) pipeline: Handle,
+    pub(crate) spec: Arc<Spec>,
+}
+
+#[async_trait]
+impl Intake for PipelineIntake {
+    async fn capture_json(
+        &self,
+        capture_point: &str,
+        body: Bytes,
+    ) -> Result<Vec<RecordResult>, IntakeError> {
+        let outcomes = self.pipeline.capture_json(capture_point, body).await;
+        let outcomes = outcomes.map_err(|error| capture_error(capture_point, error))?;
+        Ok(outcomes.into_iter().map(record_result).collect())
+    }
+
+    async fn capture_http(
+        &self,
+        capture_point: &str,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, IntakeError> {
+        if !self.spec.captures.contains_key(capture_point) {
+            return Err(IntakeError::UnknownCapturePoint(capture_point.into()));
+        }
+        let answer = self.pipeline.capture_http(capture_point, plugin_request(request)).await;
+        web_response(capture_point, answer)
+    }
+
+    async fn message(&self, actor: Actor, message: Message) -> Result<Reply, IntakeError> {
+        let Message { target, kind, body } = message;
+        let target = match target {
+            intake::Target::Item(item) => Target::Item(item),
+            intake::Target::Key { capture_point, external_id } => {
+                Target::Key { capture_point, external_id }
+            }
+        };
+        self.pipeline.message(actor, target, kind, body).await.map_err(message_error)
+    }
+
+    async fn retry_dead_letter(
+        &self,
+        actor: Actor,
+        id: &str,
+        payload: Option<Bytes>,
+    ) -> Result<(), IntakeError> {
+        let retried = self.pipeline.retry_dead_letter(id, payload, actor).await;
+        match retried.map_err(dead_letter_error)? {
+            Retried::Callback => Ok(()),
+            Retried::Record(outcome) => match outcome.settled {
+                Settled::Accepted { .. } | Settled::Filtered { .. } => Ok(()),
+                Settled::Refused { code, reason, .. } => {
+                    Err(IntakeError::Refused { code: code.into(), detail: reason })
+                }
+                Settled::Retry { reason } => {
+                    Err(IntakeError::Hub(gantry_hub::Error::Unavailable { reason }))
+                }
+            },
+        }
+    }
+
+    async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError> {
+        self.pipeline.skip_dead_letter(id, actor).await.map_err(dead_letter_error)
+    }
+
+    fn spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.spec)
+    }
+
+    fn status(&self) -> serde_json::Value {
+        serde_json::to_value(self.pipeline.status())
+            .expect("invariant: a status has text keys only")
+    }
+}
+
+fn record_result(outcome: Outcome) -> RecordResult {
+    let Outcome { external_id, settled } = outcome;
+    let (item, outcome) = match settled {
+        Settled::Accepted { item, change } => {
+            let outcome = match change {
+                Change::Created => RecordOutcome::Created,
+                Change::Updated | Change::Done => RecordOutcome::Updated,
+                Change::Repeat => RecordOutcome::Repeat,
+            };
+            (Some(item), outcome)
+        }
+        Settled::Filtered { item, reason } => {
+            (item, RecordOutcome::Filtered { detail: reason.into_owned() })
+        }
+        Settled::Refused { code, reason, dead_letter } => {
+            let code = Cow::Borrowed(code);
+            let dead_letter = Some(dead_letter);
+            (None, RecordOutcome::Refused { code, detail: reason, dead_letter })
+        }
+        Settled::Retry { reason } => (None, RecordOutcome::Retry { detail: reason }),
+    };
+    RecordResult { external_id, item, outcome }
+}
+
+fn plugin_request(request: Request<Bytes>) -> HttpRequest {
+    let (head, body) = request.into_parts();
+    let mut handed = HttpRequest::new(head.method.as_str(), head.uri.path(), body);
+    head.uri.query().unwrap_or_default().clone_into(&mut handed.query);
+    let headers = head.headers.iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    });
+    handed.headers = headers.collect();
+    handed
+}
+
+fn web_response(capture_point: &str, answer: HttpResponse) -> Result<Response<Bytes>, IntakeError> {
+    let HttpResponse { status, headers, body } = answer;
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    response.body(body).map_err(|error| IntakeError::Plugin {
+        capture_point: capture_point.into(),
+        detail: format!("its answer is no HTTP response: {error}"),
+    })
+}
+
+fn capture_error(capture_point: &str, error: CaptureError) -> IntakeError {
+    match error {
+        CaptureError::UnknownPoint { .. } => IntakeError::UnknownCapturePoint(capture_point.into()),
+        CaptureError::Hub(error) => IntakeError::Hub(error),
+        other => IntakeError::Body(chain(&other)),
+    }
+}
+
+fn message_error(error: MessageError) -> IntakeError {
+    match error {
+        MessageError::Hub(error) => IntakeError::Hub(error),
+        MessageError::Unknown { .. } => IntakeError::UnknownItem(chain(&error)),
+        MessageError::Payload(_) => IntakeError::Body(chain(&error)),
+        other => IntakeError::Refused {
+            code: other.code().unwrap_or_default().into(),
+            detail: chain(&other),
+        },
+    }
+}
+
+fn dead_letter_error(error: DeadLetterError) -> IntakeError {
+    match error {
+        DeadLetterError::Hub { source, .. } => IntakeError::Hub(source),
+        DeadLetterError::Store { source, .. } => IntakeError::Store(source),
+        DeadLetterError::Unknown { id } | DeadLetterError::Settled { id, .. } => {
+            IntakeError::UnknownDeadLetter(id)
+        }
+        other => IntakeError::Body(chain(&other)),
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,220 @@
+//! Plug-ins: found in the config's folders, read for the config check, loaded, and told their
+//! config with secrets in place.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gantry_config::{Checked, Manifests, PluginManifest, Severity, render_human, resolve_secrets};
+use gantry_model::Name;
+use gantry_model::spec::Spec;
+use gantry_pipeline::{Settings, SourceParts};
+use gantry_plugin_api::Secret;
+use gantry_plugin_api::manifest::{CaptureMode, Manifest};
+use gantry_plugin_api::message::RoleName;
+use gantry_plugin_host::{Host, Library, Options, Pins, Refusal, Scan};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::place::{Place, PlaceError};
+use crate::wall_clock;
+
+/// Folders with plug-ins, and the place of the hub that uses them.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    folders: Vec<PathBuf>,
+    place: Place,
+}
+
+impl Folders {
+    /// The folders given, else those of the config.
+    ///
+    /// # Errors
+    /// [`PlaceError`] if the config is not there.
+    pub fn of(config: &Path, given: Vec<PathBuf>) -> Result<Self, PlaceError> {
+        Ok(Self::new(Place::of(config)?, given))
+    }
+
+    pub(crate) fn new(place: Place, given: Vec<PathBuf>) -> Self {
+        let folders = if given.is_empty() { place.plugins.clone() } else { given };
+        Self { folders, place }
+    }
+
+    /// The host that finds and loads plug-ins.
+    ///
+    /// # Errors
+    /// If the operator's lock file is there and cannot be read.
+    pub fn host(self) -> Result<Host, Refusal> {
+        let Self { folders, place } = self;
+        let lock = place.lock_file();
+        let pins = if lock.exists() { Pins::read(&lock)? } else { Pins::default() };
+        let clock = Arc::new(|| wall_clock().0);
+        let mut options = Options::new(PathBuf::new(), place.plugin_cache(), clock);
+        options.folders = folders;
+        options.pins = pins;
+        Ok(Host::new(options))
+    }
+}
+
+/// Checks a config against the plug-ins in the folders, running none of them.
+///
+/// # Errors
+/// If the operator's lock file is there and cannot be read.
+pub fn check(config: &Path, folders: Folders) -> Result<(Checked, Scan), Refusal> {
+    let scan = folders.host()?.scan();
+    let checked = gantry_config::load(config, &manifests(&scan));
+    Ok((checked, scan))
+}
+
+/// A config that may run, and what it runs with.
+pub(crate) struct Loaded {
+    pub(crate) spec: Spec,
+    pub(crate) sources: BTreeMap<Name, SourceParts>,
+    pub(crate) settings: Settings,
+}
+
+/// Checks the config, loads the plug-ins that it names, and lets them look at their part of it.
+///
+/// A plug-in that cannot be loaded keeps its own sources from running, and nothing else.
+pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Error> {
+    let host = folders.host()?;
+    let scan = host.scan();
+    for refused in &scan.refused {
+        let (path, error) = (refused.path.display(), &refused.refusal);
+        tracing::warn!(%path, code = error.code(), %error, "a plug-in is refused");
+    }
+    let checked = gantry_config::load(config, &manifests(&scan));
+    let Some(spec) = checked.spec else {
+        let rendered = render_human(&checked.findings, &checked.sources);
+        return Err(Error::Config { rendered });
+    };
+    if checked.findings.iter().any(|finding| finding.severity == Severity::Warning) {
+        tracing::warn!("{}", render_human(&checked.findings, &checked.sources));
+    }
+    let mut loader = Loader { spec: &spec, faults: Vec::new(), settings: Settings::default() };
+    let mut sources = BTreeMap::new();
+    for (name, source) in &spec.sources {
+        match host.load(&source.plugin) {
+            Ok(library) => {
+                let parts = loader.source(name, library).await;
+                sources.insert(name.clone(), parts);
+            }
+            Err(error) => {
+                tracing::error!(source = %name, code = error.code(), %error, "a source cannot run");
+            }
+        }
+    }
+    let Loader { faults, settings, .. } = loader;
+    if !faults.is_empty() {
+        return Err(Error::PluginConfig { faults: faults.join("\n") });
+    }
+    Ok(Loaded { spec, sources, settings })
+}
+
+/// Resolves secrets and lets plug-ins look at their config; collects all that they find.
+struct Loader<'a> {
+    spec: &'a Spec,
+    faults: Vec<String>,
+    settings: Settings,
+}
+
+impl Loader<'_> {
+    /// A source, and the settings of everything that names it.
+    async fn source(&mut self, name: &Name, library: Arc<Library>) -> SourceParts {
+        let manifest = library.manifest().clone();
+        let part = format!("source.{name}.config");
+        let config = &self.spec.sources[name].config;
+        let schema = manifest.config.as_value().clone();
+        let (config, mut secrets) = self.part(&library, None, &part, config, &schema).await;
+        if let Some(role) = &manifest.capture {
+            let schema = role.settings.as_value();
+            for (capture, spec) in &self.spec.captures {
+                if spec.source.as_ref() == Some(name) {
+                    let part = format!("capture.{capture}.settings");
+                    let role = Some(RoleName::Capture);
+                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
+                    self.settings.captures.insert(capture.clone(), read.0);
+                    secrets.extend(read.1);
+                }
+            }
+        }
+        if let Some(role) = &manifest.lookup {
+            let schema = role.settings.as_value();
+            for (lookup, spec) in &self.spec.lookups {
+                if spec.source == *name {
+                    let part = format!("lookup.{lookup}.settings");
+                    let role = Some(RoleName::Lookup);
+                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
+                    self.settings.lookups.insert(lookup.clone(), read.0);
+                    secrets.extend(read.1);
+                }
+            }
+        }
+        if let Some(role) = &manifest.callback {
+            let schema = role.settings.as_value();
+            for (callback, spec) in &self.spec.callbacks {
+                if spec.source == *name {
+                    let part = format!("callback.{callback}.settings");
+                    let role = Some(RoleName::Callback);
+                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
+                    self.settings.callbacks.insert(callback.clone(), read.0);
+                    secrets.extend(read.1);
+                }
+            }
+        }
+        SourceParts { library, config, secrets }
+    }
+
+    /// One part of the config as the plug-in gets it, and the secrets in it.
+    async fn part(
+        &mut self,
+        library: &Library,
+        role: Option<RoleName>,
+        part: &str,
+        value: &Value,
+        schema: &Value,
+    ) -> (Vec<u8>, Vec<Secret<String>>) {
+        let (value, secrets) = match resolve_secrets(value, schema) {
+            Ok(resolved) => resolved,
+            Err(errors) => {
+                self.faults.extend(errors.iter().map(|error| format!("{part}: {error}")));
+                return (Vec::new(), Vec::new());
+            }
+        };
+        let secrets: Vec<_> = secrets.into_iter().map(Secret::new).collect();
+        let json = serde_json::to_vec(&value).expect("invariant: it was JSON before");
+        match library.validate(role, json.clone(), &secrets).await {
+            Ok(faults) => {
+                let faults = faults.iter().map(|fault| format!("{part}: {fault}"));
+                self.faults.extend(faults);
+            }
+            Err(error) => self.faults.push(format!("{part}: {error}")),
+        }
+        (json, secrets)
+    }
+}
+
+/// What the config check needs of the plug-ins' manifests.
+fn manifests(scan: &Scan) -> Manifests {
+    let plugins = scan.found.iter().map(|found| {
+        let manifest = &found.inspected.manifest;
+        (manifest.name.clone(), plugin_manifest(manifest))
+    });
+    Manifests { plugins: Some(plugins.collect()) }
+}
+
+fn plugin_manifest(manifest: &Manifest) -> PluginManifest {
+    let modes = manifest.capture.iter().flat_map(|capture| &capture.modes);
+    let mode = |mode: &CaptureMode| match mode {
+        CaptureMode::Poll => "poll",
+        CaptureMode::Stream => "stream",
+        _ => "http",
+    };
+    PluginManifest {
+        config: Some(manifest.config.as_value().clone()),
+        capture: manifest.capture.as_ref().map(|role| role.settings.as_value().clone()),
+        lookup: manifest.lookup.as_ref().map(|role| role.settings.as_value().clone()),
+        callback: manifest.callback.as_ref().map(|role| role.settings.as_value().clone()),
+        capture_modes: modes.map(|capture_mode| mode(capture_mode).to_owned()).collect(),
+    }
+}
