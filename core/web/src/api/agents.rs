@@ -1,0 +1,197 @@
+//! Agents: profiles, presence, desks.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use gantry_model::priority::Priority;
+use gantry_model::spec::{CompletionMode, Spec};
+use gantry_model::{
+    Agent, AgentProfile, Assignment, Command, Name, Presence, Refusal, Reply, Timestamp,
+};
+use gantry_store::{AssignmentKind, ItemFilter, ItemView, Page};
+use serde::Serialize;
+
+use super::answered;
+use crate::access::{Caller, Permission};
+use crate::app::{App, Shared};
+use crate::extract::{FromPath, Json as Body};
+use crate::live;
+use crate::problem::{self, Problem};
+use crate::view::{Card, Desk, Shown, Summary};
+
+/// Items waiting for their source that a desk shows, the latest first.
+const CONFIRMING_MAX: u32 = 50;
+
+/// All agents.
+#[derive(Debug, Serialize)]
+pub(super) struct Agents {
+    agents: Vec<Agent>,
+}
+
+/// `GET /agents`.
+pub(super) async fn list(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Json<Agents>, Problem> {
+    caller.must(Permission::ReadAgents)?;
+    Ok(Json(Agents { agents: live::agents(&app.hub).await? }))
+}
+
+/// `GET /agents/{agent}`.
+pub(super) async fn one(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+) -> Result<Json<Agent>, Problem> {
+    caller.must(Permission::ReadDesk)?;
+    caller.must_be(&agent)?;
+    live::agent(&app.hub, &agent).await?.ok_or_else(|| unknown(&agent)).map(Json)
+}
+
+fn unknown(agent: &Name) -> Problem {
+    (&Refusal::UnknownAgent { agent: agent.clone() }).into()
+}
+
+/// `PUT /agents/{agent}`: creates the agent, or changes the profile.
+pub(super) async fn put(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+    Body(profile): Body<AgentProfile>,
+) -> Result<Json<Reply>, Problem> {
+    caller.must(Permission::WriteAgents)?;
+    check(&agent, &profile)?;
+    answered(app.hub.command(caller.actor(), Command::PutAgent(profile)).await?)
+}
+
+fn check(agent: &Name, profile: &AgentProfile) -> Result<(), Problem> {
+    let fault = |detail: String| Err(Problem::new(&problem::FIELDS, detail));
+    if profile.id != *agent {
+        return fault(format!("the address names agent {agent:?}, the body {:?}", profile.id));
+    }
+    if agent.chars().any(char::is_control) {
+        return fault(format!("agent id {agent:?} has characters that cannot be shown"));
+    }
+    if let Some((skill, level)) = profile.skills.iter().find(|(_, level)| **level > 100) {
+        return fault(format!("skill {skill:?} has level {level}; levels are 0 to 100"));
+    }
+    Ok(())
+}
+
+/// `DELETE /agents/{agent}`.
+pub(super) async fn remove(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+) -> Result<StatusCode, Problem> {
+    caller.must(Permission::WriteAgents)?;
+    let reply = app.hub.command(caller.actor(), Command::RemoveAgent(agent)).await?;
+    answered(reply).map(|_| StatusCode::NO_CONTENT)
+}
+
+/// `PUT /agents/{agent}/presence`.
+pub(super) async fn set_presence(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+    Body(presence): Body<Presence>,
+) -> Result<Json<Reply>, Problem> {
+    caller.must(Permission::SetPresence)?;
+    caller.must_be(&agent)?;
+    answered(app.hub.command(caller.actor(), Command::SetPresence { agent, presence }).await?)
+}
+
+/// `GET /agents/{agent}/desk`.
+pub(super) async fn desk(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+) -> Result<Json<Desk>, Problem> {
+    caller.must(Permission::ReadDesk)?;
+    caller.must_be(&agent)?;
+    desk_view(&app, &agent).await.map(Json)
+}
+
+/// What an agent has before them.
+pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> {
+    let desk = live::desk(&app.hub, agent).await?.ok_or_else(|| unknown(agent))?;
+    let spec = app.intake.spec();
+    let (mut offers, mut assigned) = (Vec::new(), Vec::new());
+    for (item, priority) in desk.items {
+        let Some(mut view) = app.store.item(item.id).await? else { continue };
+        // The store may be a commit ahead of the hub's answer, which counts.
+        view.item = item;
+        let card = card(app, &spec, &view, priority, desk.now).await?;
+        match view.item.assignment {
+            Assignment::Offered { .. } => offers.push(card),
+            _ => assigned.push(card),
+        }
+    }
+    let mut confirming = Vec::new();
+    for view in confirming_views(app, agent).await? {
+        confirming.push(card(app, &spec, &view, None, desk.now).await?);
+    }
+    let Agent { profile, presence, presence_since, .. } = desk.agent;
+    Ok(Desk {
+        agent: profile.id,
+        name: profile.name,
+        presence,
+        presence_since,
+        now: desk.now,
+        reasons: spec.routing.reasons.iter().cloned().collect(),
+        offers,
+        assigned,
+        confirming,
+    })
+}
+
+/// What the agent marked done and the source has yet to confirm: off the agent's hands, so the
+/// engine no longer counts it to the desk.
+async fn confirming_views(app: &App, agent: &Name) -> Result<Vec<ItemView>, Problem> {
+    let filter = ItemFilter {
+        assignments: vec![AssignmentKind::Confirming],
+        agent: Some(agent.clone()),
+        ..ItemFilter::default()
+    };
+    let page = Page { after: None, limit: CONFIRMING_MAX, newest_first: true };
+    Ok(app.store.list(&filter, page).await?)
+}
+
+async fn card(
+    app: &App,
+    spec: &Spec,
+    view: &ItemView,
+    priority: Option<Priority>,
+    now: Timestamp,
+) -> Result<Card, Problem> {
+    let item = &view.item;
+    let summary = Summary::new(view, priority, now);
+    let process = item.process().and_then(|name| spec.routing.processes.get(name));
+    let shows = |name: &Name| process.is_none_or(|p| p.show.is_empty() || p.show.contains(name));
+    let document = live::document(app, item.id).await?;
+    let origins = document.origins;
+    let shown = document.attributes.into_iter().filter(|(name, _)| shows(name));
+    let attributes = shown
+        .map(|(name, value)| Shown { origin: origins.get(&name).cloned(), name, value })
+        .collect();
+    let (since, until) = times(&item.assignment);
+    Ok(Card {
+        summary,
+        epoch: item.epoch,
+        since,
+        until,
+        attributes,
+        dispositions: process.map(|p| p.dispositions.clone()).unwrap_or_default(),
+        disposition_required: process.is_some_and(|p| p.disposition_required),
+        may_mark_done: process.is_none_or(|p| p.completion.mode != CompletionMode::Source),
+    })
+}
+
+const fn times(assignment: &Assignment) -> (Option<Timestamp>, Option<Timestamp>) {
+    match assignment {
+        Assignment::None => (None, None),
+        Assignment::Offered { at, expires_at, .. } => (Some(*at), Some(*expires_at)),
+        Assignment::Assigned { at, confirm_by, .. } => (Some(*at), *confirm_by),
+        Assignment::Confirming { at, confirm_by, .. } => (Some(*at), Some(*confirm_by)),
+    }
+}

@@ -1,0 +1,115 @@
+//! What comes in: records, webhooks, and messages about items.
+
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use gantry_model::{ItemId, Name, Reply};
+use serde::Serialize;
+
+use super::{answered, message_kind};
+use crate::access::{Caller, Permission};
+use crate::app::{App, Shared};
+use crate::extract::{FromPath, JsonBytes, RawBody};
+use crate::intake::{Message, RecordOutcome, RecordResult, Target};
+use crate::problem::{self, Problem};
+
+/// The answer to an array of records.
+#[derive(Debug, Serialize)]
+struct Results {
+    /// One a record, in the order of the records.
+    results: Vec<RecordResult>,
+}
+
+/// `POST /capture/{capture_point}`: one record or many.
+pub(super) async fn capture(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(capture_point): FromPath<String>,
+    JsonBytes(body): JsonBytes,
+) -> Result<Response, Problem> {
+    caller.must(Permission::Capture)?;
+    caller.must_own_capture_point(&capture_point)?;
+    let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    let mut results = app.intake.capture_json(&capture_point, body).await?;
+    match results.pop() {
+        Some(last) if !many && results.is_empty() => one(last),
+        last => {
+            results.extend(last);
+            Ok(all(results))
+        }
+    }
+}
+
+/// A single record is answered by itself; if it was not taken, by a problem.
+fn one(result: RecordResult) -> Result<Response, Problem> {
+    match result.outcome {
+        RecordOutcome::Refused { code, detail, .. } => {
+            Err(Problem::new(&problem::RECORD, detail).with_code(code))
+        }
+        RecordOutcome::Retry { detail } => Err(Problem::new(&problem::UNAVAILABLE, detail)),
+        RecordOutcome::Created => Ok((StatusCode::CREATED, axum::Json(result)).into_response()),
+        _ => Ok(axum::Json(result).into_response()),
+    }
+}
+
+/// An array is answered with 200 if every record was settled well, else with 207.
+fn all(results: Vec<RecordResult>) -> Response {
+    let failed = |result: &RecordResult| {
+        matches!(result.outcome, RecordOutcome::Refused { .. } | RecordOutcome::Retry { .. })
+    };
+    let mixed = results.iter().any(failed);
+    let status = if mixed { StatusCode::MULTI_STATUS } else { StatusCode::OK };
+    (status, axum::Json(Results { results })).into_response()
+}
+
+/// `ANY /hooks/{capture_point}`: the plug-in authenticates the sender, not we.
+pub(super) async fn hook(
+    State(app): State<Shared>,
+    FromPath(capture_point): FromPath<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let RawBody(body) = RawBody::from_request(Request::new(body), &app).await?;
+    let request = Request::from_parts(parts, body);
+    let response = app.intake.capture_http(&capture_point, request).await?;
+    Ok(response.map(Body::from))
+}
+
+/// `POST /capture/{capture_point}/{external_id}/{kind}`: a message from the source.
+pub(super) async fn message_by_key(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((capture_point, external_id, kind)): FromPath<(Name, String, String)>,
+    JsonBytes(body): JsonBytes,
+) -> Result<axum::Json<Reply>, Problem> {
+    caller.must(Permission::SendMessage)?;
+    caller.must_own_capture_point(&capture_point)?;
+    send(&app, &caller, Target::Key { capture_point, external_id }, &kind, body).await
+}
+
+/// `POST /items/{item}/{kind}`: the same by the hub's id.
+pub(super) async fn message_by_item(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((item, kind)): FromPath<(ItemId, String)>,
+    JsonBytes(body): JsonBytes,
+) -> Result<axum::Json<Reply>, Problem> {
+    caller.must(Permission::SendMessage)?;
+    let view = super::items::read(&app, item).await?;
+    caller.must_own(&view.item)?;
+    send(&app, &caller, Target::Item(item), &kind, body).await
+}
+
+async fn send(
+    app: &App,
+    caller: &Caller,
+    target: Target,
+    kind: &str,
+    body: Bytes,
+) -> Result<axum::Json<Reply>, Problem> {
+    let kind = message_kind(kind)?;
+    let message = Message { target, kind, body };
+    answered(app.intake.message(caller.actor(), message).await?)
+}

@@ -1,0 +1,66 @@
+//! The JSON API under `/api/v1`: this list is all of it.
+
+pub(crate) mod agents;
+mod capture;
+mod dead_letters;
+mod events;
+pub(crate) mod items;
+pub(crate) mod status;
+mod work;
+
+use axum::Router;
+use axum::routing::{any, get, post, put};
+use gantry_model::Reply;
+use gantry_model::spec::MessageKind;
+
+use crate::app::Shared;
+use crate::problem::{self, Problem};
+
+/// All addresses of the API.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/capture/{capture_point}", post(capture::capture))
+        .route("/capture/{capture_point}/{external_id}", get(items::by_key))
+        .route("/capture/{capture_point}/{external_id}/{kind}", post(capture::message_by_key))
+        .route("/hooks/{capture_point}", any(capture::hook))
+        .route("/items", get(items::list))
+        .route("/items/{item}", get(items::one))
+        .route("/items/{item}/history", get(items::history))
+        .route("/items/{item}/explain", get(items::explain))
+        .route("/items/{item}/{kind}", post(capture::message_by_item))
+        .route("/queue", get(items::queue))
+        .route("/agents", get(agents::list))
+        .route("/agents/{agent}", get(agents::one).put(agents::put).delete(agents::remove))
+        .route("/agents/{agent}/presence", put(agents::set_presence))
+        .route("/agents/{agent}/desk", get(agents::desk))
+        .route("/offers/{item}/{epoch}/accept", post(work::accept))
+        .route("/offers/{item}/{epoch}/decline", post(work::decline))
+        .route("/assignments/{item}/{epoch}/done", post(work::done))
+        .route("/events", get(events::follow))
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/{id}", get(dead_letters::one))
+        .route("/dead-letters/{id}/retry", post(dead_letters::retry))
+        .route("/dead-letters/{id}/skip", post(dead_letters::skip))
+        .route("/status", get(status::status))
+}
+
+/// The hub's reply as an answer: what it refused is a problem.
+fn answered(reply: Reply) -> Result<axum::Json<Reply>, Problem> {
+    match &reply {
+        Reply::Refused(refusal) => Err(refusal.into()),
+        _ => Ok(axum::Json(reply)),
+    }
+}
+
+/// The kind of a message about an item that is there.
+fn message_kind(name: &str) -> Result<MessageKind, Problem> {
+    match MessageKind::parse(name) {
+        Some(kind) if kind != MessageKind::Create => Ok(kind),
+        _ => {
+            let names = MessageKind::ALL.iter().map(|(name, _)| *name);
+            let names: Vec<_> = names.filter(|name| *name != "create").collect();
+            let detail = format!("{name:?} is no message about an item; one of {names:?} is");
+            Err(Problem::new(&problem::PARAMETER, detail))
+        }
+    }
+}

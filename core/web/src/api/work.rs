@@ -1,0 +1,105 @@
+//! What agents do: accept, decline, mark done. Always their own, always with the epoch.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use gantry_hub::{Head, NewDocument, Side, Submission, Work};
+use gantry_model::{Command, ItemId, Name, Origin, Reply, Value};
+use serde::Deserialize;
+
+use super::answered;
+use crate::access::Caller;
+use crate::app::{App, Shared};
+use crate::extract::{FromPath, Json as Body};
+use crate::live;
+use crate::problem::{self, Problem};
+
+/// Why an offer is declined.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decline {
+    reason: String,
+}
+
+/// What came of an item.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Done {
+    disposition: Option<Name>,
+    /// Attributes that the agent changed.
+    attributes: BTreeMap<Name, serde_json::Value>,
+}
+
+/// `POST /offers/{item}/{epoch}/accept`.
+pub(super) async fn accept(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((item, epoch)): FromPath<(ItemId, u32)>,
+) -> Result<Json<Reply>, Problem> {
+    let agent = caller.working_agent()?.clone();
+    let command = Command::Accept { item, epoch, agent };
+    answered(app.hub.command(caller.actor(), command).await?)
+}
+
+/// `POST /offers/{item}/{epoch}/decline`.
+pub(super) async fn decline(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((item, epoch)): FromPath<(ItemId, u32)>,
+    Body(Decline { reason }): Body<Decline>,
+) -> Result<Json<Reply>, Problem> {
+    let agent = caller.working_agent()?.clone();
+    let command = Command::Decline { item, epoch, agent, reason };
+    answered(app.hub.command(caller.actor(), command).await?)
+}
+
+/// `POST /assignments/{item}/{epoch}/done`.
+pub(super) async fn done(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((item, epoch)): FromPath<(ItemId, u32)>,
+    Body(Done { disposition, attributes }): Body<Done>,
+) -> Result<Json<Reply>, Problem> {
+    let agent = caller.working_agent()?.clone();
+    let document = if attributes.is_empty() {
+        None
+    } else {
+        Some(changed(&app, item, &agent, attributes).await?)
+    };
+    let attributes_changed = document.is_some();
+    let command = Command::MarkDone { item, epoch, agent, disposition, attributes_changed };
+    let work = vec![Work { document, ..Work::new(command) }];
+    let submission = Submission { actor: caller.actor(), work, side: Side::default() };
+    let mut replies = app.hub.submit(submission).await?;
+    answered(replies.pop().expect("invariant: one reply for each command"))
+}
+
+/// The item's document with what the agent changed in it; `null` takes an attribute out.
+async fn changed(
+    app: &App,
+    item: ItemId,
+    agent: &Name,
+    attributes: BTreeMap<Name, serde_json::Value>,
+) -> Result<NewDocument, Problem> {
+    let mut document = live::document(app, item).await?;
+    let spec = app.intake.spec();
+    for (name, json) in attributes {
+        if json.is_null() {
+            document.attributes.remove(&name);
+            document.origins.remove(&name);
+            continue;
+        }
+        let value = match spec.attribute_type(&name) {
+            Some(kind) => Value::from_json(&json, kind).map_err(|mismatch| {
+                Problem::new(&problem::FIELDS, format!("attribute {name:?}: {mismatch}"))
+            })?,
+            None => Value::from_untyped(&json),
+        };
+        document.set(name, value, Some(Origin::Agent(agent.clone())));
+    }
+    let text = |name: &str| document.text(name).map(str::to_owned);
+    let head = Head { name: text("name"), source_url: text("source_url") };
+    let attributes = document.to_vec();
+    Ok(NewDocument { attributes, payload: None, content_type: None, head })
+}

@@ -1,0 +1,226 @@
+//! The one thing the web server does not do itself: turning what comes in into work items.
+//!
+//! The pipeline implements [`Intake`], the server plugs it in. Whatever an implementation answers
+//! with success is durable.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use gantry_model::spec::{MessageKind, Spec};
+use gantry_model::{Actor, ItemId, Name, Reply};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::problem::{self, Problem};
+
+/// Records that one request may hold.
+pub const RECORDS_MAX: usize = 1_000;
+
+/// Takes in records, requests and messages.
+///
+/// Every method may be called any number of times at once, from any task. Each waits for the
+/// commit that covers what it did.
+///
+/// # Cancel safety
+/// Dropping a future does not take back what was begun; the same record or message again is
+/// recognised as a repeat.
+#[async_trait]
+pub trait Intake: Send + Sync + std::fmt::Debug {
+    /// Captures the records in `body`: one JSON object, or an array of 1 to [`RECORDS_MAX`].
+    /// The body has been read completely and may be anything; it is parsed here, once.
+    ///
+    /// Results stand in the order of the records. A record that is refused stops no other one.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if no record was looked at, or none is durable.
+    async fn capture_json(
+        &self,
+        capture_point: &str,
+        body: Bytes,
+    ) -> Result<Vec<RecordResult>, IntakeError>;
+
+    /// Hands a request to the plug-in of a capture point, which authenticates it and says what
+    /// is in it, and answers the sender when that is durable. The URI is without `/api/v1`.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the plug-in gave no answer. A request that the plug-in refuses is none.
+    async fn capture_http(
+        &self,
+        capture_point: &str,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, IntakeError>;
+
+    /// Carries out a message about an item that is there.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn message(&self, actor: Actor, message: Message) -> Result<Reply, IntakeError>;
+
+    /// Tries a dead letter again, a captured record with another payload if one is given.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: it is still open; [`IntakeError::Refused`] if it failed once more.
+    async fn retry_dead_letter(
+        &self,
+        actor: Actor,
+        id: &str,
+        payload: Option<Bytes>,
+    ) -> Result<(), IntakeError>;
+
+    /// Gives a dead letter up, so that what waits behind it goes on.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: it is still open.
+    async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError>;
+
+    /// The config that is active.
+    fn spec(&self) -> Arc<Spec>;
+
+    /// How capture points, look-ups and callbacks are doing, for people and monitors.
+    fn status(&self) -> serde_json::Value;
+}
+
+/// A message about a work item.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Which item.
+    pub target: Target,
+    /// What is asked; never `create`.
+    pub kind: MessageKind,
+    /// One JSON object: attributes of an update or of a completion, the reason of a hold or
+    /// cancellation. Empty = none.
+    pub body: Bytes,
+}
+
+/// Names a work item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// By the hub's id.
+    Item(ItemId),
+    /// By the source's own id.
+    Key {
+        /// Where it was captured.
+        capture_point: Name,
+        /// The source's own id.
+        external_id: String,
+    },
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RecordResult {
+    /// The source's own id, where it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// The item it made or met.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<ItemId>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: RecordOutcome,
+}
+
+/// The outcomes of a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum RecordOutcome {
+    /// A new item.
+    Created,
+    /// It changed an item, or a message in it was carried out.
+    Updated,
+    /// The same as before; nothing changed.
+    Repeat,
+    /// Nothing had to be done.
+    Filtered {
+        /// Why, readable.
+        detail: String,
+    },
+    /// The record is wrong; it lies among the dead letters.
+    Refused {
+        /// Stable code.
+        code: Cow<'static, str>,
+        /// What is wrong, readable.
+        detail: String,
+        /// Where it lies.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dead_letter: Option<String>,
+    },
+    /// The hub could not settle it now; send it again.
+    Retry {
+        /// Why, readable.
+        detail: String,
+    },
+}
+
+/// Why intake did not do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum IntakeError {
+    /// The config has no such capture point.
+    #[error("capture point {0:?} is not configured")]
+    UnknownCapturePoint(String),
+    /// The capture point takes no requests of its own.
+    #[error(
+        "capture point {0:?} takes no requests: its source is no webhook; POST to /api/v1/capture/{0}"
+    )]
+    NoHook(String),
+    /// The body is not what it should be: bad UTF-8, bad JSON, nested too deeply, no object.
+    #[error("{0}")]
+    Body(String),
+    /// More records than one request may hold.
+    #[error("the body holds {0} records, at most {RECORDS_MAX} are taken at once; split it")]
+    TooManyRecords(usize),
+    /// No such item.
+    #[error("no work item {0}")]
+    UnknownItem(String),
+    /// No such dead letter among the open ones.
+    #[error("no open dead letter {0:?}")]
+    UnknownDeadLetter(String),
+    /// The content is refused, with a code of its own.
+    #[error("{detail}")]
+    Refused {
+        /// Stable code.
+        code: Cow<'static, str>,
+        /// What is wrong, readable.
+        detail: String,
+    },
+    /// The plug-in failed.
+    #[error("the plug-in of capture point {capture_point:?} failed: {detail}")]
+    Plugin {
+        /// The capture point.
+        capture_point: String,
+        /// What it said.
+        detail: String,
+    },
+    /// The hub took nothing.
+    #[error(transparent)]
+    Hub(#[from] gantry_hub::Error),
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] gantry_store::Error),
+}
+
+impl From<IntakeError> for Problem {
+    fn from(error: IntakeError) -> Self {
+        let detail = error.to_string();
+        let kind = match error {
+            IntakeError::UnknownCapturePoint(_) | IntakeError::NoHook(_) => {
+                &problem::NO_CAPTURE_POINT
+            }
+            IntakeError::Body(_) => &problem::UNREADABLE,
+            IntakeError::TooManyRecords(_) => &problem::TOO_LARGE,
+            IntakeError::UnknownItem(_) => &problem::NO_ITEM,
+            IntakeError::UnknownDeadLetter(_) => &problem::NO_DEAD_LETTER,
+            IntakeError::Refused { code, .. } => {
+                return Self::new(&problem::RECORD, detail).with_code(code);
+            }
+            IntakeError::Plugin { .. } => &problem::PLUGIN,
+            IntakeError::Hub(error) => return error.into(),
+            IntakeError::Store(error) => return error.into(),
+        };
+        Self::new(kind, detail)
+    }
+}

@@ -1,0 +1,197 @@
+//! Events and decisions as sentences.
+
+use gantry_hub::{LiveExplanation, WhyNot};
+use gantry_model::decision::{Candidate, Reason, Stage, TieBreak, Trigger};
+use gantry_model::event::RevokeReason;
+use gantry_model::{Actor, Event, Presence, Timestamp};
+use gantry_store::HistoryEntry;
+
+use crate::view::Decision;
+
+/// A line of an item's history.
+pub(super) struct Line {
+    pub(super) at: Timestamp,
+    pub(super) event: &'static str,
+    pub(super) text: String,
+    pub(super) actor: String,
+}
+
+impl Line {
+    pub(super) fn new(entry: &HistoryEntry) -> Self {
+        Self {
+            at: entry.entry.at,
+            event: entry.entry.event.name(),
+            text: sentence(&entry.entry.event),
+            actor: actor(&entry.entry.actor),
+        }
+    }
+}
+
+fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::Hub => "the hub".to_owned(),
+        Actor::Source(name) => format!("source {name}"),
+        Actor::Agent(name) => format!("agent {name}"),
+        Actor::User(name) => name.to_string(),
+    }
+}
+
+/// What happened, in a sentence.
+fn sentence(event: &Event) -> String {
+    match event {
+        Event::Captured { capture_point, previous: Some(previous), .. } => {
+            format!("Captured at {capture_point}; follows {previous}.")
+        }
+        Event::Captured { capture_point, .. } => format!("Captured at {capture_point}."),
+        Event::Updated { revision, .. } => format!("Attributes changed: revision {revision}."),
+        Event::RunStarted { run, .. } => format!("Look-ups and rules began, run {run}."),
+        Event::Enriched { .. } => "The look-ups answered.".to_owned(),
+        Event::Classified { classified, .. } => classified.class.as_ref().map_or_else(
+            || "Classified.".to_owned(),
+            |class| format!("Classified as {}.", class.process),
+        ),
+        Event::ErrorHeld { reason, .. } => format!("Held by an error: {reason}"),
+        Event::ActivationAwaited { until, .. } => format!("Waits for its activation at {until}."),
+        Event::Queued { .. } => "Entered the queue.".to_owned(),
+        Event::Held { reason, .. } => format!("Held: {reason}"),
+        Event::Resumed { .. } => "Resumed.".to_owned(),
+        Event::Restarted { .. } => "Taken out of the queue to be classified anew.".to_owned(),
+        Event::SlaBreached { .. } => "The due date passed.".to_owned(),
+        Event::Canceled { reason, .. } => format!("Canceled: {reason}"),
+        Event::Rejected { reason, .. } => format!("Rejected: {reason}"),
+        Event::Expired { .. } => "Expired.".to_owned(),
+        other => at_a_desk(other),
+    }
+}
+
+/// What happened between the item and an agent.
+fn at_a_desk(event: &Event) -> String {
+    match event {
+        Event::Offered { agent, expires_at, .. } => {
+            format!("Offered to {agent}, until {expires_at}.")
+        }
+        Event::Accepted { agent, .. } => format!("Accepted by {agent}."),
+        Event::Declined { agent, reason, .. } => format!("Declined by {agent}: {reason}"),
+        Event::Rona { agent, .. } => format!("{agent} did not answer in time."),
+        Event::Revoked { agent, reason, .. } => {
+            format!("Taken back from {agent}: {}.", revoked(*reason))
+        }
+        Event::MarkedDone { agent, disposition: Some(disposition), .. } => {
+            format!("Marked done by {agent}: {disposition}.")
+        }
+        Event::MarkedDone { agent, .. } => format!("Marked done by {agent}."),
+        Event::ConfirmationMissed { .. } => {
+            "The source did not confirm in time; back in the queue.".to_owned()
+        }
+        Event::Completed { result_code: Some(code), .. } => format!("Completed: {code}."),
+        Event::Completed { .. } => "Completed.".to_owned(),
+        Event::PresenceChanged { agent, presence } => match presence {
+            Presence::NotReady { reason } => format!("{agent} is not ready: {reason}."),
+            _ => format!("{agent} changed presence."),
+        },
+        other => other.name().replace('_', " "),
+    }
+}
+
+const fn revoked(reason: RevokeReason) -> &'static str {
+    match reason {
+        RevokeReason::Held => "the item was held",
+        RevokeReason::Ended => "the item ended",
+        RevokeReason::Restarted => "the item was restarted",
+        RevokeReason::HubRestarted => "the hub was restarted",
+        RevokeReason::AgentNotReady => "the agent is no longer ready",
+        RevokeReason::Reclassified => "the item was classified anew",
+        RevokeReason::AgentChanged => "the agent no longer fits",
+    }
+}
+
+/// Why the item was offered to that agent.
+pub(super) fn decision_text(decision: &Decision) -> Vec<String> {
+    let explanation = &decision.explanation;
+    let trigger = match explanation.trigger {
+        Trigger::ItemArrived => "the item arrived in the queue",
+        Trigger::AgentFreed => "the agent became free",
+        Trigger::TimePassed => "time passed",
+    };
+    let mut lines = vec![format!(
+        "At {} it was offered to {} because {trigger}: priority {}, {}, {} in the demanded \
+         skills, chosen {} among {} items (config version {}).",
+        decision.at,
+        decision.agent,
+        explanation.priority,
+        stage(explanation.stage),
+        explanation.winner.level_sum,
+        tie_break(explanation.tie_break),
+        explanation.items_considered,
+        explanation.version,
+    )];
+    lines.extend(explanation.nearest.iter().map(candidate));
+    lines.extend(explanation.counts.iter().map(|count| {
+        format!("Agents passed over because each {}: {}.", reason(&count.reason), count.count)
+    }));
+    lines
+}
+
+/// How the item stands, and what keeps it from an agent.
+pub(super) fn standing_text(now: &LiveExplanation) -> Vec<String> {
+    let mut lines = vec![format!("It is {}, with priority {}.", now.standing, now.priority)];
+    lines.extend(now.stage.zip(now.requirement.as_ref()).map(|(at, asks)| {
+        let at = stage(at);
+        format!("Now it is for: {at}, which asks for {asks}.")
+    }));
+    lines.extend(now.why_not.as_ref().map(why_not));
+    lines.extend(now.stage_ends_at.map(|at| format!("The next stage begins at {at}.")));
+    lines.extend(now.agents.iter().map(candidate));
+    lines
+}
+
+fn why_not(why: &WhyNot) -> String {
+    match why {
+        WhyNot::NotClassified => "Look-ups and rules have not said yet where it belongs.".into(),
+        WhyNot::Held { reason } => format!("It is held: {reason}"),
+        WhyNot::Error { reason, retry_at: Some(at) } => {
+            format!("It is held by an error: {reason}. The hub tries again at {at}.")
+        }
+        WhyNot::Error { reason, .. } => format!("It is held by an error: {reason}"),
+        WhyNot::Activation { until } => format!("It waits for its activation at {until}."),
+        WhyNot::NobodyFits => "No agent meets what this stage asks for.".into(),
+        WhyNot::NobodyReady => "Agents fit, but none of them is ready.".into(),
+        WhyNot::NobodyHasRoom => "Agents fit and are ready, but none has room.".into(),
+        WhyNot::AllExcluded { until } => {
+            format!("All who could have it declined; the first is asked again at {until}.")
+        }
+    }
+}
+
+fn candidate(candidate: &Candidate) -> String {
+    let why = candidate.failed.as_ref().map_or("fits", reason);
+    format!("{} {why} ({} in the skills).", candidate.agent, candidate.level_sum)
+}
+
+fn stage(stage: Stage) -> String {
+    match stage {
+        Stage::Preferred => "preferred agent only".to_owned(),
+        Stage::Target(number) => format!("stage {}", number + 1),
+    }
+}
+
+const fn tie_break(tie_break: TieBreak) -> &'static str {
+    match tie_break {
+        TieBreak::None => "without a tie",
+        TieBreak::HighestLevel => "by the highest level",
+        TieBreak::LongestIdle => "by the longest idle time",
+        TieBreak::SmallerId => "by the smaller id",
+    }
+}
+
+const fn reason(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::RequirementNotMet => "does not meet the requirement of any stage so far",
+        Reason::NotPreferred => "is not the preferred agent, who is waited for",
+        Reason::NotRequired => "is not the required agent",
+        Reason::NotReady => "is not ready",
+        Reason::NoCapacity => "has no capacity left",
+        Reason::Excluded => "declined it, or let it ring, a short time ago",
+        Reason::StoodBehind => "fits, but stood behind",
+    }
+}

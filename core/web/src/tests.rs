@@ -1,0 +1,11 @@
+//! Tests of the web server, over the real hub and a real SQLite store; only the pipeline is a
+//! stand-in.
+
+mod bodies;
+mod events;
+mod pages;
+mod problems;
+mod roles;
+mod tokens;
+mod work;
+mod world;
