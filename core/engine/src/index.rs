@@ -95,6 +95,7 @@ impl Index {
         for agent in facts.agents.values() {
             index.put_agent(facts, &agent.profile.id, Trigger::TimePassed);
         }
+        index.slots.reserve(facts.items.len());
         for item in facts.items.values() {
             index.insert(facts, item, Trigger::TimePassed);
         }

@@ -41,11 +41,15 @@ pub(crate) fn rung(item: &WorkItem, route: &RouteSpec, known: bool, now: Timesta
         match ends_at {
             Some(ends_at) if now >= ends_at => from = ends_at,
             _ => {
-                return Rung { stage: Stage::Target(number as u8), ends_at };
+                return Rung { stage: target(number), ends_at };
             }
         }
     }
-    Rung { stage: Stage::Target(last as u8), ends_at: None }
+    Rung { stage: target(last), ends_at: None }
+}
+
+fn target(number: usize) -> Stage {
+    Stage::Target(u8::try_from(number).unwrap_or(u8::MAX))
 }
 
 /// What the item asks of an agent in a stage. `known`: see [`rung`].

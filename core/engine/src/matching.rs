@@ -40,8 +40,10 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
     let items = items.filter_map(|(id, trigger)| Some((candidate(state, now, *id)?, *trigger)));
     let agents = state.index.fresh_agents().iter();
     let agents = agents.filter_map(|(no, trigger)| Some((best_item(state, now, *no)?, *trigger)));
-    let best = |a: &(Rank, Trigger), b: &(Rank, Trigger)| a.0.cmp(&b.0);
-    let (rank, trigger) = items.chain(agents).max_by(best)?;
+    // Several triggers may lead to one item; which of them is named must not depend on how
+    // agents happen to be numbered.
+    let best = |(rank, trigger): &(Rank, Trigger)| (*rank, *trigger as u8);
+    let (rank, trigger) = items.chain(agents).max_by_key(best)?;
     offer(state, now, rank.item.0, trigger)
 }
 

@@ -8,7 +8,9 @@ use gantry_model::item::Classification;
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{ProcessSpec, RoutingSpec};
-use gantry_model::{Agent, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem};
+use gantry_model::{
+    Agent, AgentProfile, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem,
+};
 
 use crate::facts::{ApplyError, Facts};
 use crate::index::Index;
@@ -29,6 +31,14 @@ struct Changed {
     /// `Some` holds the last form of an item that ended.
     items: BTreeMap<ItemId, Option<Box<WorkItem>>>,
     agents: BTreeSet<AgentId>,
+}
+
+/// What a decision touched: the indexes have to follow.
+#[derive(Debug, Default)]
+struct Touched {
+    items: Vec<ItemId>,
+    agents: Vec<AgentId>,
+    config: bool,
 }
 
 /// The latest form of everything that changed.
@@ -96,22 +106,50 @@ impl State {
     /// [`ApplyError`] if the event does not belong to these facts; nothing changed then. An event
     /// that [`crate::decide`] or [`crate::follow_up`] gave for this state always applies.
     pub fn apply(&mut self, at: Timestamp, event: &Event) -> Result<(), ApplyError> {
+        self.apply_all(at, std::slice::from_ref(event))
+    }
+
+    /// Applies the events of one decision. The indexes follow once, at the end: most decisions
+    /// touch the same item several times.
+    pub(crate) fn apply_all(&mut self, at: Timestamp, events: &[Event]) -> Result<(), ApplyError> {
         self.advance(at);
+        let mut touched = Touched::default();
+        let applied = events.iter().try_for_each(|event| self.apply_one(at, event, &mut touched));
+        if touched.config {
+            self.index = Index::build(&self.facts, self.index.clock);
+            return applied;
+        }
+        for agent in touched.agents {
+            self.index.refresh_agent(&self.facts, &agent);
+        }
+        for item in touched.items {
+            self.index.refresh_item(&self.facts, item);
+        }
+        applied
+    }
+
+    fn apply_one(
+        &mut self,
+        at: Timestamp,
+        event: &Event,
+        touched: &mut Touched,
+    ) -> Result<(), ApplyError> {
         let applied = self.facts.apply(at, event)?;
+        self.changed.agents.extend(applied.worked);
         if let Some(item) = event.item() {
             self.changed.items.insert(item, applied.ended);
-            self.changed.agents.extend(applied.worked);
-            self.index.refresh_item(&self.facts, item);
-            return Ok(());
+            if touched.items.last() != Some(&item) {
+                touched.items.push(item);
+            }
         }
         match event {
-            Event::AgentPut { profile } => self.touch_agent(&profile.id),
-            Event::AgentRemoved { agent } | Event::PresenceChanged { agent, .. } => {
-                self.touch_agent(agent);
+            Event::AgentPut { profile: AgentProfile { id: agent, .. } }
+            | Event::AgentRemoved { agent }
+            | Event::PresenceChanged { agent, .. } => {
+                self.changed.agents.insert(agent.clone());
+                touched.agents.push(agent.clone());
             }
-            Event::ConfigActivated { .. } => {
-                self.index = Index::build(&self.facts, self.index.clock);
-            }
+            Event::ConfigActivated { .. } => touched.config = true,
             _ => {}
         }
         Ok(())
@@ -238,11 +276,6 @@ impl State {
     /// `true` if the item's preferred agent exists.
     pub(crate) fn prefers_known(&self, item: &WorkItem) -> bool {
         self.facts.prefers_known(item)
-    }
-
-    fn touch_agent(&mut self, agent: &AgentId) {
-        self.changed.agents.insert(agent.clone());
-        self.index.refresh_agent(&self.facts, agent);
     }
 }
 

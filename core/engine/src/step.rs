@@ -35,9 +35,7 @@ pub fn step(state: &mut State, now: Timestamp, actor: Actor, command: &Command) 
         follow(state, now, &mut entries);
     }
     let (events, reply) = decide(state, now, command);
-    for event in events {
-        apply(state, now, &actor, event, &mut entries);
-    }
+    apply(state, now, &actor, events, &mut entries);
     follow(state, now, &mut entries);
     let runs = open_runs(state, &entries);
     Step { entries, reply, runs }
@@ -50,16 +48,21 @@ fn follow(state: &mut State, now: Timestamp, entries: &mut Vec<Entry>) {
             state.index.settle();
             return;
         }
-        for event in events {
-            apply(state, now, &Actor::Hub, event, entries);
-        }
+        apply(state, now, &Actor::Hub, events, entries);
     }
 }
 
-fn apply(state: &mut State, at: Timestamp, actor: &Actor, event: Event, entries: &mut Vec<Entry>) {
+fn apply(
+    state: &mut State,
+    at: Timestamp,
+    actor: &Actor,
+    events: Vec<Event>,
+    entries: &mut Vec<Entry>,
+) {
     let version = state.config_version();
-    state.apply(at, &event).expect("invariant: what was decided for a state applies to it");
-    entries.push(Entry { at, version, actor: actor.clone(), event });
+    state.apply_all(at, &events).expect("invariant: what was decided for a state applies to it");
+    let entry = |event| Entry { at, version, actor: actor.clone(), event };
+    entries.extend(events.into_iter().map(entry));
 }
 
 fn open_runs(state: &State, entries: &[Entry]) -> Vec<RunId> {
