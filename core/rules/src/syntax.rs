@@ -14,8 +14,6 @@ pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 pub(crate) struct Parsed<'t> {
     text: &'t str,
     program: Program,
-    /// Byte offset of each character and of the end: the parser counts characters.
-    bytes: Vec<usize>,
 }
 
 impl<'t> Parsed<'t> {
@@ -32,11 +30,10 @@ impl<'t> Parsed<'t> {
         if text.trim().is_empty() {
             return Err(ExpressionError::new(0..text.len(), "the expression is empty"));
         }
-        let bytes = char_offsets(text);
         match Program::compile(text) {
-            Ok(program) => Ok(Self { text, program, bytes }),
+            Ok(program) => Ok(Self { text, program }),
             Err(errors) => Err(match errors.errors.first() {
-                Some(error) => readable(text, &bytes, error),
+                Some(error) => readable(text, error),
                 None => ExpressionError::new(0..text.len(), "the expression cannot be read"),
             }),
         }
@@ -49,7 +46,11 @@ impl<'t> Parsed<'t> {
     /// The text of a node's own token: a literal, a name or an operator.
     pub(crate) fn token(&self, expr: &IdedExpr) -> Range<usize> {
         match self.program.source_info().offset_for(expr.id) {
-            Some((start, stop)) => self.byte(start)..self.byte(stop + 1).max(self.byte(start)),
+            // The parser gives the first and the last byte.
+            Some((start, stop)) => {
+                let start = self.text.floor_char_boundary(start as usize);
+                start..self.text.ceil_char_boundary(stop as usize + 1).max(start)
+            }
             None => 0..self.text.len(),
         }
     }
@@ -135,16 +136,6 @@ impl<'t> Parsed<'t> {
         let rest = self.text.get(from..).unwrap_or("");
         self.text.len() - rest.trim_start().len()
     }
-
-    fn byte(&self, char: u32) -> usize {
-        let last = self.text.len();
-        self.bytes.get(char as usize).copied().unwrap_or(last)
-    }
-}
-
-fn char_offsets(text: &str) -> Vec<usize> {
-    let starts = text.char_indices().map(|(at, _)| at);
-    starts.chain([text.len()]).collect()
 }
 
 fn cover(span: &mut Range<usize>, part: Range<usize>) {
@@ -153,8 +144,8 @@ fn cover(span: &mut Range<usize>, part: Range<usize>) {
 }
 
 /// Says what the parser's message means to someone who does not know its grammar.
-fn readable(text: &str, bytes: &[usize], error: &ParseError) -> ExpressionError {
-    let at = error_offset(text, bytes, error);
+fn readable(text: &str, error: &ParseError) -> ExpressionError {
+    let at = error_offset(text, error);
     let rest = &text[at..];
     let word = word_at(rest);
     let span = at..at + word.len();
@@ -220,16 +211,14 @@ fn instead_of<'t>(before: &'t str, word: &'t str, rest: &'t str) -> Option<(&'t 
     Some((operator, help.to_owned()))
 }
 
-/// The parser gives line (from 1) and column (from 1) in characters.
-fn error_offset(text: &str, bytes: &[usize], error: &ParseError) -> usize {
+/// The parser gives line and column from 1; unlike its offsets, the column counts characters.
+fn error_offset(text: &str, error: &ParseError) -> usize {
     let (line, column) = error.pos;
-    let line_start: usize = text
-        .split_inclusive('\n')
-        .take(usize::try_from(line - 1).unwrap_or(0))
-        .map(|line| line.chars().count())
-        .sum();
-    let char = line_start + usize::try_from(column - 1).unwrap_or(0);
-    bytes.get(char).copied().unwrap_or(text.len())
+    let lines_before = usize::try_from(line - 1).unwrap_or(0);
+    let start: usize = text.split_inclusive('\n').take(lines_before).map(str::len).sum();
+    let column = usize::try_from(column - 1).unwrap_or(0);
+    let after = text[start..].char_indices().nth(column);
+    after.map_or(text.len(), |(at, _)| start + at)
 }
 
 /// The word, number or single character that a text starts with.

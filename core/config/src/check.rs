@@ -1,0 +1,29 @@
+//! What must hold between the parts of a config: names exist, and parts fit each other.
+
+mod names;
+mod routing;
+
+use gantry_model::spec::Spec;
+
+use crate::finding::Findings;
+use crate::tree::Node;
+
+/// Checks the whole config.
+pub(crate) fn check(tree: &Node, spec: &Spec, findings: &mut Findings) {
+    let mut checker = Checker { tree, spec, findings };
+    checker.hub();
+    checker.attributes();
+    checker.captures();
+    checker.lookups();
+    checker.callbacks();
+    checker.rules();
+    checker.routing();
+    checker.priorities();
+    checker.processes();
+}
+
+struct Checker<'c> {
+    tree: &'c Node,
+    spec: &'c Spec,
+    findings: &'c mut Findings,
+}

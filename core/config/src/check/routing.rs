@@ -1,0 +1,212 @@
+//! Rules, priorities, processes and the words of routing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gantry_model::agent::REASON_RONA;
+use gantry_model::spec::{Overdue, PrioritySchema, SegmentLevel, Span};
+use gantry_model::{Millis, Name};
+
+use super::Checker;
+use crate::finding::{Code, Found};
+use crate::tree::RULES;
+
+/// What the address of a store starts with.
+const STORES: [&str; 3] = ["sqlite:", "postgres://", "postgresql://"];
+
+impl Checker<'_> {
+    pub(super) fn hub(&mut self) {
+        let hub = &self.spec.hub;
+        let port = hub.listen.rsplit_once(':').and_then(|(host, port)| {
+            (!host.is_empty()).then(|| port.parse::<u16>().ok()).flatten()
+        });
+        if port.is_none() {
+            let place = self.tree.place_of(&["hub", "listen"]);
+            let message = format!("`{}` is no address to listen on", hub.listen);
+            let found = Found::error(Code::Value, place, message).label("not host:port");
+            self.findings.push(found.help("write host and port, as in \"127.0.0.1:8080\""));
+        }
+        if !STORES.iter().any(|start| hub.store.starts_with(start)) {
+            let place = self.tree.place_of(&["hub", "store"]);
+            let message = format!("`{}` is no store", hub.store);
+            let found = Found::error(Code::Value, place, message).label("unknown kind of store");
+            self.findings.push(found.help("write \"sqlite:PATH\" or \"postgres://…\""));
+        }
+    }
+
+    pub(super) fn rules(&mut self) {
+        let mut seen: BTreeMap<&Name, usize> = BTreeMap::new();
+        for (at, rule) in self.spec.segmentation.iter().enumerate() {
+            let number = at.to_string();
+            if let Some(first) = seen.insert(&rule.id, at).filter(|_| !rule.id.is_empty()) {
+                let place = self.tree.place_of(&[RULES, &number, "id"]);
+                let first = self.tree.place_of(&[RULES, &first.to_string(), "id"]);
+                let message = format!("rule `{}` is defined twice", rule.id);
+                let found = Found::error(Code::Twice, place, message).label("again here");
+                let found = found.related(first, "first defined here");
+                self.findings.push(found.help("give every rule an id of its own"));
+            }
+            self.reachable(at);
+            self.within(&number, rule.level, rule.within.as_ref());
+            if let Some(department) = &rule.department {
+                let departments = self.departments();
+                let path = [RULES, &number, "department"];
+                self.known("department", department, &path, departments.iter());
+            }
+            if let Some(process) = &rule.process {
+                let processes = self.spec.routing.processes.keys();
+                self.known("process", process, &[RULES, &number, "process"], processes);
+            }
+            if let Some(priority) = &rule.priority {
+                let priorities = self.spec.routing.priorities.keys();
+                self.known("priority schema", priority, &[RULES, &number, "priority"], priorities);
+            }
+            self.keys_are_attributes(&[RULES, &number, "set"], rule.set.keys());
+        }
+    }
+
+    /// A rule without condition hits always: those of its level behind it never do.
+    fn reachable(&mut self, at: usize) {
+        let rules = &self.spec.segmentation;
+        let rule = &rules[at];
+        let before = rules[..at].iter().position(|earlier| {
+            earlier.level == rule.level
+                && earlier.when.is_none()
+                && (earlier.within.is_none() || earlier.within == rule.within)
+        });
+        let Some(before) = before else { return };
+        let place = self.tree.place_of(&[RULES, &at.to_string(), "id"]);
+        let first = self.tree.place_of(&[RULES, &before.to_string(), "id"]);
+        let message = format!("rule `{}` can never hit", rule.id);
+        let found = Found::warning(Code::Unreachable, place, message).label("never asked");
+        let help = "in each level the first rule that hits counts: move the rule without \
+                    condition to the end of its level";
+        self.findings.push(found.related(first, "hits always").help(help));
+    }
+
+    fn within(&mut self, number: &str, level: SegmentLevel, within: Option<&Name>) {
+        let Some(within) = within else { return };
+        let path = [RULES, number, "within"];
+        match level {
+            SegmentLevel::Global => {
+                let message = "a global rule is for all items, not `within` something";
+                let found = Found::error(Code::Value, self.tree.key_of(&path), message);
+                let found = found.label("means nothing here");
+                let level = self.tree.place_of(&[RULES, number, "level"]);
+                let help =
+                    "leave it out, or write level = \"capture\", \"department\" or \"process\"";
+                self.findings.push(found.related(level, "the level").help(help));
+            }
+            SegmentLevel::Capture => {
+                self.known("capture point", within, &path, self.spec.captures.keys());
+            }
+            SegmentLevel::Department => {
+                let departments = self.departments();
+                self.known("department", within, &path, departments.iter());
+            }
+            SegmentLevel::Process => {
+                self.known("process", within, &path, self.spec.routing.processes.keys());
+            }
+        }
+    }
+
+    /// The departments are what the processes say they are.
+    fn departments(&self) -> BTreeSet<Name> {
+        let processes = self.spec.routing.processes.keys();
+        processes.filter_map(|name| Some(Name::new(name.split_once('/')?.0))).collect()
+    }
+
+    pub(super) fn routing(&mut self) {
+        let routing = &self.spec.routing;
+        let path = ["routing", "default_process"];
+        self.known("process", &routing.default_process, &path, routing.processes.keys());
+        if routing.reasons.contains(REASON_RONA) {
+            let place = self.tree.place_of(&["routing", "reasons"]);
+            let message = format!("the reason `{REASON_RONA}` is the hub's own");
+            let found = Found::error(Code::ReservedReason, place, message);
+            let help = "leave it out; the hub sets it when an offer is not answered in time";
+            self.findings.push(found.label("names it").help(help));
+        }
+    }
+
+    pub(super) fn priorities(&mut self) {
+        for (name, schema) in &self.spec.routing.priorities {
+            self.curve(name, schema);
+            if let Some(overdue) = &schema.overdue {
+                self.overdue(name, schema, overdue);
+            }
+        }
+    }
+
+    fn curve(&mut self, name: &Name, schema: &PrioritySchema) {
+        if schema.points.is_empty() && self.tree.at(&["priority", name, "points"]).is_some() {
+            let place = self.tree.place_of(&["priority", name, "points"]);
+            let message = format!("priority schema `{name}` has no points");
+            let found = Found::error(Code::Curve, place, message).label("empty");
+            let help = "a constant priority is one point: [{ at = \"0\", priority = 500 }]";
+            self.findings.push(found.help(help));
+        }
+        let (mut share, mut time) = (None, None);
+        for (at, point) in schema.points.iter().enumerate() {
+            // Shares and durations meet only once the due date is known; each must rise by itself.
+            let rises = match point.at {
+                Span::SlaPermille(now) => share.replace(now).is_none_or(|before| before < now),
+                Span::Time(now) => time.replace(now).is_none_or(|before: Millis| before < now),
+            };
+            if !rises {
+                let number = at.to_string();
+                let before = (at - 1).to_string();
+                let place = self.tree.place_of(&["priority", name, "points", &number, "at"]);
+                let first = self.tree.place_of(&["priority", name, "points", &before, "at"]);
+                let message = format!("the points of priority schema `{name}` do not rise in time");
+                let found = Found::error(Code::Curve, place, message).label("not later");
+                self.findings.push(found.related(first, "than this").help("order them by `at`"));
+            }
+        }
+    }
+
+    fn overdue(&mut self, name: &Name, schema: &PrioritySchema, overdue: &Overdue) {
+        let (Some(max), Some(last)) = (overdue.max, schema.points.last()) else { return };
+        let reachable = match overdue.add {
+            add if add >= 0 => max >= last.priority,
+            _ => max <= last.priority,
+        };
+        if !reachable {
+            let place = self.tree.place_of(&["priority", name, "overdue", "max"]);
+            let message = format!(
+                "the limit of priority schema `{name}` lies behind the last point, {}",
+                last.priority
+            );
+            let found = Found::error(Code::Curve, place, message).label("already passed");
+            self.findings.push(found.help("write a limit that the climb can reach"));
+        }
+    }
+
+    pub(super) fn processes(&mut self) {
+        for (name, process) in &self.spec.routing.processes {
+            let priorities = self.spec.routing.priorities.keys();
+            let path = ["process", name.as_str(), "priority"];
+            self.known("priority schema", &process.priority, &path, priorities);
+            self.show(name, &process.show);
+            let stages = &process.route.stages;
+            for (at, stage) in stages.iter().enumerate() {
+                let number = at.to_string();
+                let path = ["process", name.as_str(), "route", "stages", &number, "for"];
+                if at + 1 < stages.len() && stage.lasts.is_none() && self.tree.at(&path).is_none() {
+                    let message = format!("stage {} of process `{name}` never ends", at + 1);
+                    let stage = self.tree.at(&path[..5]).map(|node| node.place);
+                    let place = stage.unwrap_or_default();
+                    let found = Found::error(Code::Stage, place, message);
+                    let help = "add for = \"20% sla\": how long until the next stage is added";
+                    self.findings.push(found.label("`for` is missing").help(help));
+                }
+            }
+            if process.disposition_required && process.dispositions.is_empty() {
+                let path = ["process", name.as_str(), "disposition_required"];
+                let message = format!("process `{name}` needs a disposition, but offers none");
+                let found = Found::error(Code::Value, self.tree.place_of(&path), message);
+                let help = "add dispositions = [\"Processed\"]";
+                self.findings.push(found.label("nothing to choose from").help(help));
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! From files to a checked config.
+
+use std::path::{Path, PathBuf};
+
+use gantry_model::spec::{HubSpec, Spec};
+
+use crate::finding::{Code, Finding, Findings, Found, Place, Severity, Source, Sources};
+use crate::plugin::Manifests;
+use crate::tree::{self, Node};
+use crate::{check, expressions, plugin, read};
+
+/// Folders beside the main file whose `*.toml` files belong to the config, in this order.
+const FOLDERS: [&str; 2] = ["pipelines", "rules"];
+/// Largest file, in bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A config that was looked at.
+#[derive(Debug)]
+pub struct Checked {
+    /// The config; none if a finding is an error.
+    pub spec: Option<Spec>,
+    /// `[hub]` as far as it could be read, also of a config with errors: it says where the
+    /// plug-ins are, whose manifests a second look needs.
+    pub hub: HubSpec,
+    /// Everything there is to say about it, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// The files that were read.
+    pub sources: Sources,
+    /// The folder of the main file; relative paths in the config start there.
+    pub folder: PathBuf,
+}
+
+/// Reads and checks `path` and, beside it, `pipelines/*.toml` and `rules/*.toml` in the order of
+/// their names.
+///
+/// Never fails: a file that cannot be read is a finding like any other.
+pub fn load(path: &Path, manifests: &Manifests) -> Checked {
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let main = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+    read_file(&main, path, &mut sources, &mut findings);
+    for name in FOLDERS {
+        for file in toml_files(&folder.join(name)) {
+            let shown = file.file_name().unwrap_or_default().to_string_lossy();
+            read_file(&format!("{name}/{shown}"), &file, &mut sources, &mut findings);
+        }
+    }
+    checked(sources, findings, folder, manifests)
+}
+
+/// Checks one text as if it were the whole config.
+pub fn check_text(name: &str, text: &str, manifests: &Manifests) -> Checked {
+    let sources = Sources(vec![Source { name: name.to_owned(), text: text.to_owned() }]);
+    checked(sources, Findings::default(), PathBuf::new(), manifests)
+}
+
+fn toml_files(folder: &Path) -> Vec<PathBuf> {
+    // A folder that is not there has no files; one that cannot be read is told by its files.
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn read_file(name: &str, path: &Path, sources: &mut Sources, findings: &mut Findings) {
+    let text = std::fs::metadata(path).and_then(|meta| {
+        if meta.len() > FILE_BYTES_MAX {
+            let message = format!("it is larger than {FILE_BYTES_MAX} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+        }
+        std::fs::read_to_string(path)
+    });
+    let place = Place { file: sources.0.len(), start: 0, end: 0 };
+    let text = text.unwrap_or_else(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        let found = Found::error(Code::File, place, message).label("this file");
+        findings.push(found.help("check the path and who may read it"));
+        String::new()
+    });
+    sources.0.push(Source { name: name.to_owned(), text });
+}
+
+fn checked(
+    sources: Sources,
+    mut findings: Findings,
+    folder: PathBuf,
+    manifests: &Manifests,
+) -> Checked {
+    let mut trees = Vec::with_capacity(sources.0.len());
+    for (file, source) in sources.0.iter().enumerate() {
+        trees.extend(tree::parse(file, &source.text, &mut findings));
+    }
+    let whole = trees.len() == sources.0.len() && findings.is_empty();
+    let tree = tree::join(trees, &mut findings);
+    let mut spec = read_spec(&tree, whole, &mut findings);
+    let hub = spec.hub.clone();
+    if whole {
+        expressions::check(&tree, &sources, &mut spec, &mut findings);
+        check::check(&tree, &spec, &mut findings);
+        plugin::check(&tree, &spec, manifests, &mut findings);
+    }
+    let findings = findings.located(&sources);
+    let wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
+    Checked { spec: (!wrong).then_some(spec), hub, findings, sources, folder }
+}
+
+/// With a file missing, what stands in the others is still read; but nothing is said of keys that
+/// are not there, since they may be in the file that is missing.
+fn read_spec(tree: &Node, whole: bool, findings: &mut Findings) -> Spec {
+    if whole {
+        return read::spec(tree, findings);
+    }
+    let mut found = Findings::default();
+    let spec = read::spec(tree, &mut found);
+    findings.extend(found.without(Code::MissingKey));
+    spec
+}

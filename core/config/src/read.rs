@@ -1,0 +1,110 @@
+//! The tree to the spec: every key has its type, its unit and its default.
+//!
+//! Whether names exist and the parts fit together is for `check`, which has the whole spec.
+
+mod pipeline;
+mod routing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_model::Name;
+use gantry_model::spec::{Confirm, HubSpec, RoutingSpec, Spec};
+
+use crate::defaults;
+use crate::finding::{Findings, Place};
+use crate::table::{Table, check_name};
+use crate::tree::{Node, RULES};
+
+/// Reads the whole config.
+pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
+    let mut root = Table::open("the config", tree, findings);
+    let hub = hub(&mut root, findings);
+    let attributes = family(&mut root, "attribute", findings, routing::attribute);
+    let sources = family(&mut root, "source", findings, pipeline::source);
+    let captures = family(&mut root, "capture", findings, pipeline::capture);
+    let lookups = family(&mut root, "lookup", findings, pipeline::lookup);
+    let callbacks = family(&mut root, "callback", findings, pipeline::callback);
+    let priorities = family(&mut root, "priority", findings, routing::priority);
+    let processes = family(&mut root, "process", findings, routing::process);
+    let words = routing::words(&mut root, findings);
+    let segmentation = root.get(RULES).map(|node| routing::rules(node, findings));
+    root.close(findings);
+    let unconfirmed = captures.iter().filter(|(_, capture)| capture.confirm == Confirm::None);
+    let unconfirmed = unconfirmed.map(|(name, _)| name.clone()).collect();
+    Spec {
+        hub,
+        attributes: attributes.into_iter().filter_map(|(name, kind)| Some((name, kind?))).collect(),
+        skills: words.skills,
+        groups: words.groups,
+        sources,
+        captures,
+        lookups,
+        callbacks,
+        segmentation: segmentation.unwrap_or_default(),
+        routing: Arc::new(RoutingSpec {
+            priorities,
+            processes,
+            default_process: words.default_process,
+            reasons: words.reasons,
+            unconfirmed,
+        }),
+    }
+}
+
+/// Reads the named parts of a family, as in `[source.NAME]`.
+fn family<T>(
+    root: &mut Table<'_>,
+    family: &'static str,
+    findings: &mut Findings,
+    read: fn(&mut Table<'_>, &mut Findings) -> T,
+) -> BTreeMap<Name, T> {
+    let mut parts = BTreeMap::new();
+    for (name, node) in root.entries_of(family, findings) {
+        family_name(family, name, node.key, findings);
+        let quoted = if name.contains('/') { format!("\"{name}\"") } else { name.clone() };
+        let mut table = Table::open(format!("[{family}.{quoted}]"), node, findings);
+        let part = read(&mut table, findings);
+        table.close(findings);
+        parts.insert(Name::new(name), part);
+    }
+    parts
+}
+
+fn family_name(family: &str, name: &str, place: Place, findings: &mut Findings) {
+    match family {
+        "process" => routing::process_name(name, place, findings),
+        "attribute" => routing::attribute_name(name, place, findings),
+        _ => check_name(&format!("a {family}"), name, place, findings),
+    }
+}
+
+fn hub(root: &mut Table<'_>, findings: &mut Findings) -> HubSpec {
+    let Some(node) = root.get("hub") else {
+        return default_hub();
+    };
+    let mut table = Table::open("[hub]", node, findings);
+    let listen = table.text("listen", findings);
+    let store = table.text("store", findings);
+    let plugins = table.get("plugins").is_some().then(|| table.names("plugins", findings));
+    let drain_timeout = table.duration_or_zero("drain_timeout", findings);
+    table.close(findings);
+    let standard = default_hub();
+    HubSpec {
+        listen: listen.map_or(standard.listen, str::to_owned),
+        store: store.map_or(standard.store, str::to_owned),
+        plugins: plugins.map_or(standard.plugins, |folders| {
+            folders.iter().map(|folder| folder.as_str().into()).collect()
+        }),
+        drain_timeout: drain_timeout.unwrap_or(standard.drain_timeout),
+    }
+}
+
+pub(crate) fn default_hub() -> HubSpec {
+    HubSpec {
+        listen: defaults::LISTEN.into(),
+        store: defaults::STORE.into(),
+        plugins: vec![defaults::PLUGINS.into()],
+        drain_timeout: defaults::DRAIN_TIMEOUT,
+    }
+}
