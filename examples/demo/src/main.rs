@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a demo talks to people")]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -50,12 +51,21 @@ const NEW_LEAD_EVERY: Duration = Duration::from_secs(10);
 const YOU: &str = "anna";
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("gantry-demo-").tempdir()?;
-    say(&args, &format!("Making a small company in {} …", folder.path().display()));
+    say(args, &format!("Making a small company in {} …", folder.path().display()));
     let world = World::create(folder.path()).await?;
-    say(&args, "Starting the hub …");
+    say(args, "Starting the hub …");
     let options = hub::Options {
         gantry: args.gantry.clone(),
         plugins: args.plugins.clone(),
@@ -66,7 +76,7 @@ async fn main() -> Result<()> {
     let hub = Hub::start(options).await?;
     agents::hire(&hub).await?;
     if args.once {
-        play(&args, &hub, &world).await?
+        play(args, &hub, &world).await?
     } else {
         show(&hub, &world).await?
     }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gantry_model::{ItemId, Name, Reply};
@@ -70,11 +70,21 @@ pub(super) async fn hook(
     FromPath(capture_point): FromPath<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    parts.uri = relative(&parts.uri);
     let RawBody(body) = RawBody::from_request(Request::new(body), &app).await?;
     let request = Request::from_parts(parts, body);
-    let response = app.intake.capture_http(&capture_point, request).await?;
+    let mut response = app.intake.capture_http(&capture_point, request).await?;
+    // Whatever a plug-in echoes, it must not run as a page of ours.
+    let policy = HeaderValue::from_static("default-src 'none'; sandbox");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response.map(Body::from))
+}
+
+/// The address of a hook as its plug-in sees it: its own root, with the query as it came.
+fn relative(uri: &Uri) -> Uri {
+    let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
+    Uri::try_from(format!("/{query}")).unwrap_or_else(|_| Uri::from_static("/"))
 }
 
 /// `POST /capture/{capture_point}/{external_id}/{kind}`: a message from the source.
