@@ -5,7 +5,7 @@
 //! `{customer_id}`, for example), and with all attributes if they name none. The cache is keyed by
 //! what is asked, and a look-up that names what an earlier one yields waits for it.
 
-mod breaker;
+pub(crate) mod breaker;
 mod lookup;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,1 +1,9 @@
-//! Tests of the pipeline.
+//! The pipeline on the real hub, store, rules and engine; only the plug-ins are scripted.
+
+mod callbacks;
+mod feeding;
+mod flaky;
+mod intake;
+mod lookups;
+mod script;
+mod world;

@@ -27,13 +27,13 @@ impl Breaker {
     }
 
     /// `Err` with the rest of the pause if it is not to be asked now.
-    pub(crate) fn check(&self) -> Result<(), Duration> {
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.lock();
         let Some(until) = state.open_until else { return Ok(()) };
-        let rest = until.saturating_duration_since(Instant::now());
+        let rest = until.saturating_duration_since(now);
         if rest.is_zero() {
             // This caller is the trial; the others wait for what comes of it.
-            state.open_until = Some(Instant::now() + self.pause);
+            state.open_until = Some(now + self.pause);
             return Ok(());
         }
         Err(rest)
@@ -43,11 +43,11 @@ impl Breaker {
         *self.lock() = State::default();
     }
 
-    pub(crate) fn failed(&self) {
+    pub(crate) fn failed(&self, now: Instant) {
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);
         if state.failures >= self.failures_max {
-            state.open_until = Some(Instant::now() + self.pause);
+            state.open_until = Some(now + self.pause);
         }
     }
 

@@ -9,6 +9,7 @@ use gantry_model::{Clock, Document, Name, Value};
 use gantry_plugin_api::{ErrorClass, Json, Query};
 use serde_json::Value as JsonValue;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use crate::backoff::Backoff;
@@ -140,7 +141,7 @@ impl Lookup {
     async fn attempt(&self, question: &[u8]) -> Result<Option<JsonValue>, Trouble> {
         let permit = self.permits.acquire().await;
         let _permit = permit.expect("invariant: the permits are never closed");
-        self.breaker.check().map_err(|rest| {
+        self.breaker.check(Instant::now()).map_err(|rest| {
             let message = format!("it failed too often; not asked for {} ms", rest.as_millis());
             Trouble::new(ErrorClass::Unsupported, message)
         })?;
@@ -150,7 +151,9 @@ impl Lookup {
         let answer = tokio::time::timeout(timeout, self.port.ask(query)).await;
         let answer = answer.unwrap_or_else(|_| Err(Trouble::timeout("it", timeout)));
         match &answer {
-            Err(trouble) if trouble.class != ErrorClass::Gone => self.breaker.failed(),
+            Err(trouble) if trouble.class != ErrorClass::Gone => {
+                self.breaker.failed(Instant::now());
+            }
             _ => self.breaker.succeeded(),
         }
         answer

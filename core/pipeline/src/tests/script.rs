@@ -1,0 +1,186 @@
+//! Plug-ins that do what a test says.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use gantry_plugin_api::{
+    Batch, CaptureMode, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position, Query,
+    Record, RecordOutcome,
+};
+use serde_json::Value;
+use tokio::sync::{Mutex, Semaphore, mpsc};
+
+use super::world::soon;
+use crate::pipeline::Ports;
+use crate::port::{BatchStream, CallbackPort, CapturePort, LookupPort, Trouble};
+
+/// The source's end of a capture point: what it gives, and what it is told.
+pub(super) struct SourceEnd {
+    batches: mpsc::Sender<Result<Batch, Trouble>>,
+    asked: mpsc::Receiver<Option<Position>>,
+    told: mpsc::Receiver<Vec<RecordOutcome>>,
+    /// One acknowledgement is let through for each permit.
+    pub(super) may_acknowledge: Arc<Semaphore>,
+}
+
+struct ScriptedCapture {
+    batches: Mutex<mpsc::Receiver<Result<Batch, Trouble>>>,
+    asked: mpsc::Sender<Option<Position>>,
+    told: mpsc::Sender<Vec<RecordOutcome>>,
+    may_acknowledge: Arc<Semaphore>,
+    http: Option<HttpCapture>,
+}
+
+/// Adds a capture point of that mode; `http` is what it makes of every request.
+pub(super) fn capture_point(
+    ports: &mut Ports,
+    mode: CaptureMode,
+    http: Option<HttpCapture>,
+) -> SourceEnd {
+    let (batches, batches_in) = mpsc::channel(100);
+    let (asked_out, asked) = mpsc::channel(100);
+    let (told_out, told) = mpsc::channel(100);
+    let may_acknowledge = Arc::new(Semaphore::new(1000));
+    let port = ScriptedCapture {
+        batches: Mutex::new(batches_in),
+        asked: asked_out,
+        told: told_out,
+        may_acknowledge: Arc::clone(&may_acknowledge),
+        http,
+    };
+    ports.captures.insert("leads".into(), (Arc::new(port), vec![mode]));
+    SourceEnd { batches, asked, told, may_acknowledge }
+}
+
+impl SourceEnd {
+    pub(super) async fn give(&self, batch: Result<Batch, Trouble>) {
+        self.batches.send(batch).await.unwrap();
+    }
+
+    /// The position of the next question.
+    pub(super) async fn asked(&mut self) -> Option<String> {
+        let position = soon(self.asked.recv()).await.unwrap();
+        position.map(|position| String::from_utf8(position.as_bytes().to_vec()).unwrap())
+    }
+
+    /// The next acknowledgement.
+    pub(super) async fn told(&mut self) -> Vec<RecordOutcome> {
+        soon(self.told.recv()).await.unwrap()
+    }
+}
+
+pub(super) fn place(name: &str) -> Position {
+    Position::new(name.to_owned()).unwrap()
+}
+
+pub(super) fn record(json: &Value, position: &str) -> Record {
+    Record::json(json.to_string()).with_position(place(position))
+}
+
+pub(super) fn batch(records: Vec<Record>) -> Batch {
+    Batch { records, position_after: None, more: true }
+}
+
+#[async_trait]
+impl CapturePort for ScriptedCapture {
+    async fn poll(&self, from: Option<Position>, _: u32) -> Result<Batch, Trouble> {
+        self.asked.send(from).await.unwrap();
+        match self.batches.lock().await.recv().await {
+            Some(batch) => batch,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stream(
+        &self,
+        from: Option<Position>,
+        _: u32,
+    ) -> Result<Box<dyn BatchStream>, Trouble> {
+        self.asked.send(from).await.unwrap();
+        let batches = std::mem::replace(&mut *self.batches.lock().await, mpsc::channel(1).1);
+        Ok(Box::new(ScriptedStream(batches)))
+    }
+
+    async fn http(&self, _: HttpRequest) -> Result<HttpCapture, Trouble> {
+        Ok(self.http.clone().unwrap())
+    }
+
+    async fn acknowledge(&self, outcomes: Vec<RecordOutcome>) -> Result<(), Trouble> {
+        self.may_acknowledge.acquire().await.unwrap().forget();
+        self.told.send(outcomes).await.unwrap();
+        Ok(())
+    }
+}
+
+struct ScriptedStream(mpsc::Receiver<Result<Batch, Trouble>>);
+
+#[async_trait]
+impl BatchStream for ScriptedStream {
+    async fn next(&mut self) -> Option<Result<Batch, Trouble>> {
+        self.0.recv().await
+    }
+
+    fn grant(&mut self, _: u32) {}
+}
+
+type Answering =
+    dyn Fn(usize, Value) -> BoxFuture<'static, Result<Option<Value>, Trouble>> + Send + Sync;
+
+/// A look-up that answers by a function of how often it was asked and what.
+pub(super) struct ScriptedLookup {
+    answer: Box<Answering>,
+    asked: Arc<AtomicUsize>,
+}
+
+/// Adds a look-up; gives the count of questions.
+pub(super) fn lookup<F, A>(ports: &mut Ports, name: &str, answer: F) -> Arc<AtomicUsize>
+where
+    F: Fn(usize, Value) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Option<Value>, Trouble>> + Send + 'static,
+{
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer: Box<Answering> = Box::new(move |n, question| Box::pin(answer(n, question)));
+    let port = ScriptedLookup { answer, asked: Arc::clone(&asked) };
+    ports.lookups.insert(name.into(), Arc::new(port));
+    asked
+}
+
+#[async_trait]
+impl LookupPort for ScriptedLookup {
+    async fn ask(&self, query: Query) -> Result<Option<Value>, Trouble> {
+        let n = self.asked.fetch_add(1, Ordering::SeqCst);
+        (self.answer)(n, query.attributes.parse().unwrap()).await
+    }
+}
+
+type Delivering = dyn Fn(&Delivery) -> DeliveryOutcome + Send + Sync;
+
+struct ScriptedCallback {
+    outcome: Box<Delivering>,
+    delivered: mpsc::Sender<Delivery>,
+}
+
+/// Adds callback `crm` that ends each delivery as the function says; gives what was delivered.
+pub(super) fn callback(
+    ports: &mut Ports,
+    outcome: impl Fn(&Delivery) -> DeliveryOutcome + Send + Sync + 'static,
+) -> mpsc::Receiver<Delivery> {
+    let (delivered, deliveries) = mpsc::channel(1000);
+    let port = ScriptedCallback { outcome: Box::new(outcome), delivered };
+    ports.callbacks.insert("crm".into(), Arc::new(port));
+    deliveries
+}
+
+#[async_trait]
+impl CallbackPort for ScriptedCallback {
+    async fn deliver(&self, deliveries: Vec<Delivery>) -> Result<Vec<DeliveryOutcome>, Trouble> {
+        let mut outcomes = Vec::new();
+        for delivery in deliveries {
+            outcomes.push((self.outcome)(&delivery));
+            self.delivered.send(delivery).await.unwrap();
+        }
+        Ok(outcomes)
+    }
+}
