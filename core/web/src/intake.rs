@@ -43,7 +43,7 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<RecordResult>, IntakeError>;
 
     /// Hands a request to the plug-in of a capture point, which authenticates it and says what
-    /// is in it, and answers the sender when that is durable. The URI is without `/api/v1`.
+    /// is in it, and answers the sender when that is durable. The URI is relative to the hook.
     ///
     /// # Errors
     /// [`IntakeError`] if the plug-in gave no answer. A request that the plug-in refuses is none.
@@ -163,9 +163,7 @@ pub enum IntakeError {
     #[error("capture point {0:?} is not configured")]
     UnknownCapturePoint(String),
     /// The capture point takes no requests of its own.
-    #[error(
-        "capture point {0:?} takes no requests: its source is no webhook; POST to /api/v1/capture/{0}"
-    )]
+    #[error("capture point {0:?} takes no webhooks; POST to /api/v1/capture/{0} instead")]
     NoHook(String),
     /// The body is not what it should be: bad UTF-8, bad JSON, nested too deeply, no object.
     #[error("{0}")]
@@ -173,8 +171,8 @@ pub enum IntakeError {
     /// More records than one request may hold.
     #[error("the body holds {0} records, at most {RECORDS_MAX} are taken at once; split it")]
     TooManyRecords(usize),
-    /// No such item.
-    #[error("no work item {0}")]
+    /// No such item; the text says which, and where it was looked for.
+    #[error("{0}")]
     UnknownItem(String),
     /// No such dead letter among the open ones.
     #[error("no open dead letter {0:?}")]

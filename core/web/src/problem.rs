@@ -109,10 +109,10 @@ impl Problem {
         Self { kind, detail: detail.into(), code: None }
     }
 
-    /// The same with a more exact code.
+    /// The same with a more exact code; an empty one is none.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.code = Some(code.into());
+        self.code = Some(code.into()).filter(|code| !code.is_empty());
         self
     }
 

@@ -6,6 +6,7 @@ mod events;
 mod pages;
 mod problems;
 mod roles;
+mod serve;
 mod tokens;
 mod work;
 mod world;

@@ -47,6 +47,9 @@ function pressed(old, fresh) {
   for (const button of fresh.querySelectorAll("[data-presence]")) {
     old.querySelector(`[data-presence="${button.dataset.presence}"]`).ariaPressed = button.ariaPressed;
   }
+  old.querySelector(".alert")?.remove();
+  const alert = fresh.querySelector(".alert");
+  if (alert) old.append(alert);
 }
 
 function announce(text) {

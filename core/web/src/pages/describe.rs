@@ -135,10 +135,10 @@ pub(super) fn decision_text(decision: &Decision) -> Vec<String> {
 /// How the item stands, and what keeps it from an agent.
 pub(super) fn standing_text(now: &LiveExplanation) -> Vec<String> {
     let mut lines = vec![format!("It is {}, with priority {}.", now.standing, now.priority)];
-    lines.extend(now.stage.zip(now.requirement.as_ref()).map(|(at, asks)| {
-        let at = stage(at);
-        format!("Now it is for: {at}, which asks for {asks}.")
-    }));
+    if !now.agents.is_empty() {
+        let asked = now.stage.zip(now.requirement.as_ref());
+        lines.extend(asked.map(|(at, asks)| format!("Open now: {}, for {asks}.", stage(at))));
+    }
     lines.extend(now.why_not.as_ref().map(why_not));
     lines.extend(now.stage_ends_at.map(|at| format!("The next stage begins at {at}.")));
     lines.extend(now.agents.iter().map(candidate));

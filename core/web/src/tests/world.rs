@@ -24,6 +24,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -73,7 +74,12 @@ impl World {
         let activate = Command::Activate { version: 1, routing: Arc::clone(&routing) };
         handle.command(Actor::Hub, activate).await.unwrap();
         let spec = Arc::new(Spec { routing, ..Spec::default() });
-        let intake = Arc::new(StandIn { hub: handle.clone(), spec, next: Mutex::new(None) });
+        let intake = Arc::new(StandIn {
+            hub: handle.clone(),
+            spec,
+            next: Mutex::new(None),
+            begun: Notify::new(),
+        });
         let key = Key::from_bytes(&[7; 32]);
         let web = Web::new(Parts {
             hub: handle.clone(),
@@ -217,6 +223,8 @@ pub(super) struct StandIn {
     spec: Arc<Spec>,
     /// What the next call does instead of its work.
     pub(super) next: Mutex<Option<Instead>>,
+    /// Told when a call hangs.
+    pub(super) begun: Notify,
 }
 
 #[derive(Debug)]
@@ -238,7 +246,10 @@ impl StandIn {
             None => Ok(None),
             Some(Instead::Fail(error)) => Err(error),
             Some(Instead::Panic) => panic!("a defect in the pipeline"),
-            Some(Instead::Hang) => std::future::pending().await,
+            Some(Instead::Hang) => {
+                self.begun.notify_one();
+                std::future::pending().await
+            }
             Some(Instead::Result(outcome)) => Ok(Some(outcome)),
         }
     }
