@@ -30,7 +30,6 @@ CREATE TABLE item (
     assignment    INTEGER NOT NULL,
     agent         TEXT,
     process       TEXT,
-    department    TEXT,
     capture_point TEXT    NOT NULL,
     captured_at   INTEGER NOT NULL,
     queued_at     INTEGER,

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, Notify};
 
 use super::classify;
@@ -65,6 +65,10 @@ impl Log {
             stalls: Timing::default(),
             rounds: Timing::default(),
         }
+    }
+
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.into_inner().close().await
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -2,7 +2,7 @@
 
 use gantry_model::command::{ContentHash, Known};
 use gantry_model::{ItemId, PartitionId};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use super::classify;
 use super::rows::RowsStatement;
@@ -41,6 +41,10 @@ impl Keys {
         Self { connection, by_key, by_message }
     }
 
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
+
     pub(super) async fn known(&mut self, keys: &[KeyQuery]) -> Result<Vec<Option<Known>>, Error> {
         let mut answers = vec![None; keys.len()];
         let mut order: Vec<usize> = (0..keys.len()).collect();
@@ -71,9 +75,9 @@ impl Keys {
                 places,
                 |_, place, to| {
                     to.add(*place as i64);
-                    to.add(keys[*place].external_id.as_str());
+                    to.text(&keys[*place].external_id);
                 },
-                |to| to.add(capture_point.as_str()),
+                |to| to.name(capture_point),
                 |row| {
                     let hash: &[u8] = row.try_get(2)?;
                     answers[row.try_get::<i64, _>(0)? as usize] = Some(Known {
@@ -105,9 +109,9 @@ impl Keys {
                 &messages,
                 |_, (place, message), to| {
                     to.add(*place as i64);
-                    to.add(*message);
+                    to.text(message);
                 },
-                |to| to.add(capture_point.as_str()),
+                |to| to.name(capture_point),
                 |row| {
                     let answer = &mut answers[row.try_get::<i64, _>(0)? as usize];
                     *answer = Some(Known {

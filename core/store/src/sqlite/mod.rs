@@ -144,6 +144,24 @@ impl SqliteStore {
         writing.writer.lock().await.limit_pages(page_count_max).await
     }
 
+    /// Closes the database and waits until that is done. A store that is dropped instead closes
+    /// in the background.
+    ///
+    /// # Errors
+    /// The database's own; the store is closed all the same.
+    pub async fn close(self) -> Result<(), Error> {
+        self.readers.close().await;
+        let keys = self.keys.into_inner().close().await;
+        let written = match self.writing {
+            Some(Writing { writer, log }) => {
+                let copied = log.close().await;
+                writer.into_inner().close().await.and(copied)
+            }
+            None => Ok(()),
+        };
+        keys.and(written).map_err(|source| classify("closing the database", source))
+    }
+
     fn writing(&self, seq: u64) -> Result<&Writing, Error> {
         self.writing.as_ref().ok_or(Error::ReadOnly { seq })
     }

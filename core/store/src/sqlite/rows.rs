@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use gantry_model::Name;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
 
@@ -41,6 +42,15 @@ impl RowsStatement {
         Self::new(&before, columns.len(), &after)
     }
 
+    /// An insert like [`Self::insert`] with one more column, which has the same value in every
+    /// row: it is bound once, before the rows.
+    pub(crate) fn insert_with(shared: &str, table: &str, columns: &[&str], conflict: &str) -> Self {
+        let columns_text = columns.join(", ");
+        let before = format!("INSERT INTO {table} ({shared}, {columns_text}) SELECT ?, v.* FROM");
+        let after = format!("v WHERE column1 IS NOT NULL {conflict}");
+        Self::new(&before, columns.len(), &after)
+    }
+
     /// Runs it over all rows, in order.
     pub(crate) async fn execute<R: Sync>(
         &self,
@@ -48,9 +58,30 @@ impl RowsStatement {
         rows: &[R],
         bind: impl Fn(&R, &mut Binder),
     ) -> Result<(), sqlx::Error> {
-        for chunk in rows.chunks(SIZE_MAX) {
-            let (sql, arguments) = self.bound(chunk, |_, row, binder| bind(row, binder));
-            sqlx::query_with(AssertSqlSafe(sql), arguments.0).execute(&mut *connection).await?;
+        self.execute_with(connection, |_| {}, rows, bind).await
+    }
+
+    /// Runs it over all rows, in order; `head` adds the parameters that stand before the rows.
+    ///
+    /// While SQLite's thread works on one chunk, this one binds the next.
+    pub(crate) async fn execute_with<R: Sync>(
+        &self,
+        connection: &mut SqliteConnection,
+        head: impl Fn(&mut Binder),
+        rows: &[R],
+        bind: impl Fn(&R, &mut Binder),
+    ) -> Result<(), sqlx::Error> {
+        let bound = |chunk| self.bound(chunk, &head, |_, row, binder| bind(row, binder));
+        let mut chunks = rows.chunks(SIZE_MAX);
+        let mut ready = chunks.next().map(bound);
+        while let Some((sql, arguments)) = ready {
+            let running =
+                sqlx::query_with(AssertSqlSafe(sql), arguments.0).execute(&mut *connection);
+            let binding = async { chunks.next().map(bound) };
+            // The first is polled first: the work is under way before the next chunk is bound.
+            let (ran, next) = futures_util::join!(running, binding);
+            ran?;
+            ready = next;
         }
         Ok(())
     }
@@ -68,7 +99,7 @@ impl RowsStatement {
         for (number, chunk) in rows.chunks(SIZE_MAX).enumerate() {
             let first = number * SIZE_MAX;
             let (sql, mut arguments) =
-                self.bound(chunk, |place, row, binder| bind(first + place, row, binder));
+                self.bound(chunk, |_| {}, |place, row, binder| bind(first + place, row, binder));
             tail(&mut arguments);
             let found = sqlx::query_with(AssertSqlSafe(sql), arguments.0)
                 .fetch_all(&mut *connection)
@@ -80,14 +111,21 @@ impl RowsStatement {
         Ok(())
     }
 
-    fn bound<R>(&self, chunk: &[R], bind: impl Fn(usize, &R, &mut Binder)) -> (Arc<str>, Binder) {
+    fn bound<R>(
+        &self,
+        chunk: &[R],
+        head: impl Fn(&mut Binder),
+        bind: impl Fn(usize, &R, &mut Binder),
+    ) -> (Arc<str>, Binder) {
         let size = SIZES.partition_point(|size| *size < chunk.len());
         let mut binder = Binder(SqliteArguments::default());
         binder.0.reserve(SIZES[size] * self.width + 1, 0);
+        head(&mut binder);
+        let before = binder.0.len();
         for (place, row) in chunk.iter().enumerate() {
             bind(place, row, &mut binder);
             debug_assert_eq!(
-                binder.0.len(),
+                binder.0.len() - before,
                 (place + 1) * self.width,
                 "invariant: every column of a row is bound"
             );
@@ -106,6 +144,21 @@ impl Binder {
         T: sqlx::Encode<'q, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
     {
         self.0.add(value).expect("invariant: numbers, text and bytes can always be bound");
+    }
+
+    /// Adds text, copying it once.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.add(Arc::<str>::from(text));
+    }
+
+    /// Adds text that may be missing.
+    pub(crate) fn text_if(&mut self, text: Option<&str>) {
+        self.add(text.map(Arc::<str>::from));
+    }
+
+    /// Adds a name without copying it.
+    pub(crate) fn name(&mut self, name: &Name) {
+        self.add(name.shared());
     }
 
     /// Adds a number that the database keeps as a signed one, bit by bit.

@@ -1,7 +1,7 @@
 //! A commit: one transaction, a few statements, one flush to disk.
 
-use gantry_model::{Hold, LifeCycle, PartitionId, Timestamp, WorkItem};
-use sqlx::SqliteConnection;
+use gantry_model::{Hold, LifeCycle, Name, PartitionId, Timestamp, WorkItem};
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::checkpoint::SinceLook;
 use super::classify;
@@ -15,6 +15,9 @@ use crate::failpoint::{self, failpoint};
 
 /// What an item costs in the log beside its document, roughly: for the pace of looking at it.
 const ITEM_BYTES: u64 = 600;
+
+/// Bytes of most states.
+const STATE_BYTES: usize = 256;
 
 /// Only this statement moves the commit number on, and only for whoever holds the epoch.
 const BEGIN: &str = "BEGIN IMMEDIATE; \
@@ -60,6 +63,10 @@ impl Writer {
             since_look: SinceLook::default(),
             open: false,
         }
+    }
+
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
@@ -222,7 +229,7 @@ impl Statements {
             insert(table, &[keys, rest].concat(), &conflict)
         };
         Self {
-            items: insert("item", ITEM_COLUMNS, ITEM_CONFLICT),
+            items: RowsStatement::insert_with("segments", "item", ITEM_COLUMNS, ITEM_CONFLICT),
             documents: put(
                 "document",
                 &["item", "revision"],
@@ -266,8 +273,8 @@ impl Statements {
         self.positions
             .execute(connection, &commit.positions, |row, to| {
                 to.add(partition);
-                to.add(row.capture_point.as_str());
-                to.add(row.source_partition.as_str());
+                to.name(&row.capture_point);
+                to.text(&row.source_partition);
                 to.add(row.position.as_slice());
                 to.add(row.at.0);
             })
@@ -275,7 +282,7 @@ impl Statements {
         self.cursors
             .execute(connection, &commit.cursors, |row, to| {
                 to.add(partition);
-                to.add(row.subscriber.as_str());
+                to.name(&row.subscriber);
                 to.add_u64(row.seq);
                 to.add(i64::from(row.index));
             })
@@ -301,9 +308,8 @@ impl Statements {
     ) -> Result<(), sqlx::Error> {
         let mut segment = Vec::with_capacity(9);
         super::query::journal::push_seq(&mut segment, commit.seq);
-        self.items
-            .execute(connection, &commit.items, |row, to| bind_item(row, &segment, to))
-            .await?;
+        let segment = |to: &mut Binder| to.add(segment.as_slice());
+        self.items.execute_with(connection, segment, &commit.items, bind_item).await?;
         self.documents.execute(connection, &commit.documents, bind_document).await
     }
 
@@ -319,8 +325,8 @@ impl Statements {
         self.keys
             .execute(connection, &keys, |row, to| {
                 to.add(partition);
-                to.add(row.capture_point.as_str());
-                to.add(row.external_id.as_str());
+                to.name(&row.capture_point);
+                to.text(&row.external_id);
                 to.add_u64(row.item.as_u64());
                 to.add(row.hash.as_slice());
             })
@@ -330,29 +336,29 @@ impl Statements {
         self.messages
             .execute(connection, &messages, |row, to| {
                 to.add(partition);
-                to.add(row.capture_point.as_str());
-                to.add(row.message_id.as_str());
+                to.name(&row.capture_point);
+                to.text(&row.message_id);
                 to.add_u64(row.item.as_u64());
                 to.add(row.at.0);
             })
             .await
     }
 
-    async fn change_agents(
+    async fn change_agents<'c>(
         &self,
         connection: &mut SqliteConnection,
         partition: i64,
-        changes: &[AgentChange],
+        changes: &'c [AgentChange],
     ) -> Result<(), sqlx::Error> {
-        let put = |change| match change {
-            &AgentChange::Put(ref agent) => Some(agent),
+        let put = |change: &'c AgentChange| match change {
+            AgentChange::Put(agent) => Some(agent),
             AgentChange::Remove(_) => None,
         };
         let agents: Vec<_> = changes.iter().filter_map(put).collect();
         self.agents
             .execute(connection, &agents, |agent, to| {
                 to.add(partition);
-                to.add(agent.profile.id.as_str());
+                to.name(&agent.profile.id);
                 to.add(encoded(*agent));
             })
             .await?;
@@ -400,15 +406,15 @@ impl Statements {
         Ok(())
     }
 
-    async fn change_dead_letters(
+    async fn change_dead_letters<'c>(
         &self,
         connection: &mut SqliteConnection,
         partition: i64,
-        changes: &[DeadLetterChange],
+        changes: &'c [DeadLetterChange],
     ) -> Result<(), sqlx::Error> {
         for run in changes.chunk_by(both_put) {
-            let put = |change| match change {
-                &DeadLetterChange::Put(ref row) => Some(row),
+            let put = |change: &'c DeadLetterChange| match change {
+                DeadLetterChange::Put(row) => Some(row),
                 DeadLetterChange::Resolve { .. } => None,
             };
             let rows: Vec<_> = run.iter().filter_map(put).collect();
@@ -445,7 +451,6 @@ const ITEM_COLUMNS: &[&str] = &[
     "assignment",
     "agent",
     "process",
-    "department",
     "capture_point",
     "captured_at",
     "queued_at",
@@ -453,14 +458,13 @@ const ITEM_COLUMNS: &[&str] = &[
     "external_id",
     "name",
     "source_url",
-    "segments",
     "state",
 ];
 
 /// `||` makes text of bytes, without changing them; the cast makes bytes of it again.
 const ITEM_CONFLICT: &str = "ON CONFLICT DO UPDATE SET \
     life_cycle = excluded.life_cycle, hold = excluded.hold, assignment = excluded.assignment, \
-    agent = excluded.agent, process = excluded.process, department = excluded.department, \
+    agent = excluded.agent, process = excluded.process, \
     queued_at = excluded.queued_at, due_at = excluded.due_at, \
     external_id = coalesce(excluded.external_id, external_id), \
     name = coalesce(excluded.name, name), \
@@ -482,7 +486,7 @@ const DEAD_LETTER_COLUMNS: &[&str] = &[
     "resolved_at",
 ];
 
-fn bind_item(row: &ItemRow, segment: &[u8], to: &mut Binder) {
+fn bind_item(row: &ItemRow, to: &mut Binder) {
     const UNCHANGED: &ItemHead = &ItemHead { external_id: None, name: None, source_url: None };
     let item = &row.item;
     let head = row.head.as_ref().unwrap_or(UNCHANGED);
@@ -490,17 +494,15 @@ fn bind_item(row: &ItemRow, segment: &[u8], to: &mut Binder) {
     to.add(life_cycle_number(item.life_cycle));
     to.add(hold_number(&item.hold));
     to.add(assignment_number(item));
-    to.add(item.agent().map(|agent| agent.as_str()));
-    to.add(item.process().map(|process| process.as_str()));
-    to.add(item.class.as_ref().map(|class| class.department()));
-    to.add(item.capture_point.as_str());
+    to.add(item.agent().map(Name::shared));
+    to.add(item.process().map(Name::shared));
+    to.name(&item.capture_point);
     to.add(item.captured_at.0);
     to.add(item.queued_at.map(|at| at.0));
     to.add(item.due_at.map(|at| at.0));
-    to.add(head.external_id.as_deref());
-    to.add(head.name.as_deref());
-    to.add(head.source_url.as_deref());
-    to.add(segment);
+    to.text_if(head.external_id.as_deref());
+    to.text_if(head.name.as_deref());
+    to.text_if(head.source_url.as_deref());
     to.add(encoded(item));
 }
 
@@ -509,32 +511,32 @@ fn bind_document(row: &DocumentRow, to: &mut Binder) {
     to.add(i64::from(row.revision));
     to.add(row.attributes.as_slice());
     to.add(row.payload.as_deref());
-    to.add(row.content_type.as_deref());
+    to.text_if(row.content_type.as_deref());
 }
 
 fn bind_lane(partition: i64, row: &LaneRow, to: &mut Binder) {
     to.add(partition);
-    to.add(row.key.subscriber.as_str());
+    to.name(&row.key.subscriber);
     to.add_u64(row.key.item.as_u64());
     to.add_u64(row.key.seq);
     to.add(i64::from(row.key.index));
-    to.add(row.state.as_str());
+    to.text(row.state.as_str());
     to.add(i64::from(row.attempts));
     to.add(row.next_at.map(|at| at.0));
-    to.add(row.error.as_deref());
+    to.text_if(row.error.as_deref());
 }
 
 fn bind_dead_letter(partition: i64, row: &DeadLetterRow, to: &mut Binder) {
     to.add(partition);
-    to.add(row.id.as_str());
-    to.add(row.kind.as_str());
-    to.add(row.origin.as_str());
-    to.add(row.external_id.as_deref());
+    to.text(&row.id);
+    to.text(row.kind.as_str());
+    to.name(&row.origin);
+    to.text_if(row.external_id.as_deref());
     to.add(row.item.map(|item| item.as_u64() as i64));
     to.add(&row.payload[..]);
-    to.add(row.content_type.as_deref());
-    to.add(row.code.as_str());
-    to.add(row.reason.as_str());
+    to.text_if(row.content_type.as_deref());
+    to.text(&row.code);
+    to.text(&row.reason);
     to.add(row.at.0);
     to.add(i64::from(row.attempts));
     // The same failure again opens the dead letter again.
@@ -576,5 +578,7 @@ const fn assignment_number(item: &WorkItem) -> i64 {
 }
 
 fn encoded<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
-    minicbor::to_vec(value).expect("invariant: writing to memory cannot fail")
+    let mut bytes = Vec::with_capacity(STATE_BYTES);
+    minicbor::encode(value, &mut bytes).expect("invariant: writing to memory cannot fail");
+    bytes
 }

@@ -243,7 +243,6 @@ impl ItemFilter {
         push_numbers(sql, "assignment", self.assignments.iter().map(|kind| *kind as i64));
         let names = [
             (" AND process = ", &self.process),
-            (" AND department = ", &self.department),
             (" AND capture_point = ", &self.capture_point),
             (" AND agent = ", &self.agent),
         ];
@@ -251,6 +250,13 @@ impl ItemFilter {
             if let Some(wanted) = wanted {
                 sql.push(condition).push_bind(wanted.to_string());
             }
+        }
+        if let Some(department) = &self.department {
+            // A process is `department/process`; a department without a slash is one by itself.
+            let department = department.to_string();
+            sql.push(" AND (process = ").push_bind(department.clone());
+            sql.push(" OR substr(process, 1, length(").push_bind(department.clone());
+            sql.push(") + 1) = ").push_bind(format!("{department}/")).push(")");
         }
         if let Some(text) = &self.text {
             let text = text.to_ascii_lowercase();

@@ -75,6 +75,10 @@ pub(in crate::sqlite) async fn history(
             .fetch_all(&mut *reader)
             .await
             .map_err(|source| classify(DOING, source))?;
+        if rows.len() != seqs.len() {
+            let problem = format!("the journal lacks segments of work item {item}");
+            return Err(Error::corrupt(DOING, problem));
+        }
         for (seq, segment) in rows {
             push_entries(&mut entries, seq as u64, &segment, item)?;
         }
