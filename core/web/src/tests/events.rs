@@ -143,6 +143,19 @@ async fn an_agent_sees_the_own_offers_only_and_no_colleague() {
 }
 
 #[tokio::test]
+async fn a_stream_can_be_about_one_item_and_is_not_for_integrators() {
+    let world = World::new().await;
+    let items = [world.capture("a").await, world.capture("b").await];
+    let query = format!("?after=0&item={}", items[1]);
+    let mut stream = Stream::open(&world, Role::Auditor, &query, None).await;
+    let events = stream.until_queued(&items[1]).await;
+    assert!(events.len() > 1);
+    assert!(events.iter().all(|(_, event)| event["item"] == items[1].as_str()), "{events:?}");
+    let integrator = Role::Integrator { capture_point: None };
+    world.get(integrator, "/events").await.is_problem(403, "GANTRY-W003");
+}
+
+#[tokio::test]
 async fn a_heartbeat_moves_the_client_over_what_it_may_not_see() {
     let heartbeat = std::time::Duration::from_millis(10);
     let world = World::with(Options { heartbeat, ..Options::default() }).await;
