@@ -42,7 +42,7 @@ fn main() {
         let classifying = start.elapsed();
         let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / f64::from(ITEMS);
         println!(
-            "round {round}: map {:.2} us, classify {:.2} us, together {:.2} us an item ({hits} changed)",
+            "round {round}: map {:.2} + classify {:.2} = {:.2} us an item ({hits} changed)",
             each(mapping),
             each(classifying),
             each(mapping) + each(classifying),

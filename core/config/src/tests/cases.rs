@@ -103,9 +103,8 @@ fn five_mistakes_are_told_at_once() {
 
 #[test]
 fn a_rule_behind_one_that_always_hits_is_only_a_warning() {
-    let text = format!(
-        "{GOOD}\n[[segmentation]]\nid = \"all\"\nlevel = \"global\"\n[[segmentation]]\nid = \"late\"\nlevel = \"global\"\n"
-    );
+    let rule = |id: &str| format!("\n[[segmentation]]\nid = \"{id}\"\nlevel = \"global\"\n");
+    let text = format!("{GOOD}{}{}", rule("all"), rule("late"));
     let checked = checked(&text);
     assert!(checked.spec.is_some());
     let [finding] = checked.findings.as_slice() else { panic!("{:#?}", checked.findings) };

@@ -29,7 +29,8 @@ proptest! {
         at in 0..GOOD.len(),
         length in 0usize..20,
         instead in prop::sample::select(vec![
-            "", "\"", "'", "=", "[", "]", "{", "}", "\n", "5", "\"x\"", "[[a]]", "a.b = 1\n", "ä", "\\", "-", "true",
+            "", "\"", "'", "=", "[", "]", "{", "}", "\n", "5", "\"x\"", "[[a]]", "a.b = 1\n", "ä",
+            "\\", "-", "true",
         ]),
     ) {
         let end = (at + length).min(GOOD.len());

@@ -31,8 +31,10 @@ fn config_schema() -> Json {
         },
         "$defs": {
             "Engine": {"oneOf": [{"const": "sqlite"}, {"const": "postgres"}]},
-            "Signed": {"type": "object", "additionalProperties": false, "required": ["secrets"],
-                       "properties": {"secrets": {"type": "array", "items": secret(), "minItems": 1}}},
+            "Signed": {
+                "type": "object", "additionalProperties": false, "required": ["secrets"],
+                "properties": {"secrets": {"type": "array", "items": secret(), "minItems": 1}},
+            },
         },
     })
 }

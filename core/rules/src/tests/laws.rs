@@ -60,7 +60,8 @@ fn any_json() -> impl Strategy<Value = Json> {
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),
         any::<i64>().prop_map(Json::from),
-        any::<f64>().prop_map(Json::from),
+        // Plus nothing: an exact decimal knows no negative zero.
+        any::<f64>().prop_map(|number| Json::from(number + 0.0)),
         "[ -~ä]{0,8}".prop_map(Json::from),
         Just(json!("2026-01-31T08:00:00Z")),
         Just(json!("12.50")),
@@ -218,7 +219,8 @@ proptest! {
         let rules = compile(&spec).0;
         let id = || ("external_id".to_owned(), json!("1"));
         let forth: serde_json::Map<_, _> = entries.clone().into_iter().chain([id()]).collect();
-        let back: serde_json::Map<_, _> = [id()].into_iter().chain(entries.into_iter().rev()).collect();
+        let back = [id()].into_iter().chain(entries.into_iter().rev());
+        let back: serde_json::Map<_, _> = back.collect();
         let (a, b) = (rules.map("c", &forth.into()), rules.map("c", &back.into()));
         prop_assert_eq!(a, b);
     }
