@@ -153,7 +153,8 @@ impl<'c> Checker<'c> {
         let mut value = node.map_or_else(|| Json::Object(serde_json::Map::new()), Node::to_json);
         for (pointer, given) in mask(&mut value, schema) {
             if reference(&given).is_none() {
-                let place = self.place(path, &pointer);
+                // The value itself, also if it is a table: what is underlined is not shown.
+                let place = self.node(path, &pointer).map(|node| node.place).unwrap_or_default();
                 let message = format!("{} is a secret", shown(path, &pointer));
                 let found = Found::error(Code::Secret, place, message).label("not a reference");
                 let help = "write { env = \"NAME\" } or { file = \"PATH\" }; the value itself \
@@ -287,6 +288,12 @@ impl<'c> Checker<'c> {
         } else {
             found
         });
+    }
+
+    fn node(&self, path: &[&str], pointer: &str) -> Option<&'c Node> {
+        let tokens = tokens(pointer);
+        let inner: Vec<&str> = tokens.iter().map(String::as_str).collect();
+        self.tree.at(path)?.at(&inner)
     }
 
     fn place(&self, path: &[&str], pointer: &str) -> Place {

@@ -6,13 +6,16 @@ use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
 };
 
-use crate::finding::{Finding, Severity, Sources};
+use crate::finding::{Code, Finding, Severity, Sources};
 
 /// Columns of the text.
 const WIDTH: usize = 100;
 
 /// Renders findings as text for a terminal, without colours; empty if there are none.
+///
+/// Secrets that stand in plain text in the config are shown as stars: this text ends up in logs.
 pub fn render_human(findings: &[Finding], sources: &Sources) -> String {
+    let sources = &starred(findings, sources);
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
         .with_width(WIDTH)
         .with_context_lines(1)
@@ -27,6 +30,22 @@ pub fn render_human(findings: &[Finding], sources: &Sources) -> String {
             .expect("invariant: writing to memory cannot fail");
     }
     text
+}
+
+/// The files with every secret in plain text replaced by as many stars as it has bytes, so that
+/// all places stay where they are.
+fn starred(findings: &[Finding], sources: &Sources) -> Sources {
+    let mut sources = sources.clone();
+    for finding in findings.iter().filter(|finding| finding.code == Code::Secret) {
+        let source = sources.0.iter_mut().find(|source| source.name == finding.file);
+        let Some(source) = source else { continue };
+        if let Some(secret) = source.text.get(finding.span.clone()) {
+            let stars: String =
+                secret.bytes().map(|b| if b == b'\n' { '\n' } else { '*' }).collect();
+            source.text.replace_range(finding.span.clone(), &stars);
+        }
+    }
+    sources
 }
 
 /// A finding as miette wants it.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::{GOOD, with};
-use crate::{Finding, Manifests, PluginManifest, SecretError, check_text, resolve_secrets};
+use crate::{
+    Finding, Manifests, PluginManifest, SecretError, check_text, render_human, resolve_secrets,
+};
 
 fn secret() -> Json {
     json!({"type": "string", "x-gantry-secret": true, "writeOnly": true})
@@ -165,10 +167,23 @@ fn a_secret_in_plain_text_is_told_and_not_shown() {
     expect(
         "config = { engine = \"sqlite\", auth = { bearer = { evn = \"X\" } } }",
         "GANTRY-C020",
-        "bearer",
+        "{ evn = \"X\" }",
         "`config.auth.bearer` of [source.crm] is a secret",
         HOW,
     );
+}
+
+#[test]
+fn no_finding_on_the_line_of_a_secret_shows_it() {
+    let config = "config = { pth = \"x\", engine = \"sqlite\", password = \"hunter2ä\" }";
+    let text = with("plugin = \"database\"", &format!("plugin = \"database\"\n{config}"));
+    let checked = check_text("gantry.toml", &text, &manifests());
+    assert_eq!(checked.findings.len(), 2);
+    let shown = render_human(&checked.findings, &checked.sources);
+    assert!(shown.contains("password = ***********"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let json = serde_json::to_string(&checked.findings).unwrap();
+    assert!(!json.contains("hunter2"), "{json}");
 }
 
 #[test]
