@@ -1,6 +1,6 @@
 //! Measures capture without HTTP: JSON → mapped → classified → queued → durable, on SQLite.
 //!
-//! `cargo run --release -p gantry-pipeline --example bench_capture`
+//! `cargo run --release -p gantry-pipeline --example bench_capture -- [batches|256|...]`
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -63,11 +63,13 @@ async fn measure() {
         limits: Limits::default(),
     };
     let (_pipeline, handle) = Pipeline::build(parts).await.expect("a pipeline");
-    for (name, senders, batch) in [
-        ("batches of 100, 8 senders", 8, 100),
+    let only = std::env::args().nth(1).unwrap_or_default();
+    let ways = [
+        ("batches of 100, 32 senders", 32, 100),
         ("single, 256 senders", 256, 1),
         ("single, 1 sender", 1, 1),
-    ] {
+    ];
+    for (name, senders, batch) in ways.into_iter().filter(|(name, ..)| name.contains(&only)) {
         report(name, send(&handle, senders, batch).await);
     }
     stop.cancel();

@@ -328,6 +328,7 @@ pub(crate) fn incoming(record: &Record) -> Incoming {
     Incoming {
         payload: record.payload.clone(),
         value: None,
+        nesting_checked: false,
         content_type: Some(record.content_type.clone()),
         message_id: record.message_id.clone(),
         version: record.version.clone(),

@@ -64,7 +64,8 @@ impl Handle {
         let intake = self.intake();
         let point = intake.point(capture_point).ok_or_else(|| self.unknown(capture_point))?;
         let records = if let Some(records) = payload::split(&body, &intake.limits)? {
-            records.into_iter().map(Incoming::new).collect()
+            let entry = |payload| Incoming { nesting_checked: true, ..Incoming::new(payload) };
+            records.into_iter().map(entry).collect()
         } else {
             // A body that cannot be read is a wrong request, not a record to keep.
             let value = Some(payload::parse(&body, &intake.limits)?);

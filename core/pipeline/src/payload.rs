@@ -84,13 +84,17 @@ impl PayloadError {
 
 /// Parses the payload of one record.
 pub(crate) fn parse(payload: &[u8], limits: &Limits) -> Result<Value, PayloadError> {
+    check_nesting(text(payload)?, limits.nesting_max)?;
+    parse_entry(payload, limits)
+}
+
+/// Parses one of the records that [`split`] gave: its nesting is checked already.
+pub(crate) fn parse_entry(payload: &[u8], limits: &Limits) -> Result<Value, PayloadError> {
     let max = limits.record_bytes_max;
     if payload.len() > max {
         return Err(PayloadError::TooLarge { bytes: payload.len(), max });
     }
-    let text = text(payload)?;
-    check_nesting(text, limits.nesting_max)?;
-    let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+    let value: Value = serde_json::from_str(text(payload)?).map_err(|error| not_json(&error))?;
     let what = match &value {
         Value::Object(_) => return Ok(value),
         Value::Array(_) => "a list",

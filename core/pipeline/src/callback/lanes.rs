@@ -228,3 +228,6 @@ impl Lanes {
         LaneKey { subscriber: self.subscriber.clone(), item, seq, index }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,8 @@ pub(crate) struct Incoming {
     pub(crate) payload: Bytes,
     /// The payload, where somebody parsed it already.
     pub(crate) value: Option<serde_json::Value>,
+    /// The payload's nesting was checked already.
+    pub(crate) nesting_checked: bool,
     pub(crate) content_type: Option<String>,
     /// The source's id of this message.
     pub(crate) message_id: Option<String>,
@@ -109,6 +111,9 @@ impl Intake {
         }
         let parsed = match &record.value {
             Some(_) => None,
+            None if record.nesting_checked => {
+                Some(payload::parse_entry(&record.payload, &self.limits)?)
+            }
             None => Some(payload::parse(&record.payload, &self.limits)?),
         };
         let value = record.value.as_ref().or(parsed.as_ref());

@@ -355,6 +355,9 @@ fn first_of_each_key(ready: Vec<Ready<'_>>) -> (Vec<Ready<'_>>, Vec<Ready<'_>>) 
     let mut keys = BTreeSet::new();
     let firsts: Vec<bool> =
         ready.iter().map(|ready| keys.insert(ready.mapped.external_id.as_str())).collect();
+    if keys.len() == ready.len() {
+        return (ready, Vec::new());
+    }
     let mut firsts = firsts.into_iter();
     ready.into_iter().partition(|_| firsts.next().unwrap_or(true))
 }

@@ -28,14 +28,14 @@ fn short(delivery: &Delivery) -> String {
     format!("{} {}", delivery.event, delivery.attempt)
 }
 
-/// Waits until the subscriber has stored that all before is settled.
-async fn all_settled(world: &World) {
-    let end = world.store.segments(0, 1000).await.unwrap().last().unwrap().seq;
+/// Waits until the subscriber has stored that this delivery and all before it are settled.
+async fn all_settled(world: &World, last: &Delivery) {
+    let seq = last.sequence >> 20;
     world
         .until_stored(|| async {
             let lanes = world.store.lanes(&"crm".into()).await.unwrap();
             let cursors = world.store.cursors().await.unwrap();
-            lanes.is_empty() && cursors.iter().any(|cursor| cursor.seq >= end)
+            lanes.is_empty() && cursors.iter().any(|cursor| cursor.seq >= seq)
         })
         .await;
 }
@@ -85,17 +85,21 @@ async fn a_retry_keeps_the_key_and_the_order_of_its_lane_and_holds_up_no_other()
     let crate::Settled::Accepted { item, .. } = outcomes[0].settled else { panic!("accepted") };
     world.command(Command::Hold { item, reason: "wait".into() }).await;
     let (mut lanes, mut keys) = (BTreeMap::<String, Vec<String>>::new(), Vec::new());
+    let mut last: Option<Delivery> = None;
     for _ in 0..5 {
         let delivery = next(&mut deliveries).await;
         if delivery.external_id == "L-1" && delivery.event == "captured" {
             keys.push(delivery.idempotency_key.clone());
         }
         lanes.entry(delivery.external_id.clone()).or_default().push(short(&delivery));
+        if last.as_ref().is_none_or(|last| last.sequence < delivery.sequence) {
+            last = Some(delivery);
+        }
     }
     assert_eq!(lanes["L-1"], ["captured 1", "captured 2", "captured 3", "held 1"]);
     assert_eq!(lanes["L-2"], ["captured 1"]);
     assert!(keys.iter().all(|key| *key == keys[0]));
-    all_settled(&world).await;
+    all_settled(&world, &last.unwrap()).await;
     assert!(deliveries.try_recv().is_err());
     world.stop().await;
 }
@@ -197,8 +201,8 @@ async fn a_delivered_done_confirms_the_assignment_it_is_about() {
     world.agent("anna").await;
     let item = world.create(json!({"external_id": "L-1"})).await;
     world.accept_and_finish(item, "anna").await;
-    next(&mut deliveries).await;
-    all_settled(&world).await;
+    let done = next(&mut deliveries).await;
+    all_settled(&world, &done).await;
     assert!(matches!(world.item(item).await.assignment, Assignment::Confirming { .. }));
     world.stop().await;
 }
@@ -252,8 +256,64 @@ async fn items_of_other_sources_are_not_told() {
     let body = bytes::Bytes::from(r#"{"external_id": "S-1"}"#);
     world.pipeline.capture_json("shop", body).await.unwrap();
     world.create(json!({"external_id": "L-1"})).await;
-    assert_eq!(next(&mut deliveries).await.external_id, "L-1");
-    all_settled(&world).await;
+    let delivery = next(&mut deliveries).await;
+    assert_eq!(delivery.external_id, "L-1");
+    all_settled(&world, &delivery).await;
     assert!(deliveries.try_recv().is_err());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_callback_does_not_confirm_a_later_assignment() {
+    let mut ports = Ports::default();
+    let go = Arc::new(AtomicUsize::new(0));
+    let gate = Arc::clone(&go);
+    let mut deliveries = script::callback(&mut ports, move |delivery| {
+        if delivery.attempt == 1 && gate.load(Ordering::SeqCst) == 0 {
+            return DeliveryOutcome::Refused(Error::permanent("closed"));
+        }
+        DeliveryOutcome::Done
+    });
+    let mut spec = with_callback(&["done"]);
+    spec.captures.get_mut("leads").unwrap().confirm = Confirm::Callback;
+    let world = World::start(spec, ports).await;
+    world.agent("anna").await;
+    let item = world.create(json!({"external_id": "L-1"})).await;
+    world.accept_and_finish(item, "anna").await;
+    next(&mut deliveries).await;
+    world.until_stored(|| async { world.dead_letters().await.len() == 1 }).await;
+
+    // The source sends the item round again, and it is done a second time.
+    world.command(Command::Restart { item, force: true }).await;
+    world.accept_and_finish(item, "anna").await;
+    let letter = world.dead_letters().await[0].row.id.clone();
+    go.store(1, Ordering::SeqCst);
+    let user = Actor::User("ops".into());
+    world.pipeline.retry_dead_letter(&letter, None, user).await.unwrap();
+    let (first, second) = (next(&mut deliveries).await, next(&mut deliveries).await);
+    assert!(first.sequence < second.sequence);
+    all_settled(&world, &second).await;
+    let history = world.store.history(item).await.unwrap();
+    let completed = history.iter().filter(|entry| entry.entry.event.name() == "completed");
+    assert_eq!(completed.count(), 1);
+    let seq_of =
+        |name: &str| history.iter().rfind(|entry| entry.entry.event.name() == name).unwrap().seq;
+    assert!(seq_of("completed") > seq_of("done"));
+    assert_eq!(world.item(item).await.life_cycle, LifeCycle::Completed);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_callback_that_is_down_as_a_whole_loses_nothing() {
+    let mut ports = Ports::default();
+    let mut deliveries = script::failing_callback(&mut ports, 3);
+    let world = World::start(with_callback(&["captured", "held"]), ports).await;
+    let item = world.create(json!({"external_id": "L-1"})).await;
+    world.command(Command::Hold { item, reason: "wait".into() }).await;
+    assert_eq!(short(&next(&mut deliveries).await), "captured 1");
+    assert_eq!(short(&next(&mut deliveries).await), "held 1");
+    let status = &world.pipeline.status().callbacks["crm"];
+    assert_eq!((status.retried, status.dead), (0, 0), "no event is to blame");
+    assert_eq!(status.health.last_error.as_ref().unwrap().message, "no instance");
     world.stop().await;
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use gantry_plugin_api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position, Query,
-    Record, RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
+    Query, Record, RecordOutcome,
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -159,6 +159,8 @@ type Delivering = dyn Fn(&Delivery) -> DeliveryOutcome + Send + Sync;
 
 struct ScriptedCallback {
     outcome: Box<Delivering>,
+    /// Calls that fail as a whole before the first one works.
+    failures: AtomicUsize,
     delivered: mpsc::Sender<Delivery>,
 }
 
@@ -167,8 +169,22 @@ pub(super) fn callback(
     ports: &mut Ports,
     outcome: impl Fn(&Delivery) -> DeliveryOutcome + Send + Sync + 'static,
 ) -> mpsc::Receiver<Delivery> {
+    add_callback(ports, Box::new(outcome), 0)
+}
+
+/// Adds callback `crm` whose first calls fail as a whole.
+pub(super) fn failing_callback(ports: &mut Ports, failures: usize) -> mpsc::Receiver<Delivery> {
+    add_callback(ports, Box::new(|_| DeliveryOutcome::Done), failures)
+}
+
+fn add_callback(
+    ports: &mut Ports,
+    outcome: Box<Delivering>,
+    failures: usize,
+) -> mpsc::Receiver<Delivery> {
     let (delivered, deliveries) = mpsc::channel(1000);
-    let port = ScriptedCallback { outcome: Box::new(outcome), delivered };
+    let failures = AtomicUsize::new(failures);
+    let port = ScriptedCallback { outcome, failures, delivered };
     ports.callbacks.insert("crm".into(), Arc::new(port));
     deliveries
 }
@@ -176,6 +192,11 @@ pub(super) fn callback(
 #[async_trait]
 impl CallbackPort for ScriptedCallback {
     async fn deliver(&self, deliveries: Vec<Delivery>) -> Result<Vec<DeliveryOutcome>, Trouble> {
+        let failing = |n: usize| n.checked_sub(1);
+        let failed = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing);
+        if failed.is_ok() {
+            return Err(Trouble::new(ErrorClass::Transient, "no instance"));
+        }
         let mut outcomes = Vec::new();
         for delivery in deliveries {
             outcomes.push((self.outcome)(&delivery));
