@@ -7,8 +7,8 @@ mod source;
 
 use anyhow::{Context, Result, ensure};
 use gantry_demo::hub::Hub;
+use gantry_tests::built::{self, shared_data};
 use gantry_tests::postgres::Postgres;
-use gantry_tests::{built, shared_data};
 use tempfile::TempDir;
 
 use agents::Staff;

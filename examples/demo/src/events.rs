@@ -20,9 +20,9 @@ impl std::fmt::Debug for Events {
 }
 
 impl Events {
-    /// Follows the events after a commit; 0 = from the first one.
-    pub async fn after(session: &Session, seq: u64) -> Result<Self> {
-        let stream = session.events(seq).await?.bytes_stream();
+    /// Follows the events after one, named as `COMMIT-INDEX`; `0` = from the first one.
+    pub async fn after(session: &Session, place: &str) -> Result<Self> {
+        let stream = session.events(place).await?.bytes_stream();
         let bytes = stream.map(|chunk| chunk.map(|bytes| bytes.to_vec())).boxed();
         Ok(Self { bytes, unread: Vec::new() })
     }

@@ -175,8 +175,9 @@ impl Session {
         Ok((answer.status().as_u16(), answer.text().await?))
     }
 
-    /// Opens the stream of the hub's events after a commit; 0 = from the first one.
-    pub async fn events(&self, after: u64) -> Result<reqwest::Response> {
+    /// Opens the stream of the hub's events after an event, named as `COMMIT-INDEX`; `0` = from the
+    /// first one.
+    pub async fn events(&self, after: &str) -> Result<reqwest::Response> {
         // A client of its own without a time-out: the stream stays open.
         let web = reqwest::Client::new();
         let path = format!("/events?after={after}");

@@ -36,7 +36,7 @@ impl Counts {
     /// Follows the hub's events from the first one on, until `enough` says so.
     pub async fn follow(hub: &Session, enough: impl Fn(&Self) -> bool) -> Result<Self> {
         let mut counts = Self::default();
-        let mut events = Events::after(hub, 0).await?;
+        let mut events = Events::after(hub, "0").await?;
         while !enough(&counts) {
             counts.note(&events.next().await?);
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 /// Everybody, by id.
-pub struct Staff(pub BTreeMap<String, Value>);
+pub(super) struct Staff(pub(super) BTreeMap<String, Value>);
 
 #[derive(Default)]
 struct Record {
@@ -20,7 +20,7 @@ struct Record {
 impl Staff {
     /// Reads who worked on what. Levels grow with the steps that somebody did: one level for each
     /// ten, so that the experienced are asked first and nobody is left out.
-    pub fn read(data: &Path) -> Result<Self> {
+    pub(super) fn read(data: &Path) -> Result<Self> {
         let mut records: BTreeMap<String, Record> = BTreeMap::new();
         let mut rows = csv::Reader::from_path(data.join("work.csv"))?;
         for row in rows.records() {

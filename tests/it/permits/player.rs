@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gantry_demo::events::Events;
 use gantry_demo::hub::{Hub, Session};
 use serde_json::{Value, json};
@@ -11,34 +11,37 @@ use serde_json::{Value, json};
 use super::agents::Staff;
 
 /// The whole run of one life of the hub must end within this time.
-const LIFE_MAX: Duration = Duration::from_mins(8);
+const LIFE_MAX: Duration = Duration::from_mins(2);
 
 /// What was seen over all lives of the hub.
-pub struct Player {
+pub(super) struct Player {
     n_cases: usize,
-    /// Commits up to this one were seen.
-    seq: u64,
+    /// The last event that was answered, as `COMMIT-INDEX`.
+    place: String,
     completed: BTreeSet<String>,
     sessions: BTreeMap<String, Session>,
 }
 
 impl Player {
-    pub fn new(n_cases: usize) -> Self {
-        Self { n_cases, seq: 0, completed: BTreeSet::new(), sessions: BTreeMap::new() }
+    pub(super) fn new(n_cases: usize) -> Self {
+        Self { n_cases, place: "0".into(), completed: BTreeSet::new(), sessions: BTreeMap::new() }
     }
 
     /// Works until everything is completed, the hub has journaled `at_commit`, or the hub is gone.
-    pub async fn work_until(
+    pub(super) async fn work_until(
         &mut self,
         hub: &Hub,
         staff: &Staff,
         at_commit: Option<u64>,
     ) -> Result<()> {
         let played = tokio::time::timeout(LIFE_MAX, self.play(hub, staff, at_commit)).await;
-        let completed = self.completed.len();
-        let result = played.with_context(|| {
-            format!("{completed} of {} done in time:\n{}", self.n_cases, hub.log_tail())
-        })?;
+        let Ok(result) = played else {
+            let (completed, n_cases) = (self.completed.len(), self.n_cases);
+            let status = hub.admin.get("/status").await?;
+            let open = hub.admin.get("/items?status=open&limit=1").await?;
+            let log = hub.log_tail();
+            bail!("{completed} of {n_cases} done in time; status {status}; open {open}\n{log}");
+        };
         match result {
             Ok(()) => Ok(()),
             // The connection broke because the hub is gone: that is what the run is about.
@@ -48,16 +51,17 @@ impl Player {
     }
 
     async fn play(&mut self, hub: &Hub, staff: &Staff, at_commit: Option<u64>) -> Result<()> {
-        let mut events = Events::after(&hub.admin, self.seq).await?;
+        let mut events = Events::after(&hub.admin, &self.place).await?;
         self.sign_on(hub, staff).await?;
         self.resume(hub).await?;
         while self.completed.len() < self.n_cases {
             let event = events.next().await?;
-            self.seq = event["seq"].as_u64().context("an event without a commit")?;
-            if at_commit.is_some_and(|limit| self.seq >= limit) {
+            let seq = event["seq"].as_u64().context("an event without a commit")?;
+            if at_commit.is_some_and(|limit| seq >= limit) {
                 return Ok(());
             }
             self.answer(hub, &event).await?;
+            self.place = format!("{seq}-{}", event["index"]);
         }
         Ok(())
     }
@@ -82,7 +86,7 @@ impl Player {
         for (id, session) in &self.sessions {
             let desk = hub.admin.get(&format!("/agents/{id}/desk")).await?;
             for offer in list(&desk, "offers") {
-                act(session, &accept(text(offer, "item"), &offer["epoch"])).await?;
+                work(session, text(offer, "item"), &offer["epoch"]).await?;
             }
             for item in list(&desk, "assigned") {
                 finish(session, text(item, "item"), &item["epoch"]).await?;
@@ -95,15 +99,13 @@ impl Player {
         let item = text(event, "item");
         match text(event, "event") {
             "offered" => {
-                let agent = text(event, "agent");
+                let agent = text(&event["data"], "agent");
                 let session = self.sessions.get(agent).context("an unknown agent")?;
-                if act(session, &accept(item, &event["epoch"])).await? {
-                    finish(session, item, &event["epoch"]).await?;
-                }
+                work(session, item, &event["data"]["epoch"]).await?;
             }
             "rona" => {
                 // A slow machine let it ring; the employee is back.
-                let agent = text(event, "agent");
+                let agent = text(&event["data"], "agent");
                 let path = format!("/agents/{agent}/presence");
                 hub.admin.put(&path, &json!({ "state": "ready" })).await?;
             }
@@ -116,8 +118,12 @@ impl Player {
     }
 }
 
-fn accept(item: &str, epoch: &Value) -> String {
-    format!("/offers/{item}/{epoch}/accept")
+/// Accepts an offer and finishes the case, unless the offer is no longer there.
+async fn work(session: &Session, item: &str, epoch: &Value) -> Result<()> {
+    if act(session, &format!("/offers/{item}/{epoch}/accept")).await? {
+        finish(session, item, epoch).await?;
+    }
+    Ok(())
 }
 
 async fn finish(session: &Session, item: &str, epoch: &Value) -> Result<()> {

@@ -17,7 +17,7 @@ const TABLE: &str = "CREATE TABLE cases (
 const ROUTING: &str = include_str!("../../cases/permits/routing.csv");
 
 /// The source, filled.
-pub enum Source {
+pub(super) enum Source {
     Sqlite { pool: SqlitePool, path: String, n_cases: usize },
     Postgres { pool: PgPool, port: u16, n_cases: usize },
 }
@@ -34,7 +34,7 @@ struct Case {
 }
 
 impl Source {
-    pub async fn sqlite(data: &Path, folder: &Path) -> Result<Self> {
+    pub(super) async fn sqlite(data: &Path, folder: &Path) -> Result<Self> {
         let path = folder.join("permits.db");
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -45,7 +45,7 @@ impl Source {
         let cases = read_cases(data)?;
         let mut transaction = pool.begin().await?;
         for case in &cases {
-            sqlx::query(&insert("?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"))
+            sqlx::query(insert("?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8"))
                 .bind(&case.id)
                 .bind(&case.channel)
                 .bind(&case.department)
@@ -62,12 +62,12 @@ impl Source {
         Ok(Self::Sqlite { pool, path, n_cases: cases.len() })
     }
 
-    pub async fn postgres(data: &Path, pool: PgPool, port: u16) -> Result<Self> {
+    pub(super) async fn postgres(data: &Path, pool: PgPool, port: u16) -> Result<Self> {
         sqlx::query(TABLE).execute(&pool).await?;
         let cases = read_cases(data)?;
         let mut transaction = pool.begin().await?;
         for case in &cases {
-            sqlx::query(&insert("$1, $2, $3, $4, $5, $6, $7, $8"))
+            sqlx::query(insert("$1, $2, $3, $4, $5, $6, $7, $8"))
                 .bind(&case.id)
                 .bind(&case.channel)
                 .bind(&case.department)
@@ -83,14 +83,14 @@ impl Source {
         Ok(Self::Postgres { pool, port, n_cases: cases.len() })
     }
 
-    pub fn n_cases(&self) -> usize {
+    pub(super) fn n_cases(&self) -> usize {
         match self {
             Self::Sqlite { n_cases, .. } | Self::Postgres { n_cases, .. } => *n_cases,
         }
     }
 
     /// Writes the hub's config for this source, with the rules from the routing table.
-    pub fn write_config(&self, folder: &Path) -> Result<std::path::PathBuf> {
+    pub(super) fn write_config(&self, folder: &Path) -> Result<std::path::PathBuf> {
         let (connection, now_ms) = match self {
             Self::Sqlite { path, .. } => (
                 format!("engine = \"sqlite\", path = {path:?}"),
@@ -114,7 +114,7 @@ impl Source {
     }
 
     /// Every case was ended exactly once, by somebody.
-    pub async fn check_all_ended_once(&self) -> Result<()> {
+    pub(super) async fn check_all_ended_once(&self) -> Result<()> {
         const COUNT: &str = "SELECT count(*) FROM cases \
              WHERE endings = 1 AND ended_at IS NOT NULL AND ended_by IS NOT NULL";
         let (ended,): (i64,) = match self {
