@@ -93,10 +93,11 @@ impl Engine {
         }
     }
 
-    /// Stops the engine after it has committed everything it accepted.
+    /// Stops the engine after it has committed everything it accepted. One that has ended by
+    /// itself is no error here: whoever saw it end has the reason.
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         self.stop.cancel();
-        self.ended().await
+        if self.ended.is_terminated() { Ok(()) } else { self.ended().await }
     }
 }
 

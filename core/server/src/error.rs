@@ -96,7 +96,27 @@ pub enum Error {
     /// A hub commits faster than the store can be read.
     #[error("the hub on this store commits faster than it can be read; stop the hub first")]
     Busy,
+    /// A part of the hub panicked: a bug.
+    #[error("the {what} broke: {reason}")]
+    Broken {
+        /// The part.
+        what: &'static str,
+        /// What the runtime says.
+        reason: String,
+    },
     /// The pipeline could not start.
     #[error(transparent)]
     Pipeline(#[from] gantry_pipeline::PipelineError),
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -9,10 +9,13 @@ use bytes::Bytes;
 use gantry_model::spec::Spec;
 use gantry_model::{Actor, Reply};
 use gantry_pipeline::{
-    CaptureError, Change, DeadLetterError, Handle, MessageError, Outcome, Retried, Settled, Target,
+    CaptureError, Change, DeadLetterError, Handle, MessageError, Outcome, PayloadError, Retried,
+    Settled, Target,
 };
 use gantry_plugin_api::{HttpRequest, HttpResponse};
 use gantry_web::intake::{self, Intake, IntakeError, Message, RecordOutcome, RecordResult};
+
+use crate::error::chain;
 
 /// Plugs the pipeline into the web server.
 #[derive(Debug)]
@@ -38,8 +41,12 @@ impl Intake for PipelineIntake {
         capture_point: &str,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, IntakeError> {
-        if !self.spec.captures.contains_key(capture_point) {
-            return Err(IntakeError::UnknownCapturePoint(capture_point.into()));
+        match self.spec.captures.get(capture_point) {
+            None => return Err(IntakeError::UnknownCapturePoint(capture_point.into())),
+            Some(point) if point.source.is_none() => {
+                return Err(IntakeError::NoHook(capture_point.into()));
+            }
+            Some(_) => {}
         }
         let answer = self.pipeline.capture_http(capture_point, plugin_request(request)).await;
         web_response(capture_point, answer)
@@ -143,6 +150,9 @@ fn capture_error(capture_point: &str, error: CaptureError) -> IntakeError {
     match error {
         CaptureError::UnknownPoint { .. } => IntakeError::UnknownCapturePoint(capture_point.into()),
         CaptureError::Hub(error) => IntakeError::Hub(error),
+        CaptureError::Payload(
+            error @ (PayloadError::TooLarge { .. } | PayloadError::TooMany { .. }),
+        ) => IntakeError::TooLarge(chain(&error)),
         other => IntakeError::Body(chain(&other)),
     }
 }
@@ -168,16 +178,4 @@ fn dead_letter_error(error: DeadLetterError) -> IntakeError {
         }
         other => IntakeError::Body(chain(&other)),
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

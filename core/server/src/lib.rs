@@ -153,6 +153,7 @@ impl Services {
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,
             ended = engine.ended() => Some(ended),
+            ended = pipelines.join_next() => Some(pipeline_ended(ended)),
         };
         tracing::info!("the hub stops: no new work, what is under way is finished");
         stop.cancel();
@@ -162,10 +163,19 @@ impl Services {
                 tracing::warn!(%error, "the pipeline ended with an error");
             }
         }
-        match lost {
-            Some(ended) => ended,
-            None => engine.stop().await,
-        }
+        let stopped = engine.stop().await;
+        lost.unwrap_or(stopped)
+    }
+}
+
+/// The pipeline runs until it is told to stop; if it ends before, something is wrong.
+fn pipeline_ended(
+    ended: Option<Result<Result<(), gantry_pipeline::PipelineError>, tokio::task::JoinError>>,
+) -> Result<(), Error> {
+    match ended {
+        Some(Ok(Err(error))) => Err(error.into()),
+        Some(Err(error)) => Err(Error::Broken { what: "pipeline", reason: error.to_string() }),
+        Some(Ok(Ok(()))) | None => Ok(()),
     }
 }
 

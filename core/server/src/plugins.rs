@@ -15,7 +15,7 @@ use gantry_plugin_api::message::RoleName;
 use gantry_plugin_host::{Host, Library, Options, Pins, Refusal, Scan};
 use serde_json::Value;
 
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::place::{Place, PlaceError};
 use crate::wall_clock;
 
@@ -80,8 +80,8 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
     let host = folders.host()?;
     let scan = host.scan();
     for refused in &scan.refused {
-        let (path, error) = (refused.path.display(), &refused.refusal);
-        tracing::warn!(%path, code = error.code(), %error, "a plug-in is refused");
+        let (error, remedy) = (&refused.refusal, refused.refusal.remedy());
+        tracing::warn!(code = error.code(), %error, remedy, "a plug-in is refused");
     }
     let checked = gantry_config::load(config, &manifests(&scan));
     let Some(spec) = checked.spec else {
@@ -188,7 +188,10 @@ impl Loader<'_> {
                 let faults = faults.iter().map(|fault| format!("{part}: {fault}"));
                 self.faults.extend(faults);
             }
-            Err(error) => self.faults.push(format!("{part}: {error}")),
+            // The plug-in failed, not the config. What it cannot do, its sources show once they run.
+            Err(error) => {
+                tracing::error!(part, error = %chain(&error), "a plug-in could not look at its config");
+            }
         }
         (json, secrets)
     }
