@@ -181,7 +181,7 @@ impl Hub {
         keys: Vec<KeyQuery>,
     ) -> Result<impl Iterator<Item = Option<Known>> + use<>, Error> {
         let mut known = VecDeque::new();
-        let mut pause = RETRY_FIRST;
+        let (mut pause, mut failed) = (RETRY_FIRST, false);
         while known.len() < keys.len() {
             match self.store.known(&keys).await {
                 Ok(answers) => known = answers.into(),
@@ -190,8 +190,13 @@ impl Hub {
                     report(&self.health, &error);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_LONGEST);
+                    failed = true;
                 }
             }
+        }
+        if failed {
+            // What follows may need no commit; the hub must not stay closed for want of one.
+            recovered(&self.health);
         }
         Ok(known.into_iter())
     }
@@ -279,11 +284,7 @@ async fn commit_until_it_lands(
     loop {
         match store.commit(&commit).await {
             Ok(()) => {
-                health.send_if_modified(|health| {
-                    let recovered = *health != Health::Ready;
-                    *health = Health::Ready;
-                    recovered
-                });
+                recovered(&health);
                 return Ok(begun.elapsed());
             }
             Err(error) if error.is_fatal() => return Err(error),
@@ -295,6 +296,10 @@ async fn commit_until_it_lands(
             }
         }
     }
+}
+
+fn recovered(health: &watch::Sender<Health>) {
+    health.send_if_modified(|health| std::mem::replace(health, Health::Ready) != Health::Ready);
 }
 
 fn report(health: &watch::Sender<Health>, error: &gantry_store::Error) {
