@@ -53,7 +53,7 @@ async fn baselines(folder: &Path) -> Result<(), Error> {
     let line = |name: &str, unit: &str, rate: Rate| {
         println!("{name:<34} {:>9.0} {unit} {}", rate.per_second, millis(rate.each));
     };
-    line("flush of 8 KiB", "1/s  ", flush_rate(folder, FLUSH_SPAN)?);
+    line("flush of 4 KiB", "1/s  ", flush_rate(folder, FLUSH_SPAN)?);
     for order in [KeyOrder::Ordered, KeyOrder::Random] {
         let name = format!("bare insert, {order:?}, 1,000 a commit");
         let rate = bare_insert_rate(folder, order, 1_000, 500).await?;

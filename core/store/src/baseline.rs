@@ -17,7 +17,7 @@ use crate::sqlite::rows::RowsStatement;
 use crate::timing::{Spread, spread};
 
 /// Bytes that one flush writes: a page.
-const FLUSH_BYTES: usize = 8192;
+const FLUSH_BYTES: usize = 4096;
 /// The file is written over from its start after so many bytes, as the log is.
 const FILE_BYTES: u64 = 64 << 20;
 /// Bytes of a bare row's value, about what a work item with its document weighs.

@@ -12,7 +12,7 @@ pub const VARIABLE: &str = "GANTRY_FAILPOINT";
 
 /// Before a commit begins.
 pub const BEFORE_COMMIT: &str = "store.before_commit";
-/// When all rows of a commit are written, and the transaction is not yet committed.
+/// In the middle of a commit: rows are written, the transaction is not committed.
 pub const MID_COMMIT: &str = "store.mid_commit";
 /// When a commit is durable, and nobody has been told.
 pub const AFTER_COMMIT: &str = "store.after_commit";

@@ -49,7 +49,7 @@ pub struct Options {
     pub partition: PartitionId,
     /// `true` = take no lock, change nothing, refuse commits.
     pub read_only: bool,
-    /// Most pages (of 8 KiB) that the database may have; `None` = what the disk holds.
+    /// Most pages (of 4 KiB) that the database may have; `None` = what the disk holds.
     pub page_count_max: Option<u32>,
 }
 
@@ -134,7 +134,7 @@ impl SqliteStore {
         })
     }
 
-    /// Changes how many pages (of 8 KiB) the database may have. A limit below its present size
+    /// Changes how many pages (of 4 KiB) the database may have. A limit below its present size
     /// becomes that size.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ async fn a_second_hub_is_refused_and_told_who_is_there() {
 #[tokio::test]
 async fn a_full_disk_stores_nothing_and_the_same_commit_succeeds_later() {
     let bed = SqliteBed::new();
-    let store = bed.open_with(Options { page_count_max: Some(100), ..Options::default() });
+    let store = bed.open_with(Options { page_count_max: Some(200), ..Options::default() });
     let store = store.await.unwrap();
     let (mut seq, mut first) = (1, 1);
     let (refused, error) = loop {
