@@ -8,7 +8,7 @@ use gantry_config::{Severity, render_human};
 use gantry_server::plugins::{self, Folders};
 use serde_json::json;
 
-use crate::{Global, table};
+use crate::{Global, plugin, table};
 
 pub(crate) const EXAMPLE: &str = "Example:\n  gantry check --config gantry.toml\n\n\
     It ends with 0 if the hub would start on it, 1 if there are errors.";
@@ -28,10 +28,7 @@ pub(crate) fn check(global: &Global, options: &Options) -> Result<bool> {
     let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let n_errors = errors.count();
     if global.json {
-        let refused = scan.refused.iter().map(|refused| {
-            json!({ "path": refused.path, "code": refused.refusal.code(),
-                    "reason": refused.refusal.to_string() })
-        });
+        let refused = scan.refused.iter().map(plugin::refused_view);
         table::json(&json!({
             "ok": n_errors == 0,
             "findings": checked.findings,
@@ -39,15 +36,14 @@ pub(crate) fn check(global: &Global, options: &Options) -> Result<bool> {
         }));
         return Ok(n_errors == 0);
     }
-    print!("{}", render_human(&checked.findings, &checked.sources));
-    for refused in &scan.refused {
-        let refusal = &refused.refusal;
-        println!("refused {}: {refusal} ({})", refused.path.display(), refusal.code());
+    for line in render_human(&checked.findings, &checked.sources).lines() {
+        say!("{line}");
     }
+    plugin::say_refused(&scan.refused);
     match n_errors {
-        0 => println!("{} is fine", global.config.display()),
-        1 => println!("1 error"),
-        n => println!("{n} errors"),
+        0 => say!("{} is fine", global.config.display()),
+        1 => say!("1 error"),
+        n => say!("{n} errors"),
     }
     Ok(n_errors == 0)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use gantry_server::place::Place;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
@@ -49,17 +50,20 @@ impl Hub {
         self.send(Method::GET, path, None).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(Method::POST, path, Some(body)).await
+    /// POST, with JSON as the body if there is one.
+    pub(crate) async fn post(&self, path: &str, body: Option<Vec<u8>>) -> Result<Value> {
+        self.send(Method::POST, path, body).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Value> {
         let url = format!("{}/api/v1{path}", self.url);
         let mut request = self.web.request(method, &url).bearer_auth(&self.token);
         if let Some(body) = body {
-            request = request.json(body);
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let answer = request.send().await.with_context(|| format!("asking the hub at {url}"))?;
+        let answer = request.send().await.with_context(|| {
+            format!("no answer from the hub at {}; if it does not run: `gantry run`", self.url)
+        })?;
         let status = answer.status();
         let text = answer.text().await?;
         if !status.is_success() {

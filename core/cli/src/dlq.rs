@@ -1,9 +1,9 @@
 //! `gantry dlq`: records and callbacks that a person has to look at.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -61,16 +61,10 @@ async fn list(global: &Global, origin: Option<String>, limit: u32) -> Result<()>
 
 async fn retry(global: &Global, id: &str, payload: Option<PathBuf>) -> Result<()> {
     let hub = client::must_find(global)?;
-    let body = match payload {
-        Some(path) => {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let payload: Value = serde_json::from_str(&text)
-                .with_context(|| format!("{} is no JSON", path.display()))?;
-            json!({ "payload": payload })
-        }
-        None => json!({}),
-    };
+    if id == "all" && payload.is_some() {
+        bail!("--payload mends one dead letter: name it instead of `all`");
+    }
+    let payload = payload.map(|path| read_payload(&path)).transpose()?;
     let ids = if id == "all" {
         let page = hub.get("/dead-letters?limit=500").await?;
         letters(&page)?.iter().map(|letter| cell(&letter["id"])).collect()
@@ -80,19 +74,31 @@ async fn retry(global: &Global, id: &str, payload: Option<PathBuf>) -> Result<()
     let mut results = Vec::new();
     let mut failed = 0;
     for id in ids {
-        let tried = hub.post(&format!("/dead-letters/{}/retry", segment(&id)), &body).await;
+        let path = format!("/dead-letters/{}/retry", segment(&id));
+        let tried = hub.post(&path, payload.clone()).await;
         let problem = tried.err().map(|error| format!("{error:#}"));
         failed += usize::from(problem.is_some());
         if !global.json {
-            println!("{id}: {}", problem.as_deref().unwrap_or("done"));
+            say!("{id}: {}", problem.as_deref().unwrap_or("done"));
         }
         results.push(json!({ "id": id, "problem": problem }));
     }
     if global.json {
         table::json(&json!(results));
     }
-    anyhow::ensure!(failed == 0, "{failed} dead letters are still open");
-    Ok(())
+    match failed {
+        0 => Ok(()),
+        1 => bail!("1 dead letter is still open"),
+        n => bail!("{n} dead letters are still open"),
+    }
+}
+
+/// The bytes of the file as they are: parsed and written again, numbers could lose digits.
+fn read_payload(path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice::<Value>(&bytes)
+        .with_context(|| format!("{} is no JSON", path.display()))?;
+    Ok(bytes)
 }
 
 fn letters(page: &Value) -> Result<&Vec<Value>> {

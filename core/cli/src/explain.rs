@@ -23,12 +23,12 @@ pub(crate) async fn explain(global: &Global, options: Options) -> Result<()> {
         table::json(&explained);
         return Ok(());
     }
-    println!("{id}  {}  {}", cell(&found["status"]), cell(&found["name"]));
+    say!("{id}  {}  {}", cell(&found["status"]), cell(&found["name"]));
     for decision in explained["decisions"].as_array().into_iter().flatten() {
         print_decision(decision);
     }
     if !explained["now"].is_null() {
-        println!("\nnow");
+        say!("\nnow");
         print_fields(&explained["now"], 2);
     }
     Ok(())
@@ -37,8 +37,8 @@ pub(crate) async fn explain(global: &Global, options: Options) -> Result<()> {
 fn print_decision(decision: &Value) {
     let why = &decision["explanation"];
     let (at, agent) = (cell(&decision["at"]), cell(&decision["agent"]));
-    println!("\n{at}  offered to {agent}");
-    println!(
+    say!("\n{at}  offered to {agent}");
+    say!(
         "  priority {} · stage {} · trigger {} · tie-break {} · config {}",
         cell(&why["priority"]),
         cell(&why["stage"]),
@@ -47,10 +47,10 @@ fn print_decision(decision: &Value) {
         cell(&why["version"])
     );
     for near in why["nearest"].as_array().into_iter().flatten() {
-        println!("  not {}: {}", cell(&near["agent"]), cell(&near["failed"]));
+        say!("  not {}: {}", cell(&near["agent"]), cell(&near["failed"]));
     }
     for count in why["counts"].as_array().into_iter().flatten() {
-        println!("  {} agents: {}", cell(&count["count"]), cell(&count["reason"]));
+        say!("  {} agents: {}", cell(&count["count"]), cell(&count["reason"]));
     }
 }
 
@@ -59,16 +59,16 @@ fn print_fields(value: &Value, indent: usize) {
     for (key, value) in value.as_object().into_iter().flatten() {
         match value {
             Value::Object(_) => {
-                println!("{:indent$}{key}", "");
+                say!("{:indent$}{key}", "");
                 print_fields(value, indent + 2);
             }
             Value::Array(list) => {
-                println!("{:indent$}{key}", "");
+                say!("{:indent$}{key}", "");
                 for entry in list {
-                    println!("{:indent$}  {}", "", cell(entry));
+                    say!("{:indent$}  {}", "", cell(entry));
                 }
             }
-            _ => println!("{:indent$}{key}: {}", "", cell(value)),
+            _ => say!("{:indent$}{key}: {}", "", cell(value)),
         }
     }
 }

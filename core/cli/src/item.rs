@@ -1,5 +1,7 @@
 //! `gantry item`: work items, from the running hub or, without one, from its store.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -10,8 +12,8 @@ use crate::table::{self, cell};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// List items, oldest first.
-    #[command(after_help = "Example:\n  gantry item list --status queued --process sales/leads")]
+    /// List items, the latest first.
+    #[command(after_help = "Example:\n  gantry item list --status waiting --process sales/leads")]
     List(Filter),
     /// Show one item: state, attributes, history.
     #[command(
@@ -64,7 +66,7 @@ async fn list(global: &Global, filter: &Filter) -> Result<()> {
     ];
     for (name, value) in filters {
         if let Some(value) = value {
-            path.push_str(&format!("&{name}={}", segment(value)));
+            let _ = write!(path, "&{name}={}", segment(value));
         }
     }
     let page = hub.get(&path).await?;
@@ -83,7 +85,7 @@ async fn list(global: &Global, filter: &Filter) -> Result<()> {
     let headings = ["ITEM", "PRIORITY", "DUE", "STATUS", "PROCESS", "AGENT", "EXTERNAL ID", "NAME"];
     table::print(&headings, &rows);
     if !page["next"].is_null() {
-        println!("… and more: raise --limit, or filter");
+        say!("… and more: raise --limit, or filter");
     }
     Ok(())
 }
@@ -100,18 +102,18 @@ async fn show(global: &Global, item: &str) -> Result<()> {
         return Ok(());
     }
     for key in ["item", "external_id", "name", "capture_point", "status", "process", "priority"] {
-        println!("{key:<14} {}", cell(&found[key]));
+        say!("{key:<14} {}", cell(&found[key]));
     }
     for key in ["due_at", "agent", "source_url"] {
-        println!("{key:<14} {}", cell(&found[key]));
+        say!("{key:<14} {}", cell(&found[key]));
     }
-    println!("\nattributes");
+    say!("\nattributes");
     for (name, value) in found["attributes"].as_object().into_iter().flatten() {
-        println!("  {name:<24} {}", cell(value));
+        say!("  {name:<24} {}", cell(value));
     }
-    println!("\nhistory");
+    say!("\nhistory");
     for entry in entries(&history) {
-        println!("  {}", line(entry));
+        say!("  {}", line(entry));
     }
     Ok(())
 }
@@ -136,7 +138,7 @@ fn line(entry: &Value) -> String {
     let mut line = format!("{}  {}", cell(&entry["at"]), cell(&entry["event"]));
     for key in ["agent", "disposition", "reason", "actor"] {
         if !entry[key].is_null() {
-            line.push_str(&format!("  {key}={}", cell(&entry[key])));
+            let _ = write!(line, "  {key}={}", cell(&entry[key]));
         }
     }
     line

@@ -4,7 +4,11 @@
 //! administrator's token that the hub leaves beside its store; `check`, `plugin`, `token` and
 //! `verify` need no hub.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a command line tool prints what it was asked for")]
+
+/// Prints a line; see [`table::line`].
+macro_rules! say {
+    ($($part:tt)*) => { $crate::table::line(format_args!($($part)*)) };
+}
 
 mod check;
 mod client;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use gantry_plugin_host::{Inspected, Refusal, inspect};
+use gantry_plugin_host::{Inspected, Refusal, Refused, inspect};
 use gantry_server::plugins::Folders;
 use serde_json::{Value, json};
 
@@ -34,7 +34,13 @@ pub(crate) enum Command {
 pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
     match command {
         Command::List { plugins } => list(global, plugins),
-        Command::Inspect { file } => show(global, &inspect(&file)?),
+        Command::Inspect { file } => {
+            let inspected = inspect(&file).map_err(|refusal| {
+                let (code, remedy) = (refusal.code(), refusal.remedy());
+                anyhow::Error::new(refusal).context(format!("refused with {code}: {remedy}"))
+            });
+            show(global, &inspected?)
+        }
     }
 }
 
@@ -42,13 +48,7 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
     let scan = Folders::of(&global.config, plugins)?.host()?.scan();
     if global.json {
         let found: Vec<_> = scan.found.iter().map(|found| view(&found.inspected)).collect();
-        let refused = scan.refused.iter().map(|refused| {
-            json!({
-                "path": refused.path,
-                "code": refused.refusal.code(),
-                "reason": refused.refusal.to_string(),
-            })
-        });
+        let refused = scan.refused.iter().map(refused_view);
         table::json(&json!({ "found": found, "refused": refused.collect::<Vec<_>>() }));
         return Ok(());
     }
@@ -62,11 +62,26 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
         })
         .collect();
     table::print(&["NAME", "VERSION", "ROLES", "FILE"], &rows);
-    for refused in &scan.refused {
-        println!("\nrefused {}:", refused.path.display());
-        println!("  {} ({}, see docs/errors.md)", refused.refusal, refused.refusal.code());
-    }
+    say_refused(&scan.refused);
     Ok(())
+}
+
+/// A library that is refused: what it is, what is wrong, what to do.
+pub(crate) fn refused_view(refused: &Refused) -> Value {
+    let Refused { path, refusal, .. } = refused;
+    json!({
+        "path": path,
+        "code": refusal.code(),
+        "reason": refusal.to_string(),
+        "remedy": refusal.remedy(),
+    })
+}
+
+/// The same for people.
+pub(crate) fn say_refused(refused: &[Refused]) {
+    for Refused { refusal, .. } in refused {
+        say!("\nrefused: {refusal} ({})\n  {}", refusal.code(), refusal.remedy());
+    }
 }
 
 fn show(global: &Global, inspected: &Inspected) -> Result<()> {
@@ -74,7 +89,7 @@ fn show(global: &Global, inspected: &Inspected) -> Result<()> {
     if global.json {
         table::json(&view);
     } else {
-        println!("{}", serde_json::to_string_pretty(&view)?);
+        say!("{}", serde_json::to_string_pretty(&view)?);
     }
     Ok(())
 }

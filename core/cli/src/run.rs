@@ -31,9 +31,9 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<()> {
     };
     gantry_server::run(options, move |ready| {
         if json {
-            println!("{}", serde_json::json!({ "url": ready.url, "run_file": ready.run_file }));
+            say!("{}", serde_json::json!({ "url": ready.url, "run_file": ready.run_file }));
         } else {
-            println!("gantry takes work at {}", ready.url);
+            say!("gantry takes work at {}", ready.url);
         }
         let _ = std::io::stdout().flush();
     })?;

@@ -1,6 +1,15 @@
-//! Tables for people.
+//! Standard output: lines, tables for people, JSON for programs.
+
+use std::fmt;
+use std::io::{self, Write as _};
 
 use serde_json::Value;
+
+/// Prints a line. Whoever reads may stop early (`gantry item list | head`); then there is nobody
+/// to print for, and no reason to panic, as the standard macro does.
+pub(crate) fn line(text: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
 
 /// Prints rows under headings, each column as wide as it must be.
 pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
@@ -12,7 +21,7 @@ pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
     }
     let line = |cells: Vec<&str>| {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+        say!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
     };
     line(headings.to_vec());
     for row in rows {
@@ -31,5 +40,5 @@ pub(crate) fn cell(value: &Value) -> String {
 
 /// Prints JSON on one line.
 pub(crate) fn json(value: &Value) {
-    println!("{value}");
+    say!("{value}");
 }

@@ -73,7 +73,7 @@ pub(crate) fn issue(global: &Global, options: Options) -> Result<()> {
     if global.json {
         table::json(&json!({ "token": token, "expires_at": expires_at }));
     } else {
-        println!("{token}");
+        say!("{token}");
     }
     Ok(())
 }

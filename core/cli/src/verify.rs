@@ -15,7 +15,7 @@ pub(crate) async fn verify(global: &Global) -> Result<()> {
     if global.json {
         table::json(&json!(report));
     } else {
-        println!(
+        say!(
             "{} events in {} commits give {} work items and {} agents; {} differ from the store",
             report.events,
             report.commits,
@@ -24,7 +24,7 @@ pub(crate) async fn verify(global: &Global) -> Result<()> {
             report.differences.len()
         );
         for difference in &report.differences {
-            println!("  {difference}");
+            say!("  {difference}");
         }
     }
     if !report.differences.is_empty() {

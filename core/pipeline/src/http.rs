@@ -90,7 +90,7 @@ impl Handle {
         let (records, template) = match captured {
             Ok(HttpCapture::Capture { records, response }) => (records, response),
             Ok(HttpCapture::Refuse(response)) => return response,
-            Ok(_) => return HttpResponse::problem(500, "the plug-in's answer is not understood"),
+            Ok(_) => return HttpResponse::problem(502, "the plug-in's answer is not understood"),
             Err(trouble) => {
                 pulse.trouble(State::BackingOff, now, &trouble);
                 return refusal(&trouble);
@@ -102,7 +102,7 @@ impl Handle {
             Ok(outcomes) => fill(template, &outcomes),
             Err(error) => {
                 pulse.trouble_of(State::BackingOff, now, "hub", &error.to_string());
-                try_later("the hub cannot take it at the moment")
+                try_later(503, "the hub cannot take it at the moment")
             }
         }
     }
@@ -116,7 +116,7 @@ impl Handle {
 /// The answer when all records are settled.
 fn fill(template: ResponseTemplate, outcomes: &[Outcome]) -> HttpResponse {
     if !outcomes.iter().all(|outcome| outcome.settled.is_final()) {
-        return try_later("not all records could be settled");
+        return try_later(503, "not all records could be settled");
     }
     let refused = |outcome: &Outcome| matches!(outcome.settled, Settled::Refused { .. });
     let all_refused = !outcomes.is_empty() && outcomes.iter().all(refused);
@@ -134,8 +134,8 @@ fn fill(template: ResponseTemplate, outcomes: &[Outcome]) -> HttpResponse {
     HttpResponse { status, headers, body }
 }
 
-fn try_later(title: &str) -> HttpResponse {
-    let mut response = HttpResponse::problem(503, title);
+fn try_later(status: u16, title: &str) -> HttpResponse {
+    let mut response = HttpResponse::problem(status, title);
     response.headers.push(("retry-after".into(), "1".into()));
     response
 }
@@ -150,8 +150,8 @@ fn refusal(trouble: &Trouble) -> HttpResponse {
             response
         }
         _ if trouble.passes() || trouble.class == ErrorClass::Panic => {
-            try_later("the capture point cannot take it at the moment")
+            try_later(502, "the capture point cannot take it at the moment; send it again")
         }
-        _ => HttpResponse::problem(500, "the capture point does not work; its operator knows why"),
+        _ => HttpResponse::problem(502, "the capture point does not work; GET /api/v1/status says why"),
     }
 }

@@ -168,9 +168,9 @@ pub enum IntakeError {
     /// The body is not what it should be: bad UTF-8, bad JSON, nested too deeply, no object.
     #[error("{0}")]
     Body(String),
-    /// More records than one request may hold.
-    #[error("the body holds {0} records, at most {RECORDS_MAX} are taken at once; split it")]
-    TooManyRecords(usize),
+    /// More bytes in one record, or more records, than one request may hold.
+    #[error("{0}")]
+    TooLarge(String),
     /// No such item; the text says which, and where it was looked for.
     #[error("{0}")]
     UnknownItem(String),
@@ -209,7 +209,7 @@ impl From<IntakeError> for Problem {
                 &problem::NO_CAPTURE_POINT
             }
             IntakeError::Body(_) => &problem::UNREADABLE,
-            IntakeError::TooManyRecords(_) => &problem::TOO_LARGE,
+            IntakeError::TooLarge(_) => &problem::TOO_LARGE,
             IntakeError::UnknownItem(_) => &problem::NO_ITEM,
             IntakeError::UnknownDeadLetter(_) => &problem::NO_DEAD_LETTER,
             IntakeError::Refused { code, .. } => {

@@ -77,6 +77,7 @@ kinds! {
     STREAMS = "GANTRY-W029" 503 "Too many live streams" retry 10;
     NAMES_IN_USE = "GANTRY-W030" 409 "The config drops names in use";
     RECORD = "GANTRY-W031" 422 "The record is refused";
+    SENDER = "GANTRY-W032" 401 "The sender of the webhook is refused";
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.

@@ -6,14 +6,14 @@ use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use gantry_model::{ItemId, Name, Reply};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{answered, message_kind};
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, JsonBytes, RawBody};
 use crate::intake::{Message, RecordOutcome, RecordResult, Target};
-use crate::problem::{self, Problem};
+use crate::problem::{self, Kind, Problem};
 
 /// The answer to an array of records.
 #[derive(Debug, Serialize)]
@@ -78,7 +78,45 @@ pub(super) async fn hook(
     // Whatever a plug-in echoes, it must not run as a page of ours.
     let policy = HeaderValue::from_static("default-src 'none'; sandbox");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(response.map(Body::from))
+    Ok(coded(response).map(Body::from))
+}
+
+/// What a plug-in may refuse a webhook with, by status.
+static HOOK_KINDS: [&Kind; 9] = [
+    &problem::UNREADABLE,
+    &problem::SENDER,
+    &problem::NO_ADDRESS,
+    &problem::METHOD,
+    &problem::TOO_LARGE,
+    &problem::CONTENT_TYPE,
+    &problem::OVERLOADED,
+    &problem::PLUGIN,
+    &problem::UNAVAILABLE,
+];
+
+/// Gives a plug-in's refusal what all refusals have: a code with a page, and a trace id. Its words
+/// become the detail, its headers stay.
+fn coded(mut response: axum::http::Response<Bytes>) -> axum::http::Response<Bytes> {
+    let status = response.status().as_u16();
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value == "application/problem+json");
+    let kind = HOOK_KINDS.iter().find(|kind| kind.status == status).filter(|_| is_problem);
+    if let Some(kind) = kind
+        && let Ok(Plain { title, code: None }) = serde_json::from_slice(response.body())
+    {
+        response.extensions_mut().insert(Problem::new(kind, title));
+    }
+    response
+}
+
+/// A problem as a plug-in writes it.
+#[derive(Deserialize)]
+struct Plain {
+    title: String,
+    /// A plug-in that has codes of its own keeps its whole answer.
+    code: Option<String>,
 }
 
 /// The address of a hook as its plug-in sees it: its own root, with the query as it came.

@@ -95,7 +95,7 @@ async fn what_the_pipeline_refuses_reaches_the_client() {
         (IntakeError::UnknownCapturePoint("x".to_owned()), 404, "GANTRY-W013"),
         (IntakeError::NoHook("x".to_owned()), 404, "GANTRY-W013"),
         (IntakeError::Body("no object".to_owned()), 400, "GANTRY-W008"),
-        (IntakeError::TooManyRecords(1001), 413, "GANTRY-W010"),
+        (IntakeError::TooLarge("1001 records".to_owned()), 413, "GANTRY-W010"),
         (IntakeError::UnknownItem("x".to_owned()), 404, "GANTRY-W014"),
         (IntakeError::UnknownDeadLetter("x".to_owned()), 404, "GANTRY-W016"),
         (
