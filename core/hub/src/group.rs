@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gantry_engine::State;
 use gantry_model::command::{ContentHash, Known};
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::{Command, ItemId, Name, Reply, Timestamp};
+use gantry_model::{Command, ItemId, Name, Refusal, Reply, Timestamp};
 use gantry_store::{AgentChange, Commit, DocumentRow, ItemHead, ItemRow, KeyRow, MessageRow};
 use tokio::sync::oneshot;
 
@@ -76,7 +76,11 @@ impl Group {
             self.entries.extend(step.entries);
             replies.push(step.reply);
         }
-        self.merge(side);
+        // A record that has to be merged anew is not settled: what goes with it, above all the
+        // source's position, has to wait for the submission that settles it.
+        if !replies.iter().any(unsettled) {
+            self.merge(side);
+        }
         replies
     }
 
@@ -182,6 +186,11 @@ impl Group {
         };
         (commit, Committed { segment: Arc::new(segment) })
     }
+}
+
+/// `true` if the same work has to be submitted again in another form.
+const fn unsettled(reply: &Reply) -> bool {
+    matches!(reply, Reply::Changed { .. } | Reply::Refused(Refusal::Stale { .. }))
 }
 
 fn agent_row(change: gantry_engine::AgentChange) -> AgentChange {

@@ -12,7 +12,9 @@ pub struct Submission {
     pub actor: Actor,
     /// The commands, in order. One that is refused does not stop the others.
     pub work: Vec<Work>,
-    /// Rows of the same transaction that the engine does not know.
+    /// Rows of the same transaction that the engine does not know. They are left out if one of
+    /// the replies is [`gantry_model::Reply::Changed`] or stale: submit them again with what
+    /// settles it.
     pub side: Side,
 }
 
