@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use gantry_store::baseline::{KeyOrder, Rate, bare_insert_rate, flush_rate, key};
 use gantry_store::sqlite::{Options, SqliteStore};
-use gantry_store::{Commit, Error, KeyQuery, Spread, Store};
+use gantry_store::{Commit, Error, ItemFilter, KeyQuery, Page, Spread, Store};
 
 #[path = "../tests/suite/world.rs"]
 mod world;
@@ -91,6 +91,7 @@ async fn capture(folder: &Path, order: KeyOrder, batch: u64, items: u64) -> Resu
     );
     if batch >= 100 {
         ask(&store, order, items).await?;
+        scan(&store).await?;
         let begun = Instant::now();
         let boot = store.boot().await?;
         println!(
@@ -144,5 +145,15 @@ async fn ask(store: &SqliteStore, order: KeyOrder, items: u64) -> Result<(), Err
         let each = begun.elapsed().as_secs_f64() * 1e6 / f64::from(KNOWN_ROUNDS) / 100.0;
         println!("  known: 100 {name} keys at once, {each:.2} us a key");
     }
+    Ok(())
+}
+
+/// The dearest list: a filter that nothing fits, so that every item is looked at.
+async fn scan(store: &SqliteStore) -> Result<(), Error> {
+    let nothing = ItemFilter { text: Some("nothing has it".into()), ..ItemFilter::default() };
+    let page = Page { after: None, limit: 100, newest_first: true };
+    let begun = Instant::now();
+    let found = store.list(&nothing, page).await?;
+    println!("  list: {} of all found in {:.2} s", found.len(), begun.elapsed().as_secs_f64());
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! What only SQLite can be asked: the lock, a full disk, the log, foreign files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use gantry_model::ItemId;
 use gantry_store::baseline::{KeyOrder, bare_insert_rate, flush_rate};
 use gantry_store::sqlite::Options;
-use gantry_store::{Error, Store};
+use gantry_store::{Error, ItemFilter, KeyQuery, Page, Store};
+use tokio::task::JoinSet;
 
-use crate::world::{capture, heavy};
+use crate::world::{POINT, capture, heavy};
 use crate::{Bed, SqliteBed};
 
 /// No limit in practice.
@@ -87,6 +89,45 @@ async fn the_log_stays_bounded_with_and_without_maintenance() {
         let store = bed.open().await.unwrap();
         assert_eq!(store.boot().await.unwrap().seq, COMMITS);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_starts_over_while_others_read() {
+    const COMMITS: u64 = 80;
+    const COMMIT_BYTES: usize = 2 << 20;
+    const READERS: u64 = 4;
+    // What is written is 160 MiB. A reader may put off the log's start by some commits.
+    const LOG_BYTES: u64 = 96 << 20;
+    let bed = SqliteBed::new();
+    let store = Arc::new(bed.open_with(Options::default()).await.unwrap());
+    store.commit(&capture(1, 1, 5_000, KeyOrder::Ordered)).await.unwrap();
+    let mut tasks = JoinSet::new();
+    for reader in 0..READERS {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let all = Page { after: None, limit: 1_000, newest_first: reader % 2 == 0 };
+            let key = KeyQuery {
+                capture_point: POINT.into(),
+                external_id: "unknown".into(),
+                message_id: None,
+            };
+            loop {
+                assert_eq!(store.list(&ItemFilter::default(), all).await.unwrap().len(), 1_000);
+                assert_eq!(store.known(std::slice::from_ref(&key)).await.unwrap(), [None]);
+            }
+        });
+    }
+    let maintained = Arc::clone(&store);
+    tasks.spawn(async move { maintained.maintain().await });
+    for seq in 2..=COMMITS {
+        store.commit(&heavy(seq, COMMIT_BYTES)).await.unwrap();
+    }
+    tasks.abort_all();
+    while let Some(ended) = tasks.join_next().await {
+        assert!(ended.unwrap_err().is_cancelled(), "a reader failed");
+    }
+    let log = std::fs::metadata(bed.folder.path().join("gantry.db-wal")).unwrap();
+    assert!(log.len() <= LOG_BYTES, "log of {} bytes, {:?}", log.len(), store.stats());
 }
 
 #[tokio::test]
