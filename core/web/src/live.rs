@@ -2,7 +2,7 @@
 //!
 //! The questions run on the hub's thread: each touches a bounded number of items or agents.
 
-use gantry_hub::{Error, Handle, LiveExplanation};
+use gantry_hub::{Error, Handle, Health, LiveExplanation, State};
 use gantry_model::priority::Priority;
 use gantry_model::{Agent, Document, ItemId, Name, Timestamp, WorkItem};
 
@@ -16,12 +16,39 @@ pub(crate) struct LiveDesk {
     pub(crate) now: Timestamp,
 }
 
+/// Asks the live state. While the store refuses commits, the hub shows nothing new, and would
+/// answer only once it takes them again; nobody here waits for that.
+async fn ask<R, F>(hub: &Handle, question: F) -> Result<R, Error>
+where
+    R: Send + 'static,
+    F: FnOnce(&State, Timestamp) -> R + Send + 'static,
+{
+    tokio::select! {
+        answer = hub.query(question) => answer,
+        reason = degraded(hub) => Err(Error::Unavailable { reason }),
+    }
+}
+
+/// Waits until the store refuses commits, and gives the reason.
+async fn degraded(hub: &Handle) -> String {
+    let mut health = hub.health();
+    loop {
+        if let Health::Degraded { reason } = &*health.borrow_and_update() {
+            return reason.clone();
+        }
+        if health.changed().await.is_err() {
+            // The hub is gone, which the question itself finds out.
+            return std::future::pending().await;
+        }
+    }
+}
+
 /// Live priorities of items that have one, in the order asked, and the instant they hold for.
 pub(crate) async fn priorities(
     hub: &Handle,
     items: Vec<ItemId>,
 ) -> Result<(Vec<Option<Priority>>, Timestamp), Error> {
-    hub.query(move |state, now| {
+    ask(hub, move |state, now| {
         let priority = |id: &ItemId| {
             let item = state.item(*id).filter(|item| item.routing_at.is_some())?;
             Some(state.priority(now, item).0)
@@ -36,7 +63,7 @@ pub(crate) async fn top(
     hub: &Handle,
     count: usize,
 ) -> Result<(Vec<(ItemId, Priority)>, Timestamp), Error> {
-    hub.query(move |state, now| {
+    ask(hub, move |state, now| {
         let top = state.top(now, count);
         (top.into_iter().map(|(item, priority)| (item.id, priority)).collect(), now)
     })
@@ -45,19 +72,19 @@ pub(crate) async fn top(
 
 /// All agents, in order of id.
 pub(crate) async fn agents(hub: &Handle) -> Result<Vec<Agent>, Error> {
-    hub.query(|state, _| state.agents().cloned().collect()).await
+    ask(hub, |state, _| state.agents().cloned().collect()).await
 }
 
 /// An agent.
 pub(crate) async fn agent(hub: &Handle, id: &Name) -> Result<Option<Agent>, Error> {
     let id = id.clone();
-    hub.query(move |state, _| state.agent(&id).cloned()).await
+    ask(hub, move |state, _| state.agent(&id).cloned()).await
 }
 
 /// An agent's desk; none = no such agent.
 pub(crate) async fn desk(hub: &Handle, id: &Name) -> Result<Option<LiveDesk>, Error> {
     let id = id.clone();
-    hub.query(move |state, now| {
+    ask(hub, move |state, now| {
         let agent = state.agent(&id)?.clone();
         let with_priority = |item: &WorkItem| {
             let priority = item.routing_at.map(|_| state.priority(now, item).0);
@@ -74,7 +101,7 @@ pub(crate) async fn explanation(
     hub: &Handle,
     id: ItemId,
 ) -> Result<Option<LiveExplanation>, Error> {
-    hub.query(move |state, now| state.explain_now(now, id)).await
+    ask(hub, move |state, now| state.explain_now(now, id)).await
 }
 
 /// The current document of an item.

@@ -110,10 +110,14 @@ pub(crate) async fn list_view(
     Ok(List { items, next, now })
 }
 
-/// Views with their live priorities, all of one instant.
+/// Views with their live priorities, all of one instant; without them while the store refuses
+/// commits, since the views themselves can still be read.
 async fn summaries(app: &App, views: &[ItemView]) -> Result<(Vec<Summary>, Timestamp), Problem> {
     let ids = views.iter().map(|view| view.item.id).collect();
-    let (priorities, now) = live::priorities(&app.hub, ids).await?;
+    let (priorities, now) = match live::priorities(&app.hub, ids).await {
+        Err(gantry_hub::Error::Unavailable { .. }) => (vec![None; views.len()], app.hub.now()),
+        priorities => priorities?,
+    };
     let with = views.iter().zip(priorities);
     Ok((with.map(|(view, priority)| Summary::new(view, priority, now)).collect(), now))
 }
