@@ -3,4 +3,5 @@
 //! Run them by `cargo xtask test`, which builds what they start.
 #![forbid(unsafe_code)]
 
+mod bad_input;
 mod permits;

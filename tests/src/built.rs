@@ -1,8 +1,9 @@
 //! What `cargo xtask test` built before the tests began.
 
-use std::env;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
+use anyhow::Context as _;
 use gantry_demo::hub::{Hub, Options};
 
 /// The `gantry` binary under test.
@@ -18,6 +19,21 @@ pub fn demo() -> PathBuf {
 /// The folder with the connectors' libraries.
 pub fn plugins() -> PathBuf {
     named("GANTRY_TEST_PLUGINS")
+}
+
+/// A library that only tests load, by the name of its package without `gantry-`.
+pub fn test_library(name: &str) -> PathBuf {
+    let file = format!("libgantry_{}.so", name.replace('-', "_"));
+    named("GANTRY_TEST_LIBRARIES").join(file)
+}
+
+/// The text of a case in `tests/cases`.
+///
+/// # Errors
+/// If it is not there.
+pub fn case(name: &str) -> anyhow::Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases").join(name);
+    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
 /// Starts a hub on a config file, on a free port.

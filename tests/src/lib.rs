@@ -2,4 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod built;
+pub mod cli;
+pub mod place;
 pub mod postgres;
+pub mod world;

@@ -26,8 +26,8 @@ pub(crate) struct Built {
     pub(crate) gantry: PathBuf,
     /// The folder with the connectors' libraries.
     pub(crate) plugins: PathBuf,
-    /// Other binaries, by name.
-    folder: PathBuf,
+    /// Everything that was built: other binaries, and libraries that only tests load.
+    pub(crate) folder: PathBuf,
 }
 
 impl Built {

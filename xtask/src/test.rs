@@ -14,6 +14,9 @@ pub(crate) struct Options {
     filter: Option<String>,
 }
 
+/// What the end-to-end tests start or load, beside the hub and its connectors.
+const STARTED: [&str; 3] = ["gantry-demo", "gantry-test-crashing", "gantry-test-misbehaving"];
+
 pub(crate) fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();
     packages::install_missing();
@@ -22,12 +25,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         step("format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
         step("lints", lint)?;
     }
-    let built = build(Profile::Debug, &["gantry-demo"])?;
+    let built = build(Profile::Debug, &STARTED)?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--locked"]);
     tests.env("GANTRY_TEST_BINARY", &built.gantry);
     tests.env("GANTRY_TEST_DEMO", built.binary("gantry-demo"));
     tests.env("GANTRY_TEST_PLUGINS", &built.plugins);
+    tests.env("GANTRY_TEST_LIBRARIES", &built.folder);
     tests.env("INSTA_UPDATE", "no");
     if let Some(filter) = &options.filter {
         tests.args(["--", filter]);

@@ -1,0 +1,53 @@
+//! The command line, as its users run it.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::built;
+
+/// A `gantry` command that has ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+/// Runs `gantry` in a folder, with nothing of this process's own settings.
+///
+/// # Errors
+/// If it cannot be started, was killed, or did not print UTF-8.
+pub async fn gantry(folder: &Path, arguments: &[&str]) -> Result<Ran> {
+    let output = Command::new(built::gantry())
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("GANTRY_CONFIG")
+        .env_remove("GANTRY_URL")
+        .env_remove("GANTRY_TOKEN")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("starting gantry")?;
+    let stderr = String::from_utf8(output.stderr)?;
+    let code = output.status.code();
+    let code = code.with_context(|| format!("gantry {arguments:?} was killed: {stderr}"))?;
+    Ok(Ran { code, stdout: String::from_utf8(output.stdout)?, stderr })
+}
+
+impl Ran {
+    /// What it printed, as one JSON value; it must have ended with 0.
+    ///
+    /// # Errors
+    /// If it ended otherwise, or printed no JSON.
+    pub fn json(&self) -> Result<Value> {
+        ensure!(self.code == 0, "it ended with {}: {}", self.code, self.stderr);
+        serde_json::from_str(&self.stdout).with_context(|| format!("reading {:?}", self.stdout))
+    }
+}
