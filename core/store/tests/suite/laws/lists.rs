@@ -104,10 +104,16 @@ pub(crate) async fn filters_select_and_pages_join(bed: &dyn Bed) {
 pub(crate) async fn sparse_live_items_are_found_among_ended_ones(bed: &dyn Bed) {
     const ITEMS: u64 = 60_000;
     const LIVE: [u64; 4] = [3, 29_999, 30_000, ITEMS];
+    const SEAMS: [u64; 4] = [10_000, 10_001, 50_000, 50_001];
     let store = bed.open().await.unwrap();
     let mut made = complete(1, (1..=ITEMS).filter(|n| !LIVE.contains(n)).map(queued));
     made.items.extend(LIVE.map(|n| ItemRow { item: queued(n), head: None }));
     made.items.sort_by_key(|row| row.item.id);
+    // Where one statement of a scan ends and the next begins, upwards and downwards.
+    for seam in SEAMS {
+        let head = ItemHead { name: Some("Seam".into()), ..ItemHead::default() };
+        made.items[seam as usize - 1].head = Some(head);
+    }
     store.commit(&made).await.unwrap();
     let live = ItemFilter { life_cycles: vec![LifeCycle::Queued], ..ItemFilter::default() };
     assert_eq!(counters(&*store, &live, FIRST).await, LIVE);
@@ -120,6 +126,11 @@ pub(crate) async fn sparse_live_items_are_found_among_ended_ones(bed: &dyn Bed) 
     };
     let page = Page { after: Some(ItemId::new(0, 49_999)), limit: 3, newest_first: false };
     assert_eq!(counters(&*store, &ended, page).await, [50_000, 50_001, 50_002]);
+    let seams = ItemFilter { text: Some("seam".into()), ..ItemFilter::default() };
+    assert_eq!(counters(&*store, &seams, FIRST).await, SEAMS);
+    let mut downwards = counters(&*store, &seams, Page { newest_first: true, ..FIRST }).await;
+    downwards.reverse();
+    assert_eq!(downwards, SEAMS);
     let last = ItemFilter { text: Some("nothing has it".into()), ..ItemFilter::default() };
     assert!(counters(&*store, &last, FIRST).await.is_empty());
 }
