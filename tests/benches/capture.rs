@@ -35,6 +35,9 @@ struct Args {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Only the figures whose name ends with this.
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// A figure, how it is loaded, and its floor (`design`: targets).
@@ -80,6 +83,9 @@ async fn main() -> Result<()> {
     eprintln!("Measuring the disk and SQLite alone …");
     let baseline = baseline::measure(folder.path(), span.min(Duration::from_secs(5))).await?;
     for (round, figure) in FIGURES.iter().enumerate() {
+        if args.only.as_ref().is_some_and(|only| !figure.name.ends_with(only)) {
+            continue;
+        }
         eprintln!("Measuring {} for {} s …", figure.name, args.seconds);
         let hub = Hub::start(Options {
             gantry: args.gantry.clone(),

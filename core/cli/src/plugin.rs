@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
+use gantry_plugin_host::api::manifest::Manifest;
 use gantry_plugin_host::{Inspected, Refusal, Refused, inspect};
 use gantry_server::plugins::Folders;
 use serde_json::{Value, json};
@@ -44,6 +45,14 @@ pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
     }
 }
 
+/// A value as a cell; a list as its elements.
+fn cell(value: &Value) -> String {
+    match value.as_array() {
+        Some(list) => list.iter().map(table::cell).collect::<Vec<_>>().join(", "),
+        None => table::cell(value),
+    }
+}
+
 fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
     let scan = Folders::of(&global.config, plugins)?.host()?.scan();
     if global.json {
@@ -58,7 +67,7 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
         .map(|found| {
             let view = view(&found.inspected);
             let columns = ["name", "version", "roles", "path"];
-            columns.iter().map(|column| table::cell(&view[*column])).collect()
+            columns.iter().map(|column| cell(&view[*column])).collect()
         })
         .collect();
     table::print(&["NAME", "VERSION", "ROLES", "FILE"], &rows);
@@ -99,6 +108,7 @@ fn view(inspected: &Inspected) -> Value {
     let mut view = serde_json::to_value(&inspected.manifest)
         .expect("invariant: a manifest that was read as JSON is JSON");
     let refusal = inspected.refusal();
+    view["roles"] = json!(roles(&inspected.manifest));
     view["path"] = json!(inspected.path);
     view["sha256"] = json!(inspected.sha256);
     view["bytes"] = json!(inspected.len);
@@ -108,4 +118,14 @@ fn view(inspected: &Inspected) -> Value {
     view["refused"] = json!(refusal.as_ref().map(ToString::to_string));
     view["refused_code"] = json!(refusal.as_ref().map(Refusal::code));
     view
+}
+
+/// What a plug-in can be used for.
+fn roles(manifest: &Manifest) -> Vec<&'static str> {
+    let roles = [
+        ("capture", manifest.capture.is_some()),
+        ("lookup", manifest.lookup.is_some()),
+        ("callback", manifest.callback.is_some()),
+    ];
+    roles.into_iter().filter(|(_, has)| *has).map(|(role, _)| role).collect()
 }

@@ -105,12 +105,26 @@ impl Index {
         index
     }
 
-    /// Moves everything to `now` that moves with time alone: stages, exclusions, certainties.
+    /// Moves everything to `now` that moves with time alone: stages and exclusions.
     pub(crate) fn advance(&mut self, facts: &Facts, now: Timestamp) {
         if now <= self.clock {
             return;
         }
         self.clock = now;
+        let due = self.wakes.range(..=(now, ItemId::from_u64(u64::MAX)));
+        let due: Vec<ItemId> = due.map(|(_, item)| *item).collect();
+        for item in due {
+            if let Some(item) = facts.items.get(&item) {
+                self.remove(item.id);
+                self.insert(facts, item, Trigger::TimePassed);
+            }
+        }
+    }
+
+    /// Brings the tournaments to the index's own instant. While nobody asks for the best item they
+    /// may lie behind: a read then looks deeper, and an arriving item costs next to nothing.
+    pub(crate) fn sharpen(&mut self) {
+        let now = self.clock;
         while let Some((until, no)) = self.certainties.first().copied() {
             if until > now {
                 break;
@@ -120,14 +134,6 @@ impl Index {
             waiting.advance(now);
             let until = waiting.until();
             self.note_certainty(no, until);
-        }
-        let due = self.wakes.range(..=(now, ItemId::from_u64(u64::MAX)));
-        let due: Vec<ItemId> = due.map(|(_, item)| *item).collect();
-        for item in due {
-            if let Some(item) = facts.items.get(&item) {
-                self.remove(item.id);
-                self.insert(facts, item, Trigger::TimePassed);
-            }
         }
     }
 

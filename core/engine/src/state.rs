@@ -160,6 +160,13 @@ impl State {
         self.index.advance(&self.facts, now);
     }
 
+    /// Moves the indexes to `now`, and makes the best items of the queue quick to read: call it
+    /// before [`State::top`] when nobody was free for a while.
+    pub fn sharpen(&mut self, now: Timestamp) {
+        self.advance(now);
+        self.index.sharpen();
+    }
+
     /// The instant up to which the state has been moved.
     pub const fn clock(&self) -> Timestamp {
         self.index.clock

@@ -43,6 +43,9 @@ pub fn step(state: &mut State, now: Timestamp, actor: Actor, command: &Command) 
 
 fn follow(state: &mut State, now: Timestamp, entries: &mut Vec<Entry>) {
     loop {
+        if state.index.anybody_free() {
+            state.index.sharpen();
+        }
         let events = follow_up(state, now);
         if events.is_empty() {
             state.index.settle();

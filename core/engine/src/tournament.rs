@@ -64,7 +64,8 @@ impl Tournament {
         self.nodes.get(1).map_or(NEVER, |root| root.until)
     }
 
-    /// Adds an item and returns its place. The tree must stand at `now`.
+    /// Adds an item and returns its place. The tree may stand before `now`: what is uncertain by
+    /// then stays marked as uncertain.
     pub(crate) fn insert(
         &mut self,
         now: Timestamp,
@@ -91,7 +92,7 @@ impl Tournament {
         place
     }
 
-    /// Takes the item at a place out. The tree must stand at `now`.
+    /// Takes the item at a place out. The tree may stand before `now`.
     pub(crate) fn remove(&mut self, now: Timestamp, place: u32) {
         let width = self.nodes.len() / 2;
         self.nodes[width + place as usize] = EMPTY;

@@ -166,6 +166,7 @@ impl Hub {
                     group.replies.push((reply, replies));
                 }
                 Message::Query(question, open) => {
+                    self.state.sharpen(now);
                     question(&self.state, now);
                     group.queries.push(open);
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gantry_hub::{Side, Submission};
 use gantry_model::Name;
 use gantry_model::spec::MessageKind;
-use gantry_plugin_api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
+use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
 use gantry_store::PositionRow;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

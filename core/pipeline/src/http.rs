@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gantry_model::Name;
-use gantry_plugin_api::{
+use gantry_plugin_host::api::{
     ErrorClass, HttpCapture, HttpRequest, HttpResponse, ResponseBody, ResponseTemplate,
 };
 use thiserror::Error;
@@ -152,6 +152,9 @@ fn refusal(trouble: &Trouble) -> HttpResponse {
         _ if trouble.passes() || trouble.class == ErrorClass::Panic => {
             try_later(502, "the capture point cannot take it at the moment; send it again")
         }
-        _ => HttpResponse::problem(502, "the capture point does not work; GET /api/v1/status says why"),
+        _ => HttpResponse::problem(
+            502,
+            "the capture point does not work; GET /api/v1/status says why",
+        ),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Name, Reply};
-use gantry_plugin_api::CaptureMode;
+use gantry_plugin_host::api::CaptureMode;
 use gantry_rules::Rules;
 use gantry_store::Store;
 use thiserror::Error;

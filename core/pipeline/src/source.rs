@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gantry_model::Name;
-use gantry_plugin_api::{
+use gantry_plugin_host::api::{
     Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
     RecordOutcome, Secret,
 };
@@ -215,8 +215,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-impl From<gantry_plugin_api::Error> for Trouble {
-    fn from(error: gantry_plugin_api::Error) -> Self {
+impl From<gantry_plugin_host::api::Error> for Trouble {
+    fn from(error: gantry_plugin_host::api::Error) -> Self {
         Self { class: error.class(), message: chain(&error), after: error.retry_after() }
     }
 }
@@ -296,7 +296,7 @@ impl LookupPort for Attached<LookupHandle> {
         let ask = || self.call(|handle| async move { handle.lookup(queries).await });
         let one = "invariant: the host gives one answer a query";
         let mut answer = ask().await?.pop().expect(one);
-        let class = answer.as_ref().err().map(gantry_plugin_api::Error::class);
+        let class = answer.as_ref().err().map(gantry_plugin_host::api::Error::class);
         if self.renew_if_expired(class).await {
             answer = ask().await?.pop().expect(one);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_hub::{Booted, Handle, Hub, Side, Submission, Work, boot};
 use gantry_model::spec::Spec;
-use gantry_model::{Actor, Clock as _, Command, Reply};
+use gantry_model::{Actor, Clock as _, Command, Millis, Reply, Timestamp};
 use gantry_store::{ConfigRow, Store};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
@@ -16,6 +16,13 @@ use crate::error::Error;
 /// How often the wall clock is asked whether it has stepped.
 const CLOCK_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Ids of messages are kept this long: over twice the three days for which senders of webhooks
+/// retry. Source: Standard Webhooks 1.0, section on retries.
+const MESSAGES_KEPT: Millis = Millis::from_secs(7 * 24 * 3600);
+/// How often, and how many at once, they are forgotten: few, since a commit waits meanwhile.
+const FORGET_EVERY: std::time::Duration = std::time::Duration::from_mins(10);
+const FORGET_AT_ONCE: u32 = 500;
+
 /// The engine, running on a thread of its own.
 pub(crate) struct Engine {
     pub(crate) handle: Handle,
@@ -23,8 +30,8 @@ pub(crate) struct Engine {
     ended: oneshot::Receiver<Result<(), gantry_hub::Error>>,
     seq: u64,
     config: Option<(u32, [u8; 32])>,
-    /// Tells the journal about steps of the wall clock; ends with the engine.
-    _clock: JoinSet<()>,
+    /// Watches the wall clock and keeps the store in shape; ends with the engine.
+    _housekeeping: JoinSet<()>,
 }
 
 impl Engine {
@@ -33,7 +40,7 @@ impl Engine {
         let Booted { state, seq, clock, config } = boot(&*store).await?;
         let io = tokio::runtime::Handle::current();
         let options = gantry_hub::Options {
-            store,
+            store: Arc::clone(&store),
             state,
             seq,
             clock: Arc::<gantry_hub::HubClock>::clone(&clock),
@@ -54,9 +61,11 @@ impl Engine {
                 let _ = done.send(runtime.block_on(hub.run(stopping)));
             })
             .map_err(Error::Threads)?;
-        let mut steps = JoinSet::new();
-        steps.spawn(watch_clock(clock, handle.clone()));
-        Ok(Self { handle, stop, ended, seq, config, _clock: steps })
+        let mut housekeeping = JoinSet::new();
+        housekeeping.spawn(watch_clock(clock, handle.clone()));
+        housekeeping.spawn(forget_messages(Arc::clone(&store), handle.clone()));
+        housekeeping.spawn(async move { store.maintain().await });
+        Ok(Self { handle, stop, ended, seq, config, _housekeeping: housekeeping })
     }
 
     /// Makes the config the active version, if it is not that already, and gives its number.
@@ -98,6 +107,19 @@ impl Engine {
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         self.stop.cancel();
         if self.ended.is_terminated() { Ok(()) } else { self.ended().await }
+    }
+}
+
+/// Forgets the ids of messages that no sender repeats any more.
+async fn forget_messages(store: Arc<dyn Store>, hub: Handle) {
+    loop {
+        let before = Timestamp(hub.now().0 - MESSAGES_KEPT.0);
+        match store.forget_messages(before, FORGET_AT_ONCE).await {
+            Ok(forgotten) if forgotten == u64::from(FORGET_AT_ONCE) => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old message ids could not be forgotten"),
+        }
+        tokio::time::sleep(FORGET_EVERY).await;
     }
 }
 

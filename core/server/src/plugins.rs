@@ -211,7 +211,7 @@ fn plugin_manifest(manifest: &Manifest) -> PluginManifest {
     let mode = |mode: &CaptureMode| match mode {
         CaptureMode::Poll => "poll",
         CaptureMode::Stream => "stream",
-        _ => "http",
+        CaptureMode::Http => "http",
     };
     PluginManifest {
         config: Some(manifest.config.as_value().clone()),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gantry_model::journal::Entry;
 use gantry_model::spec::{CallbackSpec, Confirm, Spec};
 use gantry_model::{Assignment, Command, Event, ItemId, Name};
-use gantry_plugin_api::{Delivery, DeliveryOutcome, ErrorClass, Json};
+use gantry_plugin_host::api::{Delivery, DeliveryOutcome, ErrorClass, Json};
 use gantry_store::{ItemView, Store};
 use serde::Deserialize;
 use serde_json::value::RawValue;

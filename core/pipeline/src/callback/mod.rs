@@ -13,7 +13,7 @@ use std::time::Duration;
 use gantry_hub::{Committed, Side, Submission, Work};
 use gantry_model::journal::Segment;
 use gantry_model::{Actor, Event, ItemId, Millis, Name, Timestamp};
-use gantry_plugin_api::ErrorClass;
+use gantry_plugin_host::api::ErrorClass;
 use gantry_store::{
     CursorRow, DeadLetterChange, DeadLetterKind, DeadLetterRow, LaneChange, Resolution,
 };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_model::spec::{LookupSpec, Spec};
 use gantry_model::{Clock, Document, Name, Value};
-use gantry_plugin_api::{ErrorClass, Json, Query};
+use gantry_plugin_host::api::{ErrorClass, Json, Query};
 use serde_json::Value as JsonValue;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;

@@ -11,7 +11,7 @@ use gantry_hub::{CaptureKey, Side, Submission, Work};
 use gantry_model::command::{Capture, Known};
 use gantry_model::spec::MessageKind;
 use gantry_model::{Command, ItemId, Name, Refusal, Reply};
-use gantry_plugin_api::Position;
+use gantry_plugin_host::api::Position;
 use gantry_rules::Mapped;
 use gantry_store::{DeadLetterChange, KeyQuery, PositionRow};
 

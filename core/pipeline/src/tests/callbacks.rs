@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gantry_model::spec::{Confirm, Spec};
 use gantry_model::{Actor, Assignment, Command, LifeCycle};
-use gantry_plugin_api::{Delivery, DeliveryOutcome, Error};
+use gantry_plugin_host::api::{Delivery, DeliveryOutcome, Error};
 use gantry_store::Store;
 use serde_json::json;
 use tokio::sync::mpsc::Receiver;

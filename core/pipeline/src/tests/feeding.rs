@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gantry_model::{Millis, Timestamp};
-use gantry_plugin_api::{Batch, CaptureMode, ErrorClass, Outcome, Record};
+use gantry_plugin_host::api::{Batch, CaptureMode, ErrorClass, Outcome, Record};
 use gantry_store::Store;
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn lead(n: u32) -> Record {
     record(&json!({"external_id": format!("L-{n}"), "name": "lead"}), &format!("p{n}"))
 }
 
-fn outcomes(told: &[gantry_plugin_api::RecordOutcome]) -> Vec<Outcome> {
+fn outcomes(told: &[gantry_plugin_host::api::RecordOutcome]) -> Vec<Outcome> {
     told.iter().map(|told| told.outcome).collect()
 }
 

@@ -10,7 +10,7 @@ use super::script;
 use super::world::{World, spec, spec_with};
 use crate::pipeline::Ports;
 use crate::{CaptureError, Change, DeadLetterError, MessageError, Retried, Settled, Target};
-use gantry_plugin_api::{CaptureMode, HttpCapture, HttpRequest, HttpResponse, Record};
+use gantry_plugin_host::api::{CaptureMode, HttpCapture, HttpRequest, HttpResponse, Record};
 
 /// The outcome without what differs from run to run.
 fn short(settled: &Settled) -> String {
@@ -208,7 +208,7 @@ async fn messages_name_an_item_by_either_id() {
 async fn the_kind_of_message_survives_in_a_dead_letter() {
     // The plug-in says `update` of an item that never was; when it comes later, the retry updates it.
     let mut record = Record::json(r#"{"external_id": "L-1", "name": "Bob"}"#);
-    record.message = Some(gantry_plugin_api::MessageKind::Update);
+    record.message = Some(gantry_plugin_host::api::MessageKind::Update);
     let mut ports = Ports::default();
     let http = HttpCapture::records(vec![record]);
     script::capture_point(&mut ports, CaptureMode::Http, Some(http));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gantry_model::spec::{LookupSpec, OnFailure, Spec};
 use gantry_model::{AttributeType, Command, Hold, ItemId, LifeCycle, Millis, Origin, Value};
-use gantry_plugin_api::ErrorClass;
+use gantry_plugin_host::api::ErrorClass;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
