@@ -193,8 +193,16 @@ impl Shown {
             Value::Text(text) => text.clone(),
             Value::Boolean(truth) => if *truth { "yes" } else { "no" }.to_owned(),
             Value::Timestamp(at) => at.to_string(),
+            Value::Decimal(number) => number.to_string(),
             other => other.to_json().to_string(),
         }
+    }
+
+    /// The name as people read it: `customer_id` is "Customer id".
+    pub(crate) fn label(&self) -> String {
+        let mut label = self.name.replace('_', " ");
+        label.get_mut(..1).unwrap_or_default().make_ascii_uppercase();
+        label
     }
 
     /// Where the value came from, as people read it.

@@ -1,14 +1,17 @@
 // An agent's desk: presence, offers with a countdown, accept, decline, mark done.
 //
-// Cards that are still the same stay in the page as they are, so that what the agent has typed or
-// chosen survives a refresh.
+// The controls of cards that are still there stay in the page as they are, so that what the agent
+// has typed or chosen survives a refresh; everything around them is new.
 
 import { follow, freshPart, localTimes } from "/static/page.js";
 
 const desk = document.getElementById("desk");
 const agent = desk.dataset.agent;
+const title = document.title;
 // How far the page's clock stands behind the hub's.
 let skew = Date.parse(desk.dataset.now) - Date.now();
+// Where the focus goes once the work has moved there.
+let goal = null;
 
 localTimes();
 countDown();
@@ -19,27 +22,40 @@ async function update() {
   const fresh = await freshPart("desk");
   if (!fresh) return;
   skew = Date.parse(fresh.dataset.now) - Date.now();
+  const focused = document.activeElement;
   for (const part of fresh.querySelectorAll("[data-part]")) {
     const old = desk.querySelector(`[data-part="${part.dataset.part}"]`);
-    if (part.dataset.part === "presence" && old.contains(document.activeElement)) {
+    if (part.dataset.part === "presence" && old.contains(focused)) {
       pressed(old, part);
       continue;
     }
-    keepCards(old, part);
+    keepControls(old, part);
     old.replaceWith(part);
   }
   countDown();
+  const offers = desk.querySelectorAll(".offer").length;
+  document.title = offers > 0 ? `(${offers}) ${title}` : title;
+  settle(focused);
 }
 
-/** Puts the cards of `old` that are still there into `fresh`, and announces new offers. */
-function keepCards(old, fresh) {
-  const focused = document.activeElement;
+/** Puts the controls of cards that are still there into `fresh`, and announces new offers. */
+function keepControls(old, fresh) {
   for (const card of fresh.querySelectorAll("[data-key]")) {
-    const same = old.querySelector(`[data-key="${card.dataset.key}"]`);
-    if (same) card.replaceWith(same);
+    const same = old.querySelector(`[data-key="${card.dataset.key}"] [data-controls]`);
+    if (same) card.querySelector("[data-controls]").replaceWith(same);
     else if (card.matches(".offer")) announce(`New offer: ${card.querySelector("h3").textContent}`);
   }
-  if (old.contains(focused) || fresh.contains(focused)) queueMicrotask(() => focused.focus());
+}
+
+/** Leaves the focus where it was, or takes it to where the work has gone. */
+function settle(focused) {
+  if (focused.isConnected) focused.focus();
+  else if (focused.id) document.getElementById(focused.id)?.focus();
+  else if (focused.href) desk.querySelector(`a[href="${CSS.escape(focused.pathname)}"]`)?.focus();
+  const there = goal && desk.querySelector(goal);
+  if (!there) return;
+  goal = null;
+  if (document.activeElement === document.body) there.focus();
 }
 
 /** Shows the new presence without replacing the buttons under the agent's fingers. */
@@ -58,19 +74,32 @@ function announce(text) {
 
 function countDown() {
   const now = Date.now() + skew;
-  for (const line of desk.querySelectorAll("[data-until]")) {
-    const left = Math.max(0, Math.ceil((Date.parse(line.dataset.until) - now) / 1000));
-    const text = left > 0 ? `${left} s left to answer` : "The time to answer is over";
+  for (const part of desk.querySelectorAll("[data-until]")) {
+    const until = Date.parse(part.dataset.until);
+    const left = Math.max(0, until - now);
+    const secs = Math.ceil(left / 1000);
+    const time = secs < 100 ? `${secs} s` : `${Math.ceil(secs / 60)} min`;
+    const text = secs > 0 ? `${time} left to answer` : "The time to answer is over";
+    const line = part.querySelector("p");
     if (line.textContent !== text) line.textContent = text;
+    part.classList.toggle("short", secs <= 10);
+    part.querySelector("progress").value = left / (until - Date.parse(part.dataset.since)) || 0;
   }
 }
 
 desk.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
-  if (!button) return;
+  // Not `disabled`: that would take the focus away.
+  if (!button || button.ariaBusy === "true") return;
   const { presence, action } = button.dataset;
   if (presence) await send(button, "PUT", `agents/${encodeURIComponent(agent)}/presence`, wish(presence));
   if (action) await act(button, action);
+});
+
+// Enter in the reason declines, as in a form.
+desk.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("input[name=reason]")) return;
+  event.target.closest("[data-controls]").querySelector("[data-action=decline]").click();
 });
 
 function wish(state) {
@@ -81,16 +110,21 @@ function wish(state) {
 async function act(button, action) {
   const card = button.closest("[data-key]");
   const { item, epoch } = card.dataset;
-  if (action === "accept") await send(button, "POST", `offers/${item}/${epoch}/accept`, {});
+  if (action === "accept") {
+    goal = `[data-part=assigned] [data-item="${item}"]`;
+    await send(button, "POST", `offers/${item}/${epoch}/accept`, {});
+  }
   if (action === "decline") {
     const reason = card.querySelector("[name=reason]");
     reason.required = true;
     if (!reason.reportValidity()) return;
+    goal = "#offers";
     await send(button, "POST", `offers/${item}/${epoch}/decline`, { reason: reason.value });
   }
   if (action === "done") {
     const choice = card.querySelector("[name=disposition]");
     if (choice && !choice.reportValidity()) return;
+    goal = "#assigned";
     const body = choice?.value ? { disposition: choice.value } : {};
     await send(button, "POST", `assignments/${item}/${epoch}/done`, body);
   }
@@ -98,8 +132,8 @@ async function act(button, action) {
 
 /** Sends one request to the API and shows what it refused. */
 async function send(button, method, path, body) {
-  const said = document.getElementById("said");
-  button.disabled = true;
+  let refused = "";
+  button.ariaBusy = "true";
   try {
     const answer = await fetch(`/api/v1/${path}`, {
       method,
@@ -107,12 +141,17 @@ async function send(button, method, path, body) {
       body: JSON.stringify(body),
     });
     const problem = answer.ok ? null : await answer.json();
-    said.textContent = problem ? `${problem.title}: ${problem.detail} (${problem.code})` : "";
-    said.hidden = !problem;
+    if (problem) refused = `${problem.title}: ${problem.detail} (${problem.code})`;
   } catch {
-    said.textContent = "The hub cannot be reached. Nothing was sent; try again.";
-    said.hidden = false;
+    refused = "The hub cannot be reached. Try again: what was sent already is not done twice.";
   }
-  button.disabled = false;
+  button.ariaBusy = null;
+  const said = document.getElementById("said");
+  said.textContent = refused;
+  said.hidden = !refused;
+  if (refused) {
+    goal = null;
+    said.scrollIntoView({ block: "nearest" });
+  }
   refresh();
 }

@@ -113,21 +113,25 @@ pub(super) fn decision_text(decision: &Decision) -> Vec<String> {
         Trigger::AgentFreed => "the agent became free",
         Trigger::TimePassed => "time passed",
     };
+    let among = match explanation.items_considered {
+        1 => "the only item".to_owned(),
+        count => format!("the first of {count} items"),
+    };
     let mut lines = vec![format!(
-        "At {} it was offered to {} because {trigger}: priority {}, {}, {} in the demanded \
-         skills, chosen {} among {} items (config version {}).",
-        decision.at,
+        "Offered to {} ({}) because {trigger}. Priority {}, {among} that waited for this agent; {}, \
+         {} in the demanded skills, {} (config version {}).",
         decision.agent,
+        decision.at,
         explanation.priority,
         stage(explanation.stage),
         explanation.winner.level_sum,
         tie_break(explanation.tie_break),
-        explanation.items_considered,
         explanation.version,
     )];
     lines.extend(explanation.nearest.iter().map(candidate));
     lines.extend(explanation.counts.iter().map(|count| {
-        format!("Agents passed over because each {}: {}.", reason(&count.reason), count.count)
+        let who = if count.count == 1 { "agent" } else { "agents, each" };
+        format!("Passed over: {} {who} {}.", count.count, reason(&count.reason))
     }));
     lines
 }

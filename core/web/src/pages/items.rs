@@ -28,6 +28,8 @@ struct ItemsPage<'a> {
     list: &'a List,
     query: &'a ListQuery,
     statuses: &'static [(&'static str, &'static str)],
+    /// `true` if the list does not show all there is.
+    filtered: bool,
     /// Address of the next page.
     next: Option<String>,
 }
@@ -62,13 +64,25 @@ pub(super) async fn list(
     let list = list_view(&app, &caller, &query).await?;
     let next = list.next.map(|after| next_page(&query, after));
     let frame = Frame::new(&caller, "/items");
-    let template = ItemsPage { frame, list: &list, query: &query, statuses: STATUSES, next };
+    let filtered = query.after.is_some() || filters(&query).any(|(_, value)| !value.is_empty());
+    let template =
+        ItemsPage { frame, list: &list, query: &query, statuses: STATUSES, filtered, next };
     page(&headers, &list, template)
 }
 
 /// The same query, one page on.
 fn next_page(query: &ListQuery, after: ItemId) -> String {
     let mut address = format!("/items?after={after}");
+    for (name, value) in filters(query).filter(|(_, value)| !value.is_empty()) {
+        address.push('&');
+        address.push_str(name);
+        address.push('=');
+        percent_encode(value, &mut address);
+    }
+    address
+}
+
+fn filters(query: &ListQuery) -> impl Iterator<Item = (&'static str, &String)> {
     let filters = [
         ("status", &query.status),
         ("process", &query.process),
@@ -77,13 +91,7 @@ fn next_page(query: &ListQuery, after: ItemId) -> String {
         ("agent", &query.agent),
         ("text", &query.text),
     ];
-    for (name, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
-        address.push('&');
-        address.push_str(name);
-        address.push('=');
-        percent_encode(value, &mut address);
-    }
-    address
+    filters.into_iter()
 }
 
 /// Everything but letters, digits and `-._~` as `%XX` (RFC 3986, section 2.3).
