@@ -64,7 +64,8 @@ pub enum Error {
     },
     /// Another hub runs on this database.
     #[error(
-        "cannot open the store: {lock} is locked by another hub (process {holder}); stop that one first"
+        "cannot open the store: {lock} is locked by another hub (process {holder}); stop that one \
+         first"
     )]
     Locked {
         /// The lock file.
@@ -74,7 +75,8 @@ pub enum Error {
     },
     /// The file lies on a file system whose locks and flushes cannot be relied on.
     #[error(
-        "cannot open the store: {path} is on a network file system ({kind}); use a local disk, or PostgreSQL"
+        "cannot open the store: {path} is on a network file system ({kind}), whose locks cannot be \
+         relied on; use a local disk"
     )]
     NetworkFileSystem {
         /// The database.
@@ -84,7 +86,8 @@ pub enum Error {
     },
     /// The file was made by a newer program.
     #[error(
-        "cannot open the store: its schema is version {found}, this program knows up to {known}; upgrade the program"
+        "cannot open the store: its schema is version {found}, this program knows up to {known}; \
+         upgrade the program"
     )]
     Newer {
         /// The version in the database.
@@ -94,7 +97,8 @@ pub enum Error {
     },
     /// The database was not made by this program, or (read only) not brought up to date by it.
     #[error(
-        "cannot open the store: {path} is no store of this version of the program (schema {found}, expected {known})"
+        "cannot open the store: {path} is no store of this version of the program (schema {found}, \
+         expected {known})"
     )]
     NotAStore {
         /// The database.
@@ -139,7 +143,10 @@ pub enum Error {
         max: usize,
     },
     /// Work items of another partition than the store was opened for.
-    #[error("work item {item} belongs to partition {}, the store was opened for {partition}", item.partition())]
+    #[error(
+        "work item {item} belongs to partition {}, the store was opened for {partition}",
+        item.partition()
+    )]
     OtherPartition {
         /// The item.
         item: ItemId,
