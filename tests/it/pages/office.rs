@@ -50,7 +50,8 @@ impl Office {
         let customers = SqlitePool::connect_with(options).await?;
         sqlx::raw_sql(
             "CREATE TABLE customers (id TEXT PRIMARY KEY, segment TEXT, city TEXT, nps INTEGER);
-             INSERT INTO customers VALUES ('C-1', 'Gold', 'Berlin', 9), ('C-2', 'Silver', 'Porto', 6),
+             INSERT INTO customers VALUES
+                ('C-1', 'Gold', 'Berlin', 9), ('C-2', 'Silver', 'Porto', 6),
                 ('C-3', 'Bronze', 'Utrecht', 3), ('C-4', 'Silver', 'Graz', 8)",
         )
         .execute(&customers)

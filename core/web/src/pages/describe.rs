@@ -118,8 +118,8 @@ pub(super) fn decision_text(decision: &Decision) -> Vec<String> {
         count => format!("the first of {count} items"),
     };
     let mut lines = vec![format!(
-        "Offered to {} ({}) because {trigger}. Priority {}, {among} that waited for this agent; {}, \
-         {} in the demanded skills, {} (config version {}).",
+        "Offered to {} ({}) because {trigger}. Priority {}, {among} that waited for this \
+         agent; {}, {} in the demanded skills, {} (config version {}).",
         decision.agent,
         decision.at,
         explanation.priority,
