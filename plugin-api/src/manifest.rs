@@ -61,7 +61,17 @@ pub struct Role {
 
 /// How a capture point gets its records.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema
 )]
 #[serde(rename_all = "snake_case")]
 pub enum CaptureMode {

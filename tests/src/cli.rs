@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
 use crate::built;
+
+/// A command has to end within this time.
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// A `gantry` command that has ended.
 #[derive(Debug)]
@@ -23,18 +27,19 @@ pub struct Ran {
 /// Runs `gantry` in a folder, with nothing of this process's own settings.
 ///
 /// # Errors
-/// If it cannot be started, was killed, or did not print UTF-8.
+/// If it cannot be started, does not end, was killed, or did not print UTF-8.
 pub async fn gantry(folder: &Path, arguments: &[&str]) -> Result<Ran> {
-    let output = Command::new(built::gantry())
+    let running = Command::new(built::gantry())
         .args(arguments)
         .current_dir(folder)
         .env_remove("GANTRY_CONFIG")
         .env_remove("GANTRY_URL")
         .env_remove("GANTRY_TOKEN")
         .stdin(Stdio::null())
-        .output()
-        .await
-        .context("starting gantry")?;
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(WITHIN, running).await;
+    let output = ended.with_context(|| format!("gantry {arguments:?} does not end"))??;
     let stderr = String::from_utf8(output.stderr)?;
     let code = output.status.code();
     let code = code.with_context(|| format!("gantry {arguments:?} was killed: {stderr}"))?;

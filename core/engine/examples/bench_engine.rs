@@ -17,7 +17,8 @@ use gantry_model::spec::{
     ProcessSpec, RouteSpec, RoutingSpec, Span, StageSpec,
 };
 use gantry_model::{
-    Actor, Assignment, Command, Event, ItemId, Millis, Name, Presence, Requirement, Timestamp,
+    Actor, Agent, Assignment, Command, Event, ItemId, Millis, Name, Presence, Requirement,
+    Timestamp, WorkItem,
 };
 
 /// Commands that one commit covers.
@@ -180,10 +181,7 @@ impl Bench {
     }
 
     #[expect(clippy::type_complexity, reason = "the arguments of from_facts, in its order")]
-    fn facts(
-        &self,
-    ) -> (u64, Option<(u32, Arc<RoutingSpec>)>, Vec<gantry_model::Agent>, Vec<gantry_model::WorkItem>)
-    {
+    fn facts(&self) -> (u64, Option<(u32, Arc<RoutingSpec>)>, Vec<Agent>, Vec<WorkItem>) {
         let config = Some((1, Arc::new(self.state.routing().clone())));
         let agents = self.state.agents().cloned().collect();
         let items = self.state.items().cloned().collect();

@@ -11,7 +11,17 @@ use crate::name::{AgentId, Name};
 
 /// A closed requirement. Equal requirements are one signature in the queue.
 #[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Requirement {
@@ -49,9 +59,8 @@ pub enum Requirement {
 }
 
 /// A comparison of levels.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cbor(index_only)]
 pub enum Compare {

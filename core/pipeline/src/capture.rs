@@ -1,8 +1,8 @@
 //! Feeding a capture point: poll or stream, settle, acknowledge, and again.
 //!
 //! A batch is settled and its position stored before the source hears of it. While the hub takes no
-//! work, the batch is kept and nothing new is asked for. The class of an error decides what happens;
-//! see `react`.
+//! work, the batch is kept and nothing new is asked for. The class of an error decides what
+//! happens; see `react`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +52,8 @@ enum Left {
 }
 
 impl Feeder {
-    /// Runs until `stop`; a batch that was taken is settled and acknowledged first, if the hub takes
-    /// work.
+    /// Runs until `stop`; a batch that was taken is settled and acknowledged first, if the hub
+    /// takes work.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let ended = match self.feed {
             Feed::Poll(every) => self.poll(every, &stop).await,

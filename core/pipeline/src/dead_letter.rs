@@ -210,7 +210,8 @@ impl Handle {
         let mut outcomes =
             settled.map_err(|source| DeadLetterError::Hub { id: row.id.clone(), source })?;
         let outcome = outcomes.pop().expect("invariant: one outcome for each record");
-        // An edited record that is refused again has a dead letter of its own, in place of this one.
+        // An edited record that is refused again has a dead letter of its own, in place of this
+        // one.
         match &outcome.settled {
             Settled::Accepted { .. } | Settled::Filtered { .. } => {
                 self.resolve(&row.id, Resolution::Retried, actor).await?;

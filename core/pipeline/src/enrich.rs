@@ -1,7 +1,8 @@
 //! Enrichment: the look-ups of an item, in parallel where they can be, with cache, retries and a
 //! stated policy for when they fail.
 //!
-//! A look-up is asked with the attributes that its settings or its `when` name (as `:customer_id` or
+//! A look-up is asked with the attributes that its settings or its `when` name (as `:customer_id`
+//! or
 //! `{customer_id}`, for example), and with all attributes if they name none. The cache is keyed by
 //! what is asked, and a look-up that names what an earlier one yields waits for it.
 

@@ -51,8 +51,8 @@ impl Handle {
     /// them. One outcome a record, in order, all durable.
     ///
     /// # Errors
-    /// [`CaptureError`]: nothing was captured, or (`Hub`) it may have been and the same request again
-    /// finds repeats.
+    /// [`CaptureError`]: nothing was captured, or (`Hub`) it may have been and the same request
+    /// again finds repeats.
     ///
     /// # Cancel safety
     /// Dropping the future does not take back what was submitted.

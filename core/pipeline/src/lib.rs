@@ -2,8 +2,8 @@
 //!
 //! Records come in (polled, streamed, by request), are mapped and classified and become commands;
 //! runs of look-ups and rules are made for the items that wait for them; life-cycle events go back
-//! to the sources. The pipeline holds no state that is not in the store: what it had in hand when it
-//! stopped is taken up again, and found to be a repeat where it was done already.
+//! to the sources. The pipeline holds no state that is not in the store: what it had in hand when
+//! it stopped is taken up again, and found to be a repeat where it was done already.
 //!
 //! It never decides anything about an item: the engine does. It never acknowledges what is not
 //! durable. Start reading at [`Pipeline`], then `intake` (a record becomes a work item), `runs` and

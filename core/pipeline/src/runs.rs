@@ -1,7 +1,8 @@
 //! Runs: look-ups and rules for items that wait for them, each ending in one `EndRun`.
 //!
-//! The engine says in its events which runs begin; the ones that were open at boot, and those missed
-//! because this part fell behind, are asked of the hub. A run that the item has overtaken is dropped.
+//! The engine says in its events which runs begin; the ones that were open at boot, and those
+//! missed because this part fell behind, are asked of the hub. A run that the item has overtaken is
+//! dropped.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

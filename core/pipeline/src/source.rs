@@ -166,7 +166,8 @@ impl<H: Role> Attached<H> {
         }
     }
 
-    /// Makes the instance of the moment anew, if what it answered says that its credentials expired.
+    /// Makes the instance of the moment anew, if what it answered says that its credentials
+    /// expired.
     async fn renew_if_expired(&self, class: Option<ErrorClass>) -> bool {
         if class != Some(ErrorClass::AuthExpired) {
             return false;

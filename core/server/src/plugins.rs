@@ -188,7 +188,8 @@ impl Loader<'_> {
                 let faults = faults.iter().map(|fault| format!("{part}: {fault}"));
                 self.faults.extend(faults);
             }
-            // The plug-in failed, not the config. What it cannot do, its sources show once they run.
+            // The plug-in failed, not the config. What it cannot do, its sources show once they
+            // run.
             Err(error) => {
                 tracing::error!(part, error = %chain(&error), "a plug-in could not look at its config");
             }

@@ -41,7 +41,7 @@ struct Args {
 }
 
 /// All work must be done within this time.
-const DONE_WITHIN: Duration = Duration::from_secs(180);
+const DONE_WITHIN: Duration = Duration::from_mins(3);
 /// How long an agent works on an item: a blink with `--once`, else as long as one can watch.
 const BLINK: Duration = Duration::from_millis(20);
 const WATCHABLE: Duration = Duration::from_secs(4);
@@ -76,9 +76,9 @@ async fn run(args: &Args) -> Result<()> {
     let hub = Hub::start(options).await?;
     agents::hire(&hub).await?;
     if args.once {
-        play(args, &hub, &world).await?
+        play(args, &hub, &world).await?;
     } else {
-        show(&hub, &world).await?
+        show(&hub, &world).await?;
     }
     hub.stop().await
 }

@@ -1,5 +1,6 @@
 //! The source system: the permit applications in a table, as a department's database has them.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -173,19 +174,21 @@ fn rules() -> Result<String> {
             "*" => String::new(),
             channel => format!(" && item.channel == \"{channel}\""),
         };
-        toml.push_str(&format!(
+        let _ = write!(
+            toml,
             "\n[[segmentation]]\nid = \"row-{}\"\nlevel = \"global\"\n\
              when = 'item.office == \"{department}\"{channel}'\nprocess = \"{process}\"\n",
             number + 1
-        ));
+        );
         if processes.insert(process.to_owned()) {
-            toml.push_str(&format!(
+            let _ = write!(
+                toml,
                 "\n[process.\"{process}\"]\npriority = \"permits\"\noffer_timeout = \"20s\"\n\
                  dispositions = [\"Processed\", \"Terminated\"]\ndisposition_required = true\n\
                  completion = {{ mode = \"done_then_confirm\", within = \"1m\" }}\n\
                  \n[process.\"{process}\".route]\nstages = [\n    \
                  {{ skills = '{skills}', for = \"50% sla\" }},\n    {{ skills = '{fallback}' }},\n]\n"
-            ));
+            );
         }
     }
     Ok(toml)

@@ -1,10 +1,10 @@
-//! The bookkeeping of one subscriber: what was read, what is on its way, which lanes are exceptions.
-//! No I/O.
+//! The bookkeeping of one subscriber: what was read, what is on its way, which lanes are
+//! exceptions. No I/O.
 //!
 //! A lane is one item's events, in order, one on its way at a time. A lane without trouble lives in
-//! memory only, and the cursor stands before its first event that is not settled. A lane with trouble
-//! has a row with its first event that is not settled; the cursor goes on past it, and what follows
-//! in that lane is found again in the item's history.
+//! memory only, and the cursor stands before its first event that is not settled. A lane with
+//! trouble has a row with its first event that is not settled; the cursor goes on past it, and what
+//! follows in that lane is found again in the item's history.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -161,8 +161,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Runs until `stop`; then the calls under way end, until `force`. What did not end is delivered
-    /// again after the next start.
+    /// Runs until `stop`; then the calls under way end, until `force`. What did not end is
+    /// delivered again after the next start.
     pub(crate) async fn run(mut self, stop: CancellationToken, force: CancellationToken) {
         let mut committed = self.caller.hub.subscribe();
         while !stop.is_cancelled() {

@@ -1,7 +1,8 @@
 //! The intake: records in, outcomes out, durable in between.
 //!
 //! The one place where records become work items, whichever way they came: polled, streamed, sent
-//! to the plain JSON API or through a plug-in's HTTP capture. Start reading at [`Intake::settle`] in
+//! to the plain JSON API or through a plug-in's HTTP capture. Start reading at [`Intake::settle`]
+//! in
 //! `settle`.
 
 mod merge;

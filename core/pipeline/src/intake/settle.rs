@@ -1,9 +1,9 @@
 //! Settling a batch of records: map, decide what each asks for, submit, read the replies.
 //!
 //! Records of one key keep their order: they go in waves, the first of each key, then the second of
-//! each. A wave is one submission, so a batch of distinct keys is one commit. What is left of a batch
-//! (dead letters of records that the engine refused, the position of the source) goes into the last
-//! submission: the stored position never stands before a record that is not settled.
+//! each. A wave is one submission, so a batch of distinct keys is one commit. What is left of a
+//! batch (dead letters of records that the engine refused, the position of the source) goes into
+//! the last submission: the stored position never stands before a record that is not settled.
 
 use std::collections::BTreeSet;
 
@@ -197,7 +197,8 @@ impl Intake {
     fn side(&self, batch: &mut Batch<'_>, reading: Option<&Reading>) -> Side {
         let now = self.hub.now();
         let positions = reading.map_or_else(Vec::new, |reading| {
-            // Of a wave under way everything counts as settled: only then does the position go along.
+            // Of a wave under way everything counts as settled: only then does the position go
+            // along.
             let settled =
                 |index: usize| batch.settled[index].as_ref().is_none_or(Settled::is_final);
             let rows = reading.positions(settled).into_iter();

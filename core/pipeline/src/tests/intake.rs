@@ -206,7 +206,8 @@ async fn messages_name_an_item_by_either_id() {
 
 #[tokio::test]
 async fn the_kind_of_message_survives_in_a_dead_letter() {
-    // The plug-in says `update` of an item that never was; when it comes later, the retry updates it.
+    // The plug-in says `update` of an item that never was; when it comes later, the retry updates
+    // it.
     let mut record = Record::json(r#"{"external_id": "L-1", "name": "Bob"}"#);
     record.message = Some(gantry_plugin_host::api::MessageKind::Update);
     let mut ports = Ports::default();
