@@ -4,5 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod cli;
+mod demo_once;
 mod pages;
 mod permits;

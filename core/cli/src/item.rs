@@ -133,13 +133,20 @@ fn entries(history: &Value) -> &[Value] {
     list.map_or(&[], Vec::as_slice)
 }
 
-/// One event as a line of text.
+/// One event as a line of text: when, what, with what, by whom.
 fn line(entry: &Value) -> String {
-    let mut line = format!("{}  {}", cell(&entry["at"]), cell(&entry["event"]));
-    for key in ["agent", "disposition", "reason", "actor"] {
-        if !entry[key].is_null() {
-            let _ = write!(line, "  {key}={}", cell(&entry[key]));
+    let event = entry["event"].as_object().and_then(|event| event.iter().next());
+    let (name, details) = event.map_or(("?", &Value::Null), |(name, details)| (name, details));
+    let mut line = format!("{}  {name}", cell(&entry["at"]));
+    for key in ["agent", "disposition", "reason"] {
+        if !details[key].is_null() {
+            let _ = write!(line, "  {key}={}", cell(&details[key]));
         }
+    }
+    let actor = &entry["actor"];
+    let _ = write!(line, "  by {}", cell(&actor["kind"]));
+    if !actor["id"].is_null() {
+        let _ = write!(line, " {}", cell(&actor["id"]));
     }
     line
 }

@@ -29,7 +29,12 @@ use clap::{Args, Parser, Subcommand};
 
 /// Distributes work: captures items from source systems, and offers each to the right person.
 #[derive(Parser)]
-#[command(name = "gantry", version, max_term_width = 100)]
+#[command(
+    name = "gantry",
+    version,
+    max_term_width = 100,
+    after_help = "Example:\n  gantry check --config gantry.toml\n  gantry run --config gantry.toml"
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -62,15 +67,15 @@ enum Command {
     #[command(after_help = check::EXAMPLE)]
     Check(check::Options),
     /// Show plug-ins, without running them.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
     /// Show work items.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gantry item list --status open")]
     Item(item::Command),
     /// Say why an item was offered to whom, or why it still waits.
     Explain(explain::Options),
     /// Show dead letters and try them again.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
     /// Issue a token for the API and the pages.
     Token(token::Options),

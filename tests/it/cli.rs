@@ -1,0 +1,5 @@
+//! The command line: without a hub, beside a running one, and with tokens of every role.
+
+mod alone;
+mod beside;
+mod roles;
