@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 
 /// How long the hub may take to get ready.
 const READY_WITHIN: Duration = Duration::from_mins(2);
+/// How long the system may take to end a process that was killed.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the hub may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
@@ -30,7 +32,8 @@ pub struct Options {
     pub env: Vec<(String, String)>,
 }
 
-/// A running hub. Dropping it kills the process.
+/// A running hub. Dropping it kills the process, and waits until it is gone: what it has in its
+/// folder can then be removed.
 #[derive(Debug)]
 pub struct Hub {
     child: Child,
@@ -125,6 +128,17 @@ impl Hub {
         let status = self.child.wait().await?;
         ensure!(status.success(), "the hub ended with {status}:\n{}", self.log_tail());
         Ok(())
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed, which is well.
+        let _ = self.child.start_kill();
+        let begun = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && begun.elapsed() < GONE_WITHIN {
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use futures_util::future::try_join_all;
-
 use gantry_demo::agents::{self, PEOPLE};
 use gantry_demo::hub::{self, Hub};
 use gantry_demo::report::{Counts, Report};
 use gantry_demo::sender;
 use gantry_demo::world::{CARTS, LEADS, ORDERS, World};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Plays a small company around a Gantry hub.
 #[derive(Parser)]
@@ -52,7 +52,13 @@ const YOU: &str = "anna";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Args::parse()).await {
+    let args = Args::parse();
+    // Whatever ends the demo, dropping `run` ends the hub and removes the folder.
+    let result = tokio::select! {
+        result = run(&args) => result,
+        stopped = terminated() => stopped,
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("demo: {error:#}");
@@ -61,10 +67,19 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn terminated() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    terminate.recv().await;
+    anyhow::bail!("asked to stop before the end")
+}
+
 async fn run(args: &Args) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("gantry-demo-").tempdir()?;
     say(args, &format!("Making a small company in {} …", folder.path().display()));
     let world = World::create(folder.path()).await?;
+    if args.once {
+        world.hurry()?;
+    }
     say(args, "Starting the hub …");
     let options = hub::Options {
         gantry: args.gantry.clone(),

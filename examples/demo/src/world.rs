@@ -33,7 +33,20 @@ pub struct World {
     crm: SqlitePool,
 }
 
+/// How long an offer rings in the config, for people; and while the demo plays by itself.
+const OFFER_TIMEOUT: &str = "offer_timeout = \"45s\"";
+const OFFER_TIMEOUT_SHORT: &str = "offer_timeout = \"2s\"";
+
 impl World {
+    /// Lets offers ring for two seconds only, so that nobody waits long for the one agent who
+    /// does not answer.
+    pub fn hurry(&self) -> Result<()> {
+        let path = self.folder.join("rules/sales.toml");
+        let rules = fs::read_to_string(&path)?;
+        fs::write(path, rules.replace(OFFER_TIMEOUT, OFFER_TIMEOUT_SHORT))?;
+        Ok(())
+    }
+
     /// Makes the company in `folder`, which must be empty or not be there.
     pub async fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("orders"))?;
