@@ -54,6 +54,8 @@ async fn a_full_disk_takes_nothing_and_loses_nothing() -> Result<()> {
         return Ok(());
     };
     let world = World::start(place, &[]).await?;
+    // Bound again, so that it is unmounted before the folder around it is removed.
+    let disk = disk;
     world.goes_on().await?;
 
     disk.fill()?;
