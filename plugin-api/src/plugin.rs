@@ -47,7 +47,7 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     fn create(config: Self::Config, cx: &Context) -> Result<Self, Error>;
 
     /// Connects as running would and changes nothing, so that the operator sees whether it would
-    /// work. Called by `gantry check --connect` and before the first operation; may be repeated.
+    /// work. Called by `gantry check --connect`; may be repeated.
     fn check(&self, cx: &Context) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = cx;
         async { Ok(()) }
@@ -108,7 +108,7 @@ pub trait Capture: Plugin {
     ///
     /// # Errors
     /// Each is answered by another poll from the same position, when its class says;
-    /// `cursor_expired` waits for a person.
+    /// `cursor_expired` makes the hub read again from the beginning; what it has is a repeat.
     fn poll(
         &self,
         settings: &Self::Settings,

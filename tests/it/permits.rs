@@ -61,6 +61,7 @@ async fn every_permit_ends_once_from_postgres() -> Result<()> {
 async fn play(data: &std::path::Path, folder: &TempDir, source: Source) -> Result<()> {
     let config = source.write_config(folder.path())?;
     let staff = Staff::read(data)?;
+    check_connections(&config).await?;
     let mut player = Player::new(source.n_cases());
     for end in &ENDS {
         let failpoint = match end {
@@ -90,6 +91,22 @@ async fn play(data: &std::path::Path, folder: &TempDir, source: Source) -> Resul
     hub.stop().await?;
     verify_journal(&config).await?;
     source.check_all_ended_once().await
+}
+
+/// `gantry check --connect` finds that the source, its table and the statement all work.
+async fn check_connections(config: &std::path::Path) -> Result<()> {
+    let output = tokio::process::Command::new(built::gantry())
+        .args(["check", "--connect", "--json", "--config"])
+        .arg(config)
+        .arg("--plugins")
+        .arg(built::plugins())
+        .output()
+        .await?;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    ensure!(output.status.success() && report["ok"] == true, "the config does not work: {report}");
+    let parts = report["connections"].as_array().context("no connections")?;
+    ensure!(parts.len() == 3, "source, capture and callback were to be tried: {report}");
+    Ok(())
 }
 
 /// The state rebuilt from the journal equals the state that was stored, byte for byte.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Config {
     /// Which kind of database it is.
     pub(crate) engine: Engine,
-    /// SQLite: the file, from the hub's working folder; it must exist.
+    /// SQLite: the file, counted from the config file's folder; it must exist.
     pub(crate) path: Option<String>,
     /// PostgreSQL: the server's name or address, or the folder of its socket (starting with `/`).
     pub(crate) host: Option<String>,

@@ -11,8 +11,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    /// The folder that files are dropped into. A relative path counts from the folder the hub was
-    /// started in. The hub must be able to read it, and to move files inside it.
+    /// The folder that files are dropped into. A relative path counts from the folder of the
+    /// config file. The hub must be able to read it, and to move files inside it.
     pub(crate) folder: PathBuf,
 }
 

@@ -1,23 +1,30 @@
-//! `gantry check`: everything that is wrong with a config, at once. Nothing is connected to.
+//! `gantry check`: everything that is wrong with a config, at once. Nothing is connected to, unless
+//! asked for.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use gantry_config::{Severity, render_human};
-use gantry_server::plugins::{self, Folders};
+use gantry_server::plugins::{self, Connection, Folders};
 use serde_json::json;
 
 use crate::{Global, plugin, table};
 
-pub(crate) const EXAMPLE: &str = "Example:\n  gantry check --config gantry.toml\n\n\
-    It ends with 0 if the hub would start on it, 1 if there are errors.";
+pub(crate) const EXAMPLE: &str = "Example:\n  gantry check --config gantry.toml\n  \
+    gantry check --connect --json\n\n\
+    It ends with 0 if the hub would start on it (with --connect: and every system answers), 1 if \
+    there are errors.";
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// A folder with plug-ins, instead of the config's; may be given several times.
     #[arg(long)]
     plugins: Vec<PathBuf>,
+    /// If the config is fine, also let every plug-in connect to its system and try, changing
+    /// nothing.
+    #[arg(long)]
+    connect: bool,
 }
 
 /// Prints the findings; `false` if one of them is an error.
@@ -27,23 +34,43 @@ pub(crate) fn check(global: &Global, options: &Options) -> Result<bool> {
     let (checked, scan) = plugins::check(&global.config, folders)?;
     let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
     let n_errors = errors.count();
+    let connections =
+        if options.connect && n_errors == 0 { connect(global, options)? } else { Vec::new() };
+    let ok = n_errors == 0 && connections.iter().all(|connection| connection.problem.is_none());
     if global.json {
         let refused = scan.refused.iter().map(plugin::refused_view);
         table::json(&json!({
-            "ok": n_errors == 0,
+            "ok": ok,
             "findings": checked.findings,
             "refused_plugins": refused.collect::<Vec<_>>(),
+            "connections": connections.iter().map(view).collect::<Vec<_>>(),
         }));
-        return Ok(n_errors == 0);
+        return Ok(ok);
     }
     for line in render_human(&checked.findings, &checked.sources).lines() {
         say!("{line}");
     }
     plugin::say_refused(&scan.refused);
+    for connection in &connections {
+        let result = connection.problem.as_deref().unwrap_or("works");
+        say!("{}: {result}", connection.part);
+    }
     match n_errors {
         0 => say!("{} is fine", global.config.display()),
         1 => say!("1 error"),
         n => say!("{n} errors"),
     }
-    Ok(n_errors == 0)
+    Ok(ok)
+}
+
+/// Lets every plug-in try.
+fn connect(global: &Global, options: &Options) -> Result<Vec<Connection>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folders = Folders::of(&global.config, options.plugins.clone())?;
+    let config = std::path::absolute(&global.config)?;
+    Ok(runtime.block_on(plugins::connect(&config, folders))?)
+}
+
+fn view(connection: &Connection) -> serde_json::Value {
+    json!({ "part": connection.part, "problem": connection.problem })
 }

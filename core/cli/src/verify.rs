@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::{Global, table};
 
 pub(crate) const EXAMPLE: &str = "Example:\n  gantry verify --config gantry.toml\n\n\
-    It reads the store beside a running hub too; then what is committed meanwhile is left out.";
+    It reads the store beside a running hub too, and again if the hub commits meanwhile; a busy \
+    hub has to be stopped first.";
 
 pub(crate) async fn verify(global: &Global) -> Result<()> {
     let place = Place::of(&global.config)?;

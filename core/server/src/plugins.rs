@@ -12,7 +12,7 @@ use gantry_pipeline::{Settings, SourceParts};
 use gantry_plugin_api::Secret;
 use gantry_plugin_api::manifest::{CaptureMode, Manifest};
 use gantry_plugin_api::message::RoleName;
-use gantry_plugin_host::{Host, Library, Options, Pins, Refusal, Scan};
+use gantry_plugin_host::{CallError, Host, Instance, Library, Options, Pins, Refusal, Scan};
 use serde_json::Value;
 
 use crate::error::{Error, chain};
@@ -109,6 +109,78 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
         return Err(Error::PluginConfig { faults: faults.join("\n") });
     }
     Ok(Loaded { spec, sources, settings })
+}
+
+/// Whether a part of the config works against the real system.
+#[derive(Debug)]
+pub struct Connection {
+    /// The part, as `source.crm` or `capture.leads`.
+    pub part: String,
+    /// What its plug-in said when it did not.
+    pub problem: Option<String>,
+}
+
+/// Lets every plug-in try what it would do when the hub runs, and change nothing.
+///
+/// # Errors
+/// [`Error`] if the config may not run; what a system says is no error but a problem.
+pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>, Error> {
+    let place = folders.place.clone();
+    let Loaded { spec, sources, mut settings } = load(config, folders).await?;
+    std::env::set_current_dir(&place.folder)
+        .map_err(|source| Error::Folder { path: place.folder, source })?;
+    let mut connections = Vec::new();
+    for (name, parts) in sources {
+        match parts.library.create(&name, parts.config, &parts.secrets).await {
+            Ok(instance) => {
+                connections.push(Connection::new("source", &name, instance.check().await));
+                check_parts(&spec, &name, &instance, &mut settings, &mut connections).await;
+            }
+            Err(error) => connections.push(Connection::new("source", &name, Err(error))),
+        }
+    }
+    Ok(connections)
+}
+
+/// Checks everything that names a source.
+async fn check_parts(
+    spec: &Spec,
+    source: &Name,
+    instance: &Instance,
+    settings: &mut Settings,
+    connections: &mut Vec<Connection>,
+) {
+    for (name, _) in spec.captures.iter().filter(|(_, c)| c.source.as_ref() == Some(source)) {
+        let own = settings.captures.remove(name).unwrap_or_default();
+        let checked = match instance.attach_capture(name, own).await {
+            Ok(handle) => handle.check().await,
+            Err(error) => Err(error),
+        };
+        connections.push(Connection::new("capture", name, checked));
+    }
+    for (name, _) in spec.lookups.iter().filter(|(_, lookup)| lookup.source == *source) {
+        let own = settings.lookups.remove(name).unwrap_or_default();
+        let checked = match instance.attach_lookup(name, own).await {
+            Ok(handle) => handle.check().await,
+            Err(error) => Err(error),
+        };
+        connections.push(Connection::new("lookup", name, checked));
+    }
+    for (name, _) in spec.callbacks.iter().filter(|(_, callback)| callback.source == *source) {
+        let own = settings.callbacks.remove(name).unwrap_or_default();
+        let checked = match instance.attach_callback(name, own).await {
+            Ok(handle) => handle.check().await,
+            Err(error) => Err(error),
+        };
+        connections.push(Connection::new("callback", name, checked));
+    }
+}
+
+impl Connection {
+    fn new(kind: &str, name: &Name, checked: Result<(), CallError>) -> Self {
+        let problem = checked.err().map(|error| chain(&error));
+        Self { part: format!("{kind}.{name}"), problem }
+    }
 }
 
 /// Resolves secrets and lets plug-ins look at their config; collects all that they find.

@@ -46,7 +46,7 @@ impl From<PositionTooLong> for crate::error::Error {
     }
 }
 
-// Most positions are text; people read them in `gantry position list`.
+// Most positions are text; people read them in the store.
 impl fmt::Debug for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Position({})", self.0.escape_ascii())
