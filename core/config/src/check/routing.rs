@@ -29,7 +29,12 @@ impl Checker<'_> {
             let place = self.tree.place_of(&["hub", "store"]);
             let message = format!("`{}` is no store", hub.store);
             let found = Found::error(Code::Value, place, message).label("unknown kind of store");
-            self.findings.push(found.help("write \"sqlite:PATH\" or \"postgres://…\""));
+            self.findings.push(found.help("write \"sqlite:PATH\""));
+        } else if !hub.store.starts_with("sqlite:") {
+            let place = self.tree.place_of(&["hub", "store"]);
+            let message = "a store on PostgreSQL is not there yet".to_owned();
+            let found = Found::error(Code::NotYet, place, message).label("not yet");
+            self.findings.push(found.help("write \"sqlite:PATH\" in this version"));
         }
     }
 
