@@ -154,17 +154,26 @@ impl Services {
             _ = interrupt.recv() => None,
             ended = engine.ended() => Some(ended),
             ended = pipelines.join_next() => Some(pipeline_ended(ended)),
+            ended = webs.join_next() => Some(web_ended(ended)),
         };
         tracing::info!("the hub stops: no new work, what is under way is finished");
         stop.cancel();
         while webs.join_next().await.is_some() {}
         while let Some(ended) = pipelines.join_next().await {
-            if let Ok(Err(error)) = ended {
+            if let Err(error) = pipeline_ended(Some(ended)) {
                 tracing::warn!(%error, "the pipeline ended with an error");
             }
         }
         let stopped = engine.stop().await;
         lost.unwrap_or(stopped)
+    }
+}
+
+/// The web server runs until it is told to stop; a hub without one is of no use.
+fn web_ended(ended: Option<Result<(), tokio::task::JoinError>>) -> Result<(), Error> {
+    match ended {
+        Some(Err(error)) => Err(Error::Broken { what: "web server", reason: error.to_string() }),
+        Some(Ok(())) | None => Ok(()),
     }
 }
 
