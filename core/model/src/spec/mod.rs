@@ -1,0 +1,113 @@
+//! The config as plain data, after it was checked: what the operator wrote in TOML, with units
+//! resolved and expressions still as text.
+//!
+//! A config version is the canonical JSON of [`Spec`]: secrets stand in it as references only.
+
+mod pipeline;
+mod routing;
+mod segmentation;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attribute::AttributeType;
+use crate::name::Name;
+use crate::time::Millis;
+
+pub use pipeline::*;
+pub use routing::*;
+pub use segmentation::*;
+
+/// The whole config.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    /// `[hub]`
+    pub hub: HubSpec,
+    /// `[attribute.NAME]`: custom attributes that are declared.
+    pub attributes: BTreeMap<Name, AttributeType>,
+    /// `skills = […]` in `[routing]`: names of skills.
+    pub skills: BTreeSet<Name>,
+    /// `groups = […]` in `[routing]`: names of groups.
+    pub groups: BTreeSet<Name>,
+    /// `[source.NAME]`
+    pub sources: BTreeMap<Name, SourceSpec>,
+    /// `[capture.NAME]`
+    pub captures: BTreeMap<Name, CaptureSpec>,
+    /// `[lookup.NAME]`
+    pub lookups: BTreeMap<Name, LookupSpec>,
+    /// `[callback.NAME]`
+    pub callbacks: BTreeMap<Name, CallbackSpec>,
+    /// `[[segmentation]]`, in file order.
+    pub segmentation: Vec<SegmentRule>,
+    /// What the engine needs: priorities, processes, reasons.
+    pub routing: Arc<RoutingSpec>,
+}
+
+/// `[hub]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HubSpec {
+    /// Address of the web server, `host:port`.
+    pub listen: String,
+    /// `sqlite:PATH`, relative to the config file, or `postgres://…`.
+    pub store: String,
+    /// Folders that plug-ins are loaded from, relative to the config file.
+    pub plugins: Vec<PathBuf>,
+    /// How long a stop waits for work under way.
+    pub drain_timeout: Millis,
+}
+
+impl Default for HubSpec {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            store: "sqlite:gantry.db".into(),
+            plugins: vec!["plugins".into()],
+            drain_timeout: Millis::from_secs(30),
+        }
+    }
+}
+
+impl Spec {
+    /// The declared type of an attribute: core, extended, custom or yielded by a look-up.
+    pub fn attribute_type(&self, name: &str) -> Option<&AttributeType> {
+        crate::attribute::settable(name)
+            .or_else(|| self.attributes.get(name))
+            .or_else(|| self.lookups.values().find_map(|lookup| lookup.yields.get(name)))
+    }
+
+    /// The canonical JSON: equal configs give equal bytes.
+    pub fn to_canonical_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("invariant: a config has text keys only")
+    }
+}
+
+/// CBOR of a shared spec: its canonical JSON as text, so that the journal stays readable when
+/// the spec grows.
+pub(crate) mod as_json {
+    use std::sync::Arc;
+
+    use minicbor::decode::Error as DecodeError;
+    use minicbor::encode::{Error as EncodeError, Write};
+    use minicbor::{Decoder, Encoder};
+
+    use super::RoutingSpec;
+
+    pub(crate) fn encode<C, W: Write>(
+        value: &Arc<RoutingSpec>,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        let json = serde_json::to_string(value).map_err(EncodeError::message)?;
+        e.str(&json)?.ok()
+    }
+
+    pub(crate) fn decode<C>(
+        d: &mut Decoder<'_>,
+        _: &mut C,
+    ) -> Result<Arc<RoutingSpec>, DecodeError> {
+        serde_json::from_str(d.str()?).map(Arc::new).map_err(DecodeError::message)
+    }
+}
