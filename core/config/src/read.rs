@@ -4,6 +4,7 @@
 
 mod pipeline;
 mod routing;
+mod segmentation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
     let priorities = family(&mut root, "priority", findings, routing::priority);
     let processes = family(&mut root, "process", findings, routing::process);
     let words = routing::words(&mut root, findings);
-    let segmentation = root.get(RULES).map(|node| routing::rules(node, findings));
+    let segmentation = root.get(RULES).map(|node| segmentation::rules(node, findings));
     root.close(findings);
     let unconfirmed = captures.iter().filter(|(_, capture)| capture.confirm == Confirm::None);
     let unconfirmed = unconfirmed.map(|(name, _)| name.clone()).collect();
