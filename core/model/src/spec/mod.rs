@@ -3,6 +3,7 @@
 //!
 //! A config version is the canonical JSON of [`Spec`]: secrets stand in it as references only.
 
+mod calendar;
 mod pipeline;
 mod routing;
 mod segmentation;
@@ -17,6 +18,7 @@ use crate::attribute::AttributeType;
 use crate::name::Name;
 use crate::time::Millis;
 
+pub use calendar::*;
 pub use pipeline::*;
 pub use routing::*;
 pub use segmentation::*;
