@@ -15,7 +15,7 @@ use gantry_model::spec::{Confirm, HubSpec, RoutingSpec, Spec};
 use crate::defaults;
 use crate::finding::{Findings, Place};
 use crate::table::{Table, check_name};
-use crate::tree::{Node, RULES};
+use crate::tree::{Node, RULES, TABLES};
 
 /// Reads the whole config.
 pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
@@ -30,6 +30,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
     let processes = family(&mut root, "process", findings, routing::process);
     let words = routing::words(&mut root, findings);
     let segmentation = root.get(RULES).map(|node| segmentation::rules(node, findings));
+    let tables = root.get(TABLES).map(|node| segmentation::decision_tables(node, findings));
     root.close(findings);
     let unconfirmed = captures.iter().filter(|(_, capture)| capture.confirm == Confirm::None);
     let unconfirmed = unconfirmed.map(|(name, _)| name.clone()).collect();
@@ -43,6 +44,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
         lookups,
         callbacks,
         segmentation: segmentation.unwrap_or_default(),
+        decision_tables: tables.unwrap_or_default(),
         routing: Arc::new(RoutingSpec {
             priorities,
             processes,

@@ -112,19 +112,7 @@ impl<'n> Table<'n> {
         findings: &mut Findings,
     ) -> Option<i64> {
         let node = self.get(key)?;
-        let Value::Integer(number) = node.value else {
-            findings.push(wrong_type(&self.title_of(key), "an integer", node));
-            return None;
-        };
-        if range.contains(&number) {
-            return Some(number);
-        }
-        let (title, from, to) = (self.title_of(key), range.start(), range.end());
-        let message = format!("{title} is out of range");
-        let found = Found::error(Code::Value, node.place, message);
-        findings
-            .push(found.label("out of range").help(format!("write a number from {from} to {to}")));
-        None
+        integer(&self.title_of(key), node, &range, findings)
     }
 
     /// A duration above zero.
@@ -207,6 +195,23 @@ impl<'n> Table<'n> {
         texts
     }
 
+    /// A table of names with integers.
+    pub(crate) fn numbers(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<i64>,
+        findings: &mut Findings,
+    ) -> BTreeMap<Name, i64> {
+        let mut numbers = BTreeMap::new();
+        for (name, node) in self.entries_of(key, findings) {
+            let title = format!("`{name}` in `{key}` of {}", self.title);
+            if let Some(number) = integer(&title, node, &range, findings) {
+                numbers.insert(Name::new(name), number);
+            }
+        }
+        numbers
+    }
+
     /// A table of names with values.
     pub(crate) fn values(
         &mut self,
@@ -250,6 +255,26 @@ pub(crate) fn text<'n>(title: &str, node: &'n Node, findings: &mut Findings) -> 
         return Some(text);
     }
     findings.push(wrong_type(title, "text in quotes", node));
+    None
+}
+
+fn integer(
+    title: &str,
+    node: &Node,
+    range: &std::ops::RangeInclusive<i64>,
+    findings: &mut Findings,
+) -> Option<i64> {
+    let Value::Integer(number) = node.value else {
+        findings.push(wrong_type(title, "an integer", node));
+        return None;
+    };
+    if range.contains(&number) {
+        return Some(number);
+    }
+    let (from, to) = (range.start(), range.end());
+    let message = format!("{title} is out of range");
+    let found = Found::error(Code::Value, node.place, message);
+    findings.push(found.label("out of range").help(format!("write a number from {from} to {to}")));
     None
 }
 

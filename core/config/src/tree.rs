@@ -36,6 +36,8 @@ pub(crate) enum Value {
 
 /// The rules: a list of tables.
 pub(crate) const RULES: &str = "segmentation";
+/// The decision tables: a list of tables too.
+pub(crate) const TABLES: &str = "decision_table";
 
 /// Parses one file; on a mistake in its syntax the findings say so and there is no tree.
 pub(crate) fn parse(file: usize, text: &str, findings: &mut Findings) -> Option<Node> {
@@ -124,7 +126,9 @@ fn join_top(name: &str, known: &mut Node, node: Node, findings: &mut Findings) {
                 }
             }
         }
-        (Value::List(into), Value::List(from)) if name == RULES => into.extend(from),
+        (Value::List(into), Value::List(from)) if [RULES, TABLES].contains(&name) => {
+            into.extend(from);
+        }
         (_, value) => {
             let again = Node { value, ..node };
             findings.push(twice(name, &again, known));

@@ -183,17 +183,15 @@ fn spec() -> Spec {
         on_reopen: OnReopen::New,
         confirm: Confirm::None,
         lookups: None,
+        ..CaptureSpec::default()
     };
     let gold = SegmentRule {
         id: "gold".into(),
         level: SegmentLevel::Global,
-        within: None,
         when: Some(r#"item.customer_segment == "Gold" && item.product == "loan""#.into()),
-        department: None,
         process: Some("sales/leads".into()),
         sla: Some(Millis::from_secs(24 * 3600)),
-        priority: None,
-        set: BTreeMap::default(),
+        ..SegmentRule::default()
     };
     Spec {
         captures: [("leads".into(), capture)].into(),

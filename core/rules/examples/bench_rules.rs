@@ -88,6 +88,7 @@ fn spec() -> Spec {
         on_reopen: OnReopen::New,
         confirm: Confirm::None,
         lookups: None,
+        ..CaptureSpec::default()
     };
     let process = ProcessSpec {
         priority: "normal".into(),
@@ -119,13 +120,10 @@ fn segmentation() -> Vec<SegmentRule> {
     let rule = |id: &str, level, when: &str, process: Option<&str>| SegmentRule {
         id: id.into(),
         level,
-        within: None,
         when: Some(when.to_owned()),
-        department: None,
         process: process.map(Name::new),
         sla: Some(Millis::from_secs(3600)),
-        priority: None,
-        set: BTreeMap::new(),
+        ..SegmentRule::default()
     };
     let mut rules = vec![
         rule("vip", Global, "item.customer_segment == \"Platinum\"", None),

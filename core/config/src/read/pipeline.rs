@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
     CallbackSpec, CaptureSpec, Confirm, Isolation, LookupSpec, OnChange, OnFailure, OnReopen,
     SourceSpec,
@@ -52,6 +53,7 @@ pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> Capture
         on_reopen: table.choice("on_reopen", ON_REOPEN, findings).unwrap_or_default(),
         confirm: table.choice("confirm", CONFIRM, findings).unwrap_or_default(),
         lookups,
+        priority_labels: table.numbers("priority_labels", -POINTS_MAX..=POINTS_MAX, findings),
     }
 }
 
@@ -72,6 +74,7 @@ pub(super) fn lookup(table: &mut Table<'_>, findings: &mut Findings) -> LookupSp
         timeout: table.duration("timeout", findings).unwrap_or(defaults::LOOKUP_TIMEOUT),
         retries: retries.map_or(defaults::LOOKUP_RETRIES, |retries| retries as u32),
         cache: table.duration("cache", findings),
+        on_update: table.boolean("on_update", findings).unwrap_or(false),
         on_failure: on_failure(table, findings),
     }
 }

@@ -6,6 +6,7 @@
 mod calendar;
 mod pipeline;
 mod routing;
+pub mod scenario;
 mod segmentation;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,9 @@ pub struct Spec {
     pub callbacks: BTreeMap<Name, CallbackSpec>,
     /// `[[segmentation]]`, in file order.
     pub segmentation: Vec<SegmentRule>,
+    /// `[[decision_table]]`, in file order.
+    #[serde(default)]
+    pub decision_tables: Vec<DecisionTable>,
     /// What the engine needs: priorities, processes, reasons.
     pub routing: Arc<RoutingSpec>,
 }

@@ -29,7 +29,7 @@ pub enum Isolation {
 }
 
 /// `[capture.NAME]`: a capture point.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaptureSpec {
     /// The source; none for a capture point that is fed by the plain JSON API only.
     pub source: Option<Name>,
@@ -53,6 +53,9 @@ pub struct CaptureSpec {
     pub confirm: Confirm,
     /// Look-ups of this capture point, in order; `None` = all that are not bound to others.
     pub lookups: Option<Vec<Name>>,
+    /// Priorities that the source gives as words: label → whole points.
+    #[serde(default)]
+    pub priority_labels: BTreeMap<Name, i64>,
 }
 
 /// What other content on an open item means.
@@ -134,7 +137,7 @@ impl MessageKind {
 }
 
 /// `[lookup.NAME]`: one question to another system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookupSpec {
     /// The source to ask.
     pub source: Name,
@@ -152,6 +155,9 @@ pub struct LookupSpec {
     pub cache: Option<Millis>,
     /// What happens when all attempts failed.
     pub on_failure: OnFailure,
+    /// `true` if every update of the item asks again, not only one that changes the question.
+    #[serde(default)]
+    pub on_update: bool,
 }
 
 /// What happens when a look-up failed.

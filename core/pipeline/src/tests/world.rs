@@ -267,6 +267,7 @@ pub(super) fn capture() -> CaptureSpec {
         on_reopen: OnReopen::New,
         confirm: Confirm::Message,
         lookups: None,
+        ..CaptureSpec::default()
     }
 }
 
@@ -288,6 +289,7 @@ pub(super) fn lookup(on_failure: OnFailure) -> LookupSpec {
         retries: 1,
         cache: None,
         on_failure,
+        ..LookupSpec::default()
     }
 }
 

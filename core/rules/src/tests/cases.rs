@@ -68,6 +68,9 @@ struct Rule {
     process: Option<Name>,
     sla: Option<Millis>,
     priority: Option<Name>,
+    start: Option<String>,
+    min: Option<String>,
+    max: Option<String>,
     #[serde(default)]
     set: BTreeMap<Name, String>,
 }
@@ -190,6 +193,7 @@ impl Capture {
             on_reopen: OnReopen::New,
             confirm: gantry_model::spec::Confirm::None,
             lookups: None,
+            ..CaptureSpec::default()
         }
     }
 }
@@ -205,6 +209,9 @@ impl Rule {
             process: self.process.clone(),
             sla: self.sla,
             priority: self.priority.clone(),
+            start: self.start.clone(),
+            min: self.min.clone(),
+            max: self.max.clone(),
             set: self.set.clone(),
         }
     }
@@ -345,14 +352,9 @@ fn mistakes_are_told_with_their_place_and_a_remedy() {
             text.extend(case.set.values().map(String::as_str));
             spec.segmentation.push(SegmentRule {
                 id: "rule".into(),
-                level: SegmentLevel::Global,
-                within: None,
                 when: case.when.clone(),
-                department: None,
-                process: None,
-                sla: None,
-                priority: None,
                 set: case.set.clone(),
+                ..SegmentRule::default()
             });
         }
         let (_, findings) = compile(&spec);

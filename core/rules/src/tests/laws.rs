@@ -18,13 +18,9 @@ fn rule(when: &str) -> SegmentRule {
     SegmentRule {
         id: "rule".into(),
         level: SegmentLevel::Global,
-        within: None,
         when: Some(when.into()),
-        department: None,
-        process: None,
-        sla: None,
-        priority: None,
         set: BTreeMap::from([("product".into(), when.to_owned())]),
+        ..SegmentRule::default()
     }
 }
 
@@ -41,6 +37,7 @@ fn capture(map: BTreeMap<Name, String>) -> CaptureSpec {
         on_reopen: OnReopen::default(),
         confirm: Confirm::default(),
         lookups: None,
+        ..CaptureSpec::default()
     }
 }
 
@@ -267,6 +264,7 @@ fn lookup_rules() -> Rules {
         retries: 0,
         cache: None,
         on_failure: OnFailure::Continue,
+        ..LookupSpec::default()
     };
     let spec = Spec { lookups: BTreeMap::from([("nps".into(), lookup)]), ..Spec::default() };
     let (rules, findings) = compile(&spec);
