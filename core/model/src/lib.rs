@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod attribute;
+pub mod calendar;
 pub mod clock;
 pub mod command;
 pub mod decision;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use agent::{Agent, AgentProfile, Presence};
 pub use attribute::{AttributeType, Decimal, Value};
+pub use calendar::Calendar;
 pub use clock::Clock;
 pub use command::{Actor, Command, Refusal, Reply};
 pub use decision::Explanation;
