@@ -1,0 +1,11 @@
+//! Simulation: the production engine on a virtual clock, with arrivals, people and their habits
+//! from a scenario.
+//!
+//! Nothing here decides who gets what: that is [`gantry_engine::step`], fed with commands at
+//! simulated instants. The same world and seed give the same report, to the byte: there is no
+//! wall clock, no thread and no order that depends on memory.
+//!
+//! Start reading at [`World`] (what is given), then [`run`] (the loop) and [`Report`] (what
+//! comes out).
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
