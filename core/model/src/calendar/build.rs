@@ -36,18 +36,18 @@ struct DayHours {
     /// The hours there are, in milliseconds since midnight: those of the seven weekdays first.
     kinds: Vec<Vec<(i64, i64)>>,
     /// Which of them each date has.
-    kind: Vec<u16>,
+    kind: Vec<u32>,
 }
 
 /// The kind of a closed day.
-const CLOSED: u16 = 7;
+const CLOSED: u32 = 7;
 
 impl DayHours {
     fn new(spec: &CalendarSpec) -> Self {
         let week = Weekday::ALL.iter().map(|day| spec.hours.get(day).map_or(vec![], millis));
         let mut kinds: Vec<_> = week.chain([vec![]]).collect();
-        let mut known: HashMap<&Hours, u16> = HashMap::new();
-        let mut kind: Vec<u16> = (FIRST_DAY..END_DAY).map(weekday).collect();
+        let mut known: HashMap<&Hours, u32> = HashMap::new();
+        let mut kind: Vec<u32> = (FIRST_DAY..END_DAY).map(weekday).collect();
         for year in Calendar::BEGIN_YEAR - 1..=Calendar::END_YEAR + 1 {
             for (date, (_, exception)) in spec.exceptions_in(year) {
                 let at = day_number(date) - FIRST_DAY;
@@ -57,10 +57,9 @@ impl DayHours {
                 *kind = if exception.hours.is_empty() {
                     CLOSED
                 } else {
-                    // As many kinds as days at most, and the days are numbered by weeks of u16.
                     *known.entry(&exception.hours).or_insert_with(|| {
                         kinds.push(millis(&exception.hours));
-                        (kinds.len() - 1) as u16
+                        (kinds.len() - 1) as u32
                     })
                 };
             }
@@ -68,12 +67,12 @@ impl DayHours {
         Self { kinds, kind }
     }
 
-    fn kind(&self, day: i64) -> u16 {
+    fn kind(&self, day: i64) -> u32 {
         self.kind[(day - FIRST_DAY) as usize]
     }
 
     fn of(&self, day: i64) -> &[(i64, i64)] {
-        &self.kinds[usize::from(self.kind(day))]
+        &self.kinds[self.kind(day) as usize]
     }
 
     fn close(&mut self, day: i64) {
@@ -81,8 +80,8 @@ impl DayHours {
     }
 }
 
-fn weekday(day: i64) -> u16 {
-    (day + WEEKDAY_OF_DAY_ZERO).rem_euclid(7) as u16
+fn weekday(day: i64) -> u32 {
+    (day + WEEKDAY_OF_DAY_ZERO).rem_euclid(7) as u32
 }
 
 fn millis(hours: &Hours) -> Vec<(i64, i64)> {

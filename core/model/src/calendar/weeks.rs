@@ -2,7 +2,7 @@
 
 /// A week in milliseconds.
 pub(super) const WEEK: i64 = 7 * super::zone::DAY;
-/// Weeks from 1970-01-01T00:00Z to 2270-01-04T00:00Z; few enough that a `u16` numbers them.
+/// Weeks from 1970-01-01T00:00Z to 2270-01-06T00:00Z; few enough that a `u16` numbers them.
 pub(super) const WEEKS: usize = 15_654;
 
 /// The working time of all weeks.
