@@ -34,6 +34,11 @@ impl Days {
         Self { first, words, before }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.words) + size_of_val(&*self.before)
+    }
+
     pub(super) fn is_workday(&self, day: i64) -> bool {
         self.before(day) < self.before(day + 1)
     }

@@ -52,6 +52,14 @@ impl Weeks {
         Self { before, pattern, first, spans }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.before)
+            + size_of_val(&*self.pattern)
+            + size_of_val(&*self.first)
+            + size_of_val(&*self.spans)
+    }
+
     pub(super) fn total(&self) -> i64 {
         self.before[self.pattern.len()]
     }

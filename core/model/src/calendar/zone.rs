@@ -51,6 +51,11 @@ impl Zone {
         Some(Self { pieces })
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.pieces)
+    }
+
     fn piece(&self, t: i64) -> usize {
         self.pieces.partition_point(|(since, _)| *since <= t) - 1
     }
