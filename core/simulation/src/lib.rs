@@ -9,3 +9,23 @@
 //! comes out).
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+mod agenda;
+mod book;
+mod flow;
+mod histogram;
+mod measure;
+mod random;
+mod report;
+mod run;
+mod staff;
+mod week;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use measure::{Measured, measure};
+pub use report::{Queue, Report, Row, StaffRow, Unserved, WAIT_BOUNDS_SECS, Wait};
+pub use run::{Left, Observer, Options, Progress, RunError, run};
+pub use world::{World, WorldError};
