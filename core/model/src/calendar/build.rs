@@ -67,12 +67,14 @@ impl DayHours {
         Self { kinds, kind }
     }
 
-    fn kind(&self, day: i64) -> u32 {
-        self.kind[(day - FIRST_DAY) as usize]
+    fn of(&self, day: i64) -> &[(i64, i64)] {
+        &self.kinds[self.kind[(day - FIRST_DAY) as usize] as usize]
     }
 
-    fn of(&self, day: i64) -> &[(i64, i64)] {
-        &self.kinds[self.kind(day) as usize]
+    /// The kinds of a day and those after it.
+    fn kinds_from(&self, day: i64) -> [u32; LOCAL_DAYS] {
+        let first = (day - FIRST_DAY) as usize;
+        std::array::from_fn(|at| self.kind[first + at])
     }
 
     fn close(&mut self, day: i64) {
@@ -92,13 +94,15 @@ fn millis(hours: &Hours) -> Vec<(i64, i64)> {
 fn weeks(zone: &Zone, hours: &DayHours) -> Weeks {
     let mut patterns: Vec<Vec<(u32, u32)>> = Vec::new();
     let mut known: HashMap<Vec<(u32, u32)>, u16> = HashMap::new();
-    // Most weeks have neither exceptions nor a change of the clocks: one pattern an offset.
-    let mut plain: HashMap<i64, u16> = HashMap::new();
+    // Most weeks are like others: where the clocks do not change, the hours of their days and the
+    // offset say all.
+    let mut alike: HashMap<(i64, [u32; LOCAL_DAYS]), u16> = HashMap::new();
     let mut of_week = Vec::with_capacity(WEEKS);
     for week in 0..WEEKS as i64 {
         let (begin, end) = (week * WEEK, (week + 1) * WEEK);
-        let offset = plain_offset(zone, hours, begin, end);
-        if let Some(id) = offset.and_then(|offset| plain.get(&offset)) {
+        let (_, until, offset) = zone.piece_at(begin);
+        let key = (until >= end).then(|| (offset, hours.kinds_from(local_day(begin, offset))));
+        if let Some(id) = key.and_then(|key| alike.get(&key)) {
             of_week.push(*id);
             continue;
         }
@@ -106,18 +110,17 @@ fn weeks(zone: &Zone, hours: &DayHours) -> Weeks {
             patterns.push(pattern.clone());
             (patterns.len() - 1) as u16
         });
-        plain.extend(offset.map(|offset| (offset, id)));
+        alike.extend(key.map(|key| (key, id)));
         of_week.push(id);
     }
     Weeks::new(&patterns, of_week)
 }
 
-/// The offset of a week in which nothing is out of the ordinary.
-fn plain_offset(zone: &Zone, hours: &DayHours, begin: i64, end: i64) -> Option<i64> {
-    let mut pieces = zone.pieces(begin, end);
-    let (_, until, offset) = pieces.next()?;
-    let mut days = (begin + offset).div_euclid(DAY)..=(end - 1 + offset).div_euclid(DAY);
-    (until == end && days.all(|day| hours.kind(day) == weekday(day))).then_some(offset)
+/// How many dates a week of UTC touches in another time zone.
+const LOCAL_DAYS: usize = 8;
+
+fn local_day(t: i64, offset: i64) -> i64 {
+    (t + offset).div_euclid(DAY)
 }
 
 /// The open spans of a week. The calendar is open while the wall clock shows working time; where
@@ -126,7 +129,7 @@ fn plain_offset(zone: &Zone, hours: &DayHours, begin: i64, end: i64) -> Option<i
 fn pattern(zone: &Zone, hours: &DayHours, begin: i64, end: i64) -> Vec<(u32, u32)> {
     let mut spans: Vec<(u32, u32)> = Vec::new();
     for (since, until, offset) in zone.pieces(begin, end) {
-        for day in (since + offset).div_euclid(DAY)..=(until - 1 + offset).div_euclid(DAY) {
+        for day in local_day(since, offset)..=local_day(until - 1, offset) {
             let midnight = day * DAY - offset;
             for (from, to) in hours.of(day) {
                 let from = (midnight + from).max(since) - begin;

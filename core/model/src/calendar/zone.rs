@@ -60,13 +60,21 @@ impl Zone {
         self.pieces.partition_point(|(since, _)| *since <= t) - 1
     }
 
+    /// Since when and until when the offset of an instant holds, and the offset.
+    pub(super) fn piece_at(&self, t: i64) -> (i64, i64, i64) {
+        let at = self.piece(t);
+        let (since, offset) = self.pieces[at];
+        let until = self.pieces.get(at + 1).map_or(i64::MAX, |next| next.0);
+        (since, until, offset)
+    }
+
     /// The pieces of `from..to`, each with one offset: begin, end, offset.
     pub(super) fn pieces(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, i64, i64)> {
-        let first = self.piece(from);
-        let pieces = self.pieces[first..].iter().enumerate();
-        pieces.map_while(move |(at, &(since, offset))| {
-            let until = self.pieces.get(first + at + 1).map_or(i64::MAX, |next| next.0);
-            (since < to).then_some((since.max(from), until.min(to), offset))
+        let mut at = from;
+        std::iter::from_fn(move || {
+            let (since, until, offset) = (at < to).then(|| self.piece_at(at))?;
+            at = until;
+            Some((since.max(from), until.min(to), offset))
         })
     }
 
