@@ -2,6 +2,7 @@
 
 mod names;
 mod routing;
+mod segmentation;
 
 use gantry_model::spec::Spec;
 
@@ -17,6 +18,7 @@ pub(crate) fn check(tree: &Node, spec: &Spec, findings: &mut Findings) {
     checker.lookups();
     checker.callbacks();
     checker.rules();
+    checker.decision_tables();
     checker.routing();
     checker.priorities();
     checker.processes();

@@ -4,22 +4,32 @@ use std::sync::Arc;
 
 use gantry_model::Requirement;
 use gantry_model::spec::Spec;
-use gantry_rules::{ExpressionError, ExpressionPath, check_requirement};
+use gantry_rules::{
+    ExpressionError, ExpressionPath, MistakeKind, RemarkKind, TableRemark, check_requirement,
+};
 
+use crate::csv;
 use crate::finding::{Code, Findings, Found, Place, Sources};
-use crate::tree::{Node, RULES, Value};
+use crate::tree::{Node, RULES, TABLES, Value};
 
 /// Checks all expressions, and fills in what stages ask of agents.
 pub(crate) fn check(tree: &Node, sources: &Sources, spec: &mut Spec, findings: &mut Findings) {
-    let (_, mistakes) = gantry_rules::compile(spec);
+    let (rules, mistakes) = gantry_rules::compile(spec);
+    for remark in rules.table_remarks() {
+        findings.extend(odd_row(tree, spec, &remark));
+    }
     for mistake in mistakes {
         let Some(node) = node_of(tree, spec, &mistake.path) else { continue };
-        let code = match mistake.path {
-            ExpressionPath::Default { .. } => Code::Type,
+        let code = match (&mistake.path, mistake.kind) {
+            (ExpressionPath::Default { .. }, _) => Code::Type,
+            (_, MistakeKind::UnknownName) => Code::UnknownName,
+            (_, MistakeKind::Value) => Code::Value,
+            (_, MistakeKind::Twice) => Code::Twice,
             _ => Code::Expression,
         };
-        let place = match code {
-            Code::Expression => part(node, &mistake.span, sources),
+        let place = match (&mistake.path, &node.value) {
+            (ExpressionPath::Default { .. }, _) => node.place,
+            (_, Value::Text(_)) => part(node, &mistake.span, sources),
             _ => node.place,
         };
         let found = Found::error(code, place, format!("{}: {}", mistake.path, mistake.message));
@@ -31,6 +41,10 @@ pub(crate) fn check(tree: &Node, sources: &Sources, spec: &mut Spec, findings: &
 fn node_of<'t>(tree: &'t Node, spec: &Spec, path: &ExpressionPath) -> Option<&'t Node> {
     let rule = |id: &str| {
         let at = spec.segmentation.iter().position(|rule| rule.id == *id)?;
+        Some(at.to_string())
+    };
+    let table = |id: &str| {
+        let at = spec.decision_tables.iter().position(|table| table.id == *id)?;
         Some(at.to_string())
     };
     match path {
@@ -46,7 +60,44 @@ fn node_of<'t>(tree: &'t Node, spec: &Spec, path: &ExpressionPath) -> Option<&'t
         ExpressionPath::RuleSet { rule: id, attribute } => {
             tree.at(&[RULES, &rule(id)?, "set", attribute])
         }
+        ExpressionPath::RulePoints { rule: id, key } => tree.at(&[RULES, &rule(id)?, key]),
+        ExpressionPath::SchemaPoints { schema, key } => tree.at(&["priority", schema, key]),
+        ExpressionPath::Heading { table: id, column, .. } => {
+            tree.at(&[TABLES, &table(id)?, "columns", &column.to_string()])
+        }
+        ExpressionPath::Cell { table: id, row, column, .. } => {
+            tree.at(&[TABLES, &table(id)?, "rows", &row.to_string(), &column.to_string()])
+        }
     }
+}
+
+/// Rows that get into each other's way.
+fn odd_row(tree: &Node, spec: &Spec, remark: &TableRemark) -> Option<Found> {
+    let at = spec.decision_tables.iter().position(|table| table.id == remark.table)?;
+    let (table, at) = (&spec.decision_tables[at], at.to_string());
+    let ids = table.columns.iter().position(|heading| heading.trim() == "id")?;
+    let place =
+        |row: usize| tree.place_of(&[TABLES, &at, "rows", &row.to_string(), &ids.to_string()]);
+    let id = |row: usize| format!("{}.{}", remark.table, table.rows[row][ids].trim());
+    let (late, early) = (id(remark.row), id(remark.other));
+    let (code, message, label, related, help) = match remark.kind {
+        RemarkKind::Overlap => (
+            Code::Overlap,
+            format!("rules `{late}` and `{early}` can both hit, and only one may"),
+            "can hit too",
+            "where this one hits",
+            "make one of them narrower, or write hit = \"first\": an item that both hit is held",
+        ),
+        _ => (
+            Code::Unreachable,
+            format!("rule `{late}` can never hit"),
+            "never hits",
+            "hits whatever it would",
+            "the first row that hits counts: move the narrower row up, or leave it out",
+        ),
+    };
+    let found = Found::warning(code, place(remark.row), message).label(label);
+    Some(found.related(place(remark.other), related).help(help))
 }
 
 /// Reads the skill expressions of all stages.
@@ -82,6 +133,10 @@ fn part(node: &Node, span: &std::ops::Range<usize>, sources: &Sources) -> Place 
     let Place { file, start, end } = node.place;
     let raw = sources.0.get(file).and_then(|source| source.text.get(start..end));
     let raw = raw.unwrap_or_default();
+    if sources.0.get(file).is_some_and(|source| source.csv) {
+        let [from, to] = [span.start, span.end].map(|at| start + csv::raw_offset(raw, at));
+        return Place { file, start: from.min(end), end: to.min(end).max(from.min(end)) };
+    }
     let from = start + after_line_end(raw, raw_offset(raw, span.start));
     let to = start + raw_offset(raw, span.end);
     Place { file, start: from.min(end), end: to.min(end).max(from.min(end)) }

@@ -124,6 +124,10 @@ codes! {
     Unconfirmed = "GANTRY-C022",
     /// A rule that can never hit.
     Unreachable = "GANTRY-C023",
+    /// Rows of a decision table that can both hit, where only one may.
+    Overlap = "GANTRY-C024",
+    /// A file of a decision table that is no CSV.
+    Csv = "GANTRY-C025",
 }
 
 /// The files that were read, for pointing into them.
@@ -134,6 +138,8 @@ pub struct Sources(pub(crate) Vec<Source>);
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: String,
+    /// The rows of a decision table, not TOML.
+    pub(crate) csv: bool,
 }
 
 impl Sources {
@@ -244,14 +250,13 @@ impl Findings {
         self.0.is_empty()
     }
 
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+    pub(crate) fn extend(&mut self, other: impl IntoIterator<Item = Found>) {
+        self.0.extend(other);
     }
 
     /// All but those of one kind.
-    pub(crate) fn without(mut self, code: Code) -> Self {
-        self.0.retain(|found| found.code != code);
-        self
+    pub(crate) fn without(self, code: Code) -> impl Iterator<Item = Found> {
+        self.0.into_iter().filter(move |found| found.code != code)
     }
 
     /// Puts the findings into words, in the order of the files.

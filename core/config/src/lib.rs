@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod check;
+mod csv;
 mod defaults;
 mod expressions;
 mod finding;

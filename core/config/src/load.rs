@@ -7,7 +7,7 @@ use gantry_model::spec::{HubSpec, Spec};
 use crate::finding::{Code, Finding, Findings, Found, Place, Severity, Source, Sources};
 use crate::plugin::Manifests;
 use crate::tree::{self, Node};
-use crate::{check, expressions, plugin, read};
+use crate::{check, csv, expressions, plugin, read};
 
 /// Folders beside the main file whose `*.toml` files belong to the config, in this order.
 const FOLDERS: [&str; 2] = ["pipelines", "rules"];
@@ -51,7 +51,8 @@ pub fn load(path: &Path, manifests: &Manifests) -> Checked {
 
 /// Checks one text as if it were the whole config.
 pub fn check_text(name: &str, text: &str, manifests: &Manifests) -> Checked {
-    let sources = Sources(vec![Source { name: name.to_owned(), text: text.to_owned() }]);
+    let (name, text) = (name.to_owned(), text.to_owned());
+    let sources = Sources(vec![Source { name, text, csv: false }]);
     checked(sources, Findings::default(), PathBuf::new(), manifests)
 }
 
@@ -67,25 +68,29 @@ fn toml_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn read_file(name: &str, path: &Path, sources: &mut Sources, findings: &mut Findings) {
-    let text = std::fs::metadata(path).and_then(|meta| {
-        if meta.len() > FILE_BYTES_MAX {
-            let message = format!("it is larger than {FILE_BYTES_MAX} bytes");
-            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
-        }
-        std::fs::read_to_string(path)
-    });
     let place = Place { file: sources.0.len(), start: 0, end: 0 };
-    let text = text.unwrap_or_else(|error| {
+    let text = read_text(path).unwrap_or_else(|error| {
         let message = format!("cannot read {}: {error}", path.display());
         let found = Found::error(Code::File, place, message).label("this file");
         findings.push(found.help("check the path and who may read it"));
         String::new()
     });
-    sources.0.push(Source { name: name.to_owned(), text });
+    sources.0.push(Source { name: name.to_owned(), text, csv: false });
+}
+
+/// Reads a file that is not too large.
+pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
+    std::fs::metadata(path).and_then(|meta| {
+        if meta.len() > FILE_BYTES_MAX {
+            let message = format!("it is larger than {FILE_BYTES_MAX} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+        }
+        std::fs::read_to_string(path)
+    })
 }
 
 fn checked(
-    sources: Sources,
+    mut sources: Sources,
     mut findings: Findings,
     folder: PathBuf,
     manifests: &Manifests,
@@ -95,7 +100,8 @@ fn checked(
         trees.extend(tree::parse(file, &source.text, &mut findings));
     }
     let whole = trees.len() == sources.0.len() && findings.is_empty();
-    let tree = tree::join(trees, &mut findings);
+    let mut tree = tree::join(trees, &mut findings);
+    csv::attach(&mut tree, &folder, &mut sources, &mut findings);
     let mut spec = read_spec(&tree, whole, &mut findings);
     let hub = spec.hub.clone();
     if whole {

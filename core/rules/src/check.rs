@@ -34,6 +34,26 @@ struct Typed<'s> {
     kind: Type<'s>,
 }
 
+/// Parses and checks an expression over `item` that may have any type; says which.
+pub(crate) fn typed_item<'s>(
+    text: &str,
+    spec: &'s Spec,
+) -> Result<(Node, Type<'s>), Vec<ExpressionError>> {
+    let parsed = Parsed::new(text).map_err(|error| vec![error])?;
+    let mut checker = Checker {
+        parsed: &parsed,
+        spec,
+        subject: Subject::Item,
+        locals: Vec::new(),
+        errors: Vec::new(),
+    };
+    let typed = checker.part(parsed.root());
+    match checker.errors {
+        errors if errors.is_empty() => Ok((typed.node, typed.kind)),
+        errors => Err(errors),
+    }
+}
+
 /// Parses and checks an expression.
 pub(crate) fn compile(
     text: &str,
@@ -281,7 +301,7 @@ impl<'s> Checker<'s, '_> {
                 (Want::Condition, Type::Integer | Type::Decimal) => {
                     found.help("compare it, as in item.deal_value > 1000")
                 }
-                (Want::Attribute(AttributeType::Integer), Type::Decimal) => {
+                (Want::Attribute(AttributeType::Integer) | Want::Points, Type::Decimal) => {
                     found.help("write int(…) to drop the decimals")
                 }
                 (Want::Attribute(AttributeType::Text), _) => found.help("write string(…)"),

@@ -1,20 +1,20 @@
 //! Segmentation: the rules of the four levels, and the class they give an item.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use gantry_model::command::{Classified, Verdict};
 use gantry_model::spec::{SegmentLevel, SegmentRule, Spec};
 use gantry_model::{
-    AgentId, AttributeType, Classification, Document, Millis, Name, Origin, Requirement, Timestamp,
-    Value,
+    AgentId, Classification, Document, Name, Origin, Requirement, Timestamp, Value,
 };
 
-use crate::check::{self, Subject, Want};
-use crate::eval::{Change, Node, Root, evaluate, holds};
+use crate::effect::{Bounds, Effect, Points, Run};
+use crate::eval::{Change, Node, Root, holds};
 use crate::finding::{ExpressionFinding, ExpressionPath};
 use crate::requirement::check_requirement;
 use crate::rules::{Rules, condition, reason};
+use crate::table::{Table, TableRemark};
 
 /// Classes kept for sharing; past this many the cache starts anew.
 const CLASSES_MAX: usize = 4096;
@@ -22,10 +22,19 @@ const CLASSES_MAX: usize = 4096;
 /// Classes that items were given lately, so that equal ones are one value in memory.
 pub(crate) type ClassCache = BTreeSet<Arc<Classification>>;
 
-/// The rules of the four levels, each in file order.
+/// The rules and tables of the four levels.
 #[derive(Debug, Default)]
 pub(crate) struct Segmentation {
-    levels: [Vec<Rule>; 4],
+    levels: [Level; 4],
+    /// Points that priority schemas compute for each item.
+    schemas: BTreeMap<Name, Bounds<Points>>,
+}
+
+/// One level: its rules, of which the first that hits counts, then its tables, each by itself.
+#[derive(Debug, Default)]
+struct Level {
+    rules: Vec<Rule>,
+    tables: Vec<Table>,
 }
 
 #[derive(Debug)]
@@ -33,35 +42,29 @@ struct Rule {
     id: Name,
     within: Option<Name>,
     when: Option<(String, Node)>,
-    department: Option<Name>,
-    process: Option<Name>,
-    sla: Option<Millis>,
-    schema: Option<Name>,
-    set: Vec<Assignment>,
-}
-
-/// One attribute that a rule sets.
-#[derive(Debug)]
-struct Assignment {
-    attribute: Name,
-    /// `None` if the attribute is not declared.
-    kind: Option<AttributeType>,
-    text: String,
-    node: Node,
+    effect: Effect,
 }
 
 impl Segmentation {
     pub(crate) fn compile(spec: &Spec, findings: &mut Vec<ExpressionFinding>) -> Self {
-        let mut levels = Self::default();
+        let mut levels: [Level; 4] = Default::default();
         for rule in &spec.segmentation {
             let known = findings.len();
             let compiled = Rule::compile(rule, spec, findings);
             // A rule whose condition cannot be read must not hit always.
             if findings.len() == known {
-                levels.levels[rule.level as usize].push(compiled);
+                levels[rule.level as usize].rules.push(compiled);
             }
         }
-        levels
+        for table in &spec.decision_tables {
+            levels[table.level as usize].tables.extend(Table::compile(table, spec, findings));
+        }
+        Self { levels, schemas: BTreeMap::new() }
+    }
+
+    /// What is odd about the rows of the tables, though they can be used.
+    pub(crate) fn remarks(&self) -> Vec<TableRemark> {
+        self.levels.iter().flat_map(|level| &level.tables).flat_map(Table::remarks).collect()
     }
 }
 
@@ -71,59 +74,17 @@ impl Rule {
             let path = ExpressionPath::RuleWhen { rule: rule.id.clone() };
             condition(text, spec, path, findings).map(|node| (text.clone(), node))
         });
-        let mut set = Vec::with_capacity(rule.set.len());
-        for (attribute, text) in &rule.set {
-            let kind = spec.attribute_type(attribute);
-            let want = kind.map_or(Want::Anything, Want::Attribute);
-            match check::compile(text, spec, Subject::Item, want) {
-                Ok(node) => set.push(Assignment {
-                    attribute: attribute.clone(),
-                    kind: kind.cloned(),
-                    text: text.clone(),
-                    node,
-                }),
-                Err(errors) => {
-                    let path = ExpressionPath::RuleSet {
-                        rule: rule.id.clone(),
-                        attribute: attribute.clone(),
-                    };
-                    findings.extend(errors.into_iter().map(|e| e.at(path.clone(), text)));
-                }
-            }
-        }
-        Self {
-            id: rule.id.clone(),
-            within: rule.within.clone(),
-            when,
-            department: rule.department.clone(),
-            process: rule.process.clone(),
-            sla: rule.sla,
-            schema: rule.priority.clone(),
-            set,
-        }
+        let (id, within) = (rule.id.clone(), rule.within.clone());
+        Self { id, within, when, effect: Effect::compile(rule, spec, findings) }
     }
 
-    fn hits(&self, place: Option<&str>, root: Root<'_>) -> Result<bool, String> {
-        if let Some(within) = &self.within
-            && place != Some(within.as_str())
-        {
-            return Ok(false);
-        }
+    fn hits(&self, root: Root<'_>) -> Result<bool, String> {
         match &self.when {
             None => Ok(true),
             Some((text, node)) => holds(node, root)
                 .map_err(|error| format!("rule `{}`: {}", self.id, reason(text, &error))),
         }
     }
-}
-
-/// What the rules have said so far.
-#[derive(Default)]
-struct Run {
-    changes: Vec<Change>,
-    hits: Vec<Name>,
-    sla: Option<Millis>,
-    schema: Option<Name>,
 }
 
 pub(crate) fn classify(
@@ -145,7 +106,7 @@ fn failed(reason: String) -> Verdict {
     Verdict::Failed { reason, retry_at: None }
 }
 
-/// Asks the levels in order: the first rule that hits in each counts.
+/// Asks the levels in order; each sees what was set before.
 fn run(rules: &Rules, capture: &str, document: &Document) -> Result<Run, String> {
     let mut run = Run::default();
     let levels = [
@@ -154,26 +115,63 @@ fn run(rules: &Rules, capture: &str, document: &Document) -> Result<Run, String>
         SegmentLevel::Department,
         SegmentLevel::Process,
     ];
-    for (level, in_level) in levels.into_iter().zip(&rules.segmentation.levels) {
-        let root = Root::Item(document, &run.changes);
-        let place = match level {
-            SegmentLevel::Global => None,
-            SegmentLevel::Capture => Some(capture),
-            SegmentLevel::Department => department(root),
-            SegmentLevel::Process => text(root, "process"),
-        };
-        let mut hit = None;
-        for rule in in_level {
-            if rule.hits(place, root)? {
-                hit = Some(rule);
+    for (level, asked) in levels.into_iter().zip(&rules.segmentation.levels) {
+        if level == SegmentLevel::Process {
+            settle_process(rules, &mut run, document)?;
+        }
+        let place = Place { rules, capture, level };
+        for rule in &asked.rules {
+            let root = run.root(document);
+            if place.is(rule.within.as_ref(), root) && rule.hits(root)? {
+                run.take(&rule.id, &rule.effect, document)?;
                 break;
             }
         }
-        if let Some(rule) = hit {
-            run.take(rule, document)?;
+        for table in &asked.tables {
+            if place.is(table.within.as_ref(), run.root(document)) {
+                table.ask(&mut run, document)?;
+            }
         }
     }
     Ok(run)
+}
+
+/// Gives the default process to an item that names none, or none that there is, so that the rules
+/// of that process see it too.
+fn settle_process(rules: &Rules, run: &mut Run, document: &Document) -> Result<(), String> {
+    let routing = &rules.routing;
+    if text(run.root(document), "process").is_some_and(|name| routing.processes.contains_key(name))
+    {
+        return Ok(());
+    }
+    let default = &routing.default_process;
+    if !routing.processes.contains_key(default) {
+        return Err(format!("there is no default process `{default}`"));
+    }
+    run.set_process(default, default);
+    Ok(())
+}
+
+/// Where an item is while a level is asked.
+struct Place<'r> {
+    rules: &'r Rules,
+    capture: &'r str,
+    level: SegmentLevel,
+}
+
+impl Place<'_> {
+    /// `true` if a rule for this capture point, department or process is for the item.
+    fn is(&self, within: Option<&Name>, root: Root<'_>) -> bool {
+        let Some(within) = within else { return true };
+        let here = match self.level {
+            SegmentLevel::Global => return true,
+            SegmentLevel::Capture => Some(self.capture),
+            SegmentLevel::Department => department(root)
+                .or_else(|| Some(self.rules.routing.default_process.split_once('/')?.0)),
+            SegmentLevel::Process => text(root, "process"),
+        };
+        here == Some(within.as_str())
+    }
 }
 
 /// The department named, else that of the process.
@@ -191,62 +189,15 @@ fn text<'a>(root: Root<'a>, attribute: &str) -> Option<&'a str> {
     }
 }
 
-impl Run {
-    fn take(&mut self, rule: &Rule, document: &Document) -> Result<(), String> {
-        let mut changes = Vec::new();
-        let mut change = |name: &str, value: &Name| {
-            changes.push(Change {
-                name: name.into(),
-                value: Value::Text(value.to_string()),
-                rule: rule.id.clone(),
-                stored: false,
-            });
-        };
-        if let Some(process) = &rule.process {
-            change("process", process);
-            // The department of a process is its own, whatever an earlier level said.
-            if let (None, Some((department, _))) = (&rule.department, process.split_once('/')) {
-                change("department", &department.into());
-            }
-        }
-        if let Some(department) = &rule.department {
-            change("department", department);
-        }
-        for assignment in &rule.set {
-            let wrong = |reason: String| {
-                let (id, attribute) = (&rule.id, &assignment.attribute);
-                format!("rule `{id}` cannot set attribute `{attribute}`: {reason}")
-            };
-            let value = evaluate(&assignment.node, Root::Item(document, &self.changes))
-                .map_err(|error| wrong(reason(&assignment.text, &error)))?;
-            let value = match &assignment.kind {
-                Some(kind) => value.into_value(kind).map_err(|e| wrong(e.to_string()))?,
-                None => value.into_untyped(),
-            };
-            if let Some(value) = value {
-                changes.push(Change {
-                    name: assignment.attribute.clone(),
-                    value,
-                    rule: rule.id.clone(),
-                    stored: true,
-                });
-            }
-        }
-        self.changes.extend(changes);
-        self.hits.push(rule.id.clone());
-        self.sla = rule.sla.or(self.sla);
-        self.schema = rule.schema.clone().or(self.schema.take());
-        Ok(())
-    }
-}
-
 fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Result<Verdict, String> {
     let root = Root::Item(document, &run.changes);
     let routing = &rules.routing;
-    let named = text(root, "process").and_then(|name| routing.processes.get_key_value(name));
-    let (process, spec) = named
-        .or_else(|| routing.processes.get_key_value(&routing.default_process))
-        .ok_or_else(|| format!("there is no default process `{}`", routing.default_process))?;
+    // A rule of the process level may have named one that there is not.
+    let named = text(root, "process").unwrap_or_default();
+    let (process, spec) = routing
+        .processes
+        .get_key_value(named)
+        .ok_or_else(|| format!("there is no process `{named}`"))?;
     let class = Classification {
         version,
         rules: run.hits.clone(),

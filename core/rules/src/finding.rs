@@ -21,6 +21,8 @@ pub struct ExpressionError {
 /// A mistake in an expression of a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionFinding {
+    /// What is wrong with it.
+    pub kind: MistakeKind,
     /// Which expression.
     pub path: ExpressionPath,
     /// Its text.
@@ -31,6 +33,20 @@ pub struct ExpressionFinding {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+}
+
+/// The kinds of mistakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MistakeKind {
+    /// The expression cannot be read, or its parts do not fit each other.
+    Expression,
+    /// A value cannot be read as its type, or is not allowed.
+    Value,
+    /// It names something that there is not.
+    UnknownName,
+    /// It gives a name that something else has.
+    Twice,
 }
 
 /// Names an expression by its place in the config. Shown as a dotted TOML path.
@@ -72,6 +88,42 @@ pub enum ExpressionPath {
         /// The attribute.
         attribute: Name,
     },
+    /// `segmentation.RULE.KEY`: points of priority; the key is `start`, `min` or `max`.
+    RulePoints {
+        /// Id of the rule.
+        rule: Name,
+        /// The key.
+        key: &'static str,
+    },
+    /// `priority.SCHEMA.KEY`: points of priority; the key is `start`, `min` or `max`.
+    SchemaPoints {
+        /// The priority schema.
+        schema: Name,
+        /// The key.
+        key: &'static str,
+    },
+    /// `decision_table.TABLE.HEADING`: the heading of a column.
+    Heading {
+        /// Id of the table.
+        table: Name,
+        /// Number of the column, from 0.
+        column: usize,
+        /// Its heading.
+        heading: String,
+    },
+    /// `decision_table.TABLE.ROW.HEADING`: a cell.
+    Cell {
+        /// Id of the table.
+        table: Name,
+        /// Number of the row, from 0.
+        row: usize,
+        /// Id of the row, as far as it has one.
+        id: String,
+        /// Number of the column, from 0.
+        column: usize,
+        /// Heading of the column.
+        heading: String,
+    },
 }
 
 impl fmt::Display for ExpressionPath {
@@ -85,6 +137,12 @@ impl fmt::Display for ExpressionPath {
             Self::LookupWhen { lookup } => write!(f, "lookup.{lookup}.when"),
             Self::RuleWhen { rule } => write!(f, "segmentation.{rule}.when"),
             Self::RuleSet { rule, attribute } => write!(f, "segmentation.{rule}.set.{attribute}"),
+            Self::RulePoints { rule, key } => write!(f, "segmentation.{rule}.{key}"),
+            Self::SchemaPoints { schema, key } => write!(f, "priority.{schema}.{key}"),
+            Self::Heading { table, heading, .. } => write!(f, "decision_table.{table}.{heading}"),
+            Self::Cell { table, id, heading, .. } => {
+                write!(f, "decision_table.{table}.{id}.{heading}")
+            }
         }
     }
 }
@@ -92,6 +150,13 @@ impl fmt::Display for ExpressionPath {
 impl ExpressionError {
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), help: None }
+    }
+
+    /// The same mistake in a text of which this one's text is a part that starts there.
+    pub(crate) fn shifted(mut self, by: isize) -> Self {
+        let moved = |at: usize| at.saturating_add_signed(by);
+        self.span = moved(self.span.start)..moved(self.span.end);
+        self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -127,7 +192,17 @@ impl ExpressionError {
     }
 
     pub(crate) fn at(self, path: ExpressionPath, text: &str) -> ExpressionFinding {
+        self.of_kind(MistakeKind::Expression, path, text)
+    }
+
+    pub(crate) fn of_kind(
+        self,
+        kind: MistakeKind,
+        path: ExpressionPath,
+        text: &str,
+    ) -> ExpressionFinding {
         ExpressionFinding {
+            kind,
             path,
             text: text.to_owned(),
             span: self.span,

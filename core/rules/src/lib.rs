@@ -16,6 +16,7 @@
 
 mod check;
 mod classify;
+mod effect;
 mod eval;
 mod finding;
 mod functions;
@@ -23,12 +24,14 @@ mod map;
 mod requirement;
 mod rules;
 mod syntax;
+mod table;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use finding::{ExpressionError, ExpressionFinding, ExpressionPath, suggest};
+pub use finding::{ExpressionError, ExpressionFinding, ExpressionPath, MistakeKind, suggest};
 pub use map::{EXTERNAL_ID_CHARS_MAX, MapError, Mapped};
 pub use requirement::{check_requirement, parse_requirement};
 pub use rules::{RuleError, Rules, compile};
+pub use table::{RemarkKind, TableRemark};

@@ -15,6 +15,7 @@ use crate::classify::{ClassCache, Segmentation};
 use crate::eval::{EvalError, Node, Root, holds};
 use crate::finding::{ExpressionFinding, ExpressionPath};
 use crate::map::{MapError, Mapped, Mapping, declared};
+use crate::table::TableRemark;
 use crate::value::Val;
 
 /// All expressions of one config, compiled; shared freely between threads.
@@ -224,6 +225,11 @@ impl Rules {
         document: &mut Document,
     ) -> (Verdict, bool) {
         crate::classify::classify(self, capture, version, document)
+    }
+
+    /// What is odd about the decision tables, though they can be used.
+    pub fn table_remarks(&self) -> Vec<TableRemark> {
+        self.segmentation.remarks()
     }
 
     fn lookup(&self, lookup: &str) -> Result<&Lookup, RuleError> {

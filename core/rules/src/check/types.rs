@@ -32,6 +32,8 @@ pub(crate) enum Want<'s> {
     Message,
     /// The value of an attribute.
     Attribute(&'s AttributeType),
+    /// Whole points of priority.
+    Points,
     /// The value of an attribute that is not declared.
     Anything,
 }
@@ -90,6 +92,7 @@ impl<'s> Type<'s> {
             Want::Anything => return true,
             Want::Condition => return self.open() || *self == Self::Boolean,
             Want::Message => return self.open() || self.text(),
+            Want::Points => return self.open() || *self == Self::Integer,
             Want::Attribute(kind) => kind,
         };
         match kind {
@@ -112,6 +115,7 @@ impl Want<'_> {
             Self::Condition => "a condition (true or false)".into(),
             Self::Message => "the name of a message".into(),
             Self::Attribute(kind) => kind.label(),
+            Self::Points => "whole points (an integer)".into(),
             Self::Anything => "any value".into(),
         }
     }
