@@ -51,6 +51,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
             default_process: words.default_process,
             reasons: words.reasons,
             unconfirmed,
+            ..RoutingSpec::default()
         }),
     }
 }

@@ -14,7 +14,7 @@ use gantry_model::item::Classification;
 use gantry_model::requirement::Compare;
 use gantry_model::spec::{
     Completion, CompletionMode, CurvePoint, OnChange, OnReopen, Overdue, PrioritySchema,
-    ProcessSpec, RouteSpec, RoutingSpec, Span, StageSpec,
+    ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, StageSpec,
 };
 use gantry_model::{
     Actor, Agent, Assignment, Command, Event, ItemId, Millis, Name, Presence, Requirement,
@@ -131,6 +131,7 @@ impl Bench {
             priority: None,
             preferred_agent: None,
             required_agent: None,
+            bounds: None,
         };
         let capture = Command::Capture(Capture {
             capture_point: Name::new("crm"),
@@ -149,11 +150,8 @@ impl Bench {
         let id = Name::from(format!("agent{number}"));
         let skill = |process: u64| (Name::from(format!("skill{process}")), 9);
         let put = Command::PutAgent(AgentProfile {
-            id: id.clone(),
-            name: String::new(),
             skills: (0..4).map(|k| skill((number + k * 5) % PROCESSES)).collect(),
-            groups: [].into(),
-            capacity: [(Name::new("workitem"), 1)].into(),
+            ..AgentProfile::new(id.clone())
         });
         let _: Step = self.act(&put);
         let _: Step = self.act(&Command::SetPresence { agent: id, presence: Presence::Ready });
@@ -184,7 +182,7 @@ impl Bench {
     fn facts(&self) -> (u64, Option<(u32, Arc<RoutingSpec>)>, Vec<Agent>, Vec<WorkItem>) {
         let config = Some((1, Arc::new(self.state.routing().clone())));
         let agents = self.state.agents().cloned().collect();
-        let items = self.state.items().cloned().collect();
+        let items = self.state.items().collect();
         (ItemId::new(0, self.state.next_counter()).counter(), config, agents, items)
     }
 }
@@ -198,14 +196,27 @@ fn class(process: u64) -> Arc<Classification> {
         sla: None,
         requirement: None,
         media_type: Name::new("workitem"),
+        flow: None,
     })
 }
 
 fn routing() -> RoutingSpec {
-    let point = |share, priority| CurvePoint { at: Span::SlaPermille(share), priority };
+    let point = |share, priority: i64| CurvePoint {
+        at: Span::SlaPermille(share),
+        priority: priority.into(),
+    };
     let schema = |number: u64| PrioritySchema {
-        points: vec![point(0, 100 * number as i64), point(500, 900), point(1000, 2000)],
-        overdue: Some(Overdue { add: 10, every: Millis(3_600_000), max: Some(3000) }),
+        overdue: Some(Overdue {
+            priority: None,
+            add: 10,
+            every: Millis(3_600_000),
+            max: Some(3000),
+        }),
+        ..PrioritySchema::of_points(vec![
+            point(0, 100 * number as i64),
+            point(500, 900),
+            point(1000, 2000),
+        ])
     };
     let stage = |process: u64, level, lasts| StageSpec {
         requirement: Requirement::Skill {
@@ -217,7 +228,7 @@ fn routing() -> RoutingSpec {
     };
     let process = |number: u64| ProcessSpec {
         priority: Name::new("schema0"),
-        sla: Some(Millis(72 * 3_600_000)),
+        sla: Some(Sla::Wall(Millis(72 * 3_600_000))),
         route: RouteSpec {
             preferred: None,
             stages: vec![
@@ -229,9 +240,7 @@ fn routing() -> RoutingSpec {
         offer_timeout: Millis(1_000_000_000),
         decline_cool_down: Millis(60_000),
         completion: Completion { mode: CompletionMode::DoneCloses, within: Millis(60_000) },
-        dispositions: Vec::new(),
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     let named = |kind: &str, number: u64| Name::from(format!("{kind}{number}"));
     RoutingSpec {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use gantry_model::priority::{POINTS_MAX, Priority};
-use gantry_model::spec::{Overdue, PrioritySchema, Span};
+use gantry_model::spec::{CurvePoint, Overdue, PointValue, PrioritySchema, Shape, Span};
 use gantry_model::{Millis, Timestamp};
 
 /// The instant that never comes.
@@ -81,7 +81,10 @@ pub(crate) fn span_length(
     due_at: Option<Timestamp>,
 ) -> Option<Millis> {
     match span {
-        Span::Time(time) => Some(Millis(time.0.max(0))),
+        Span::Time(time) | Span::Business(time) => Some(Millis(time.0.max(0))),
+        Span::BeforeSla(time) => {
+            Some(Millis((due_at?.since(anchor_at).0.max(0) - time.0.max(0)).max(0)))
+        }
         Span::SlaPermille(0) => Some(Millis(0)),
         Span::SlaPermille(share) => {
             let sla = due_at?.since(anchor_at).0.max(0);
@@ -117,11 +120,11 @@ fn points_piece(
     now: Timestamp,
 ) -> Piece {
     let mut before: Option<(Timestamp, i64)> = None;
-    for point in &schema.points {
+    for point in points(&schema.shape) {
         let Some(length) = span_length(point.at, anchor_at, due_at) else {
             break;
         };
-        let value = Priority::from_points(point.priority).0;
+        let value = Priority::from_points(whole(point.priority)).0;
         let (from, start) = before.unwrap_or((Timestamp(i64::MIN), value));
         let at = anchor_at.plus(length).max(from);
         if now < at {
@@ -141,6 +144,22 @@ fn points_piece(
     // A schema without a reachable point gives 0, as a schema without points would.
     let (from, value) = before.unwrap_or((anchor_at, 0));
     Piece::flat(from, value, NEVER)
+}
+
+fn points(shape: &Shape) -> Vec<CurvePoint> {
+    match shape {
+        Shape::Points(points) => points.clone(),
+        Shape::Increments(steps) => {
+            vec![CurvePoint { at: Span::Time(Millis(0)), priority: steps.initial }]
+        }
+    }
+}
+
+fn whole(value: PointValue) -> i64 {
+    match value {
+        PointValue::Points(points) => points,
+        PointValue::Range { permille } => i64::from(permille),
+    }
 }
 
 fn overdue_piece(overdue: Overdue, start: Timestamp, from: Priority, now: Timestamp) -> Piece {

@@ -38,40 +38,40 @@ fn dispatch(
     match command {
         Command::Capture(capture) => capture::capture(ctx, capture, events),
         Command::Update { item, base_revision, rerun, verdict } => {
-            let item = ctx.item(*item)?;
+            let item = &ctx.item(*item)?;
             capture::update(ctx, item, *base_revision, *rerun, verdict.as_deref(), events)
         }
         Command::EndRun { item, revision, run, enriched, verdict } => {
-            let item = ctx.item(*item)?;
+            let item = &ctx.item(*item)?;
             capture::check_run(ctx, item, *revision, *run, verdict)?;
             Ok(capture::end_run(ctx, item, *enriched, verdict, events))
         }
-        Command::Hold { item, reason } => hold::hold(ctx.item(*item)?, reason, events),
-        Command::Resume { item } => hold::resume(ctx, ctx.item(*item)?, events),
+        Command::Hold { item, reason } => hold::hold(&ctx.item(*item)?, reason, events),
+        Command::Resume { item } => hold::resume(ctx, &ctx.item(*item)?, events),
         Command::Cancel { item, reason } => {
-            let item = ctx.item(*item)?;
+            let item = &ctx.item(*item)?;
             let reason = reason.clone();
             take_back(item, RevokeReason::Ended, events);
             events.push(Event::Canceled { item: item.id, reason });
             Ok(done(item))
         }
         Command::Complete { item, result_code } => {
-            Ok(work::complete(ctx.item(*item)?, result_code.as_ref(), events))
+            Ok(work::complete(&ctx.item(*item)?, result_code.as_ref(), events))
         }
-        Command::Restart { item, force } => hold::restart(ctx.item(*item)?, *force, events),
+        Command::Restart { item, force } => hold::restart(&ctx.item(*item)?, *force, events),
         Command::Accept { item, epoch, agent } => {
-            work::accept(ctx, ctx.item(*item)?, *epoch, agent, events)
+            work::accept(ctx, &ctx.item(*item)?, *epoch, agent, events)
         }
         Command::Decline { item, epoch, agent, reason } => {
-            work::decline(ctx, ctx.item(*item)?, *epoch, agent, reason, events)
+            work::decline(ctx, &ctx.item(*item)?, *epoch, agent, reason, events)
         }
         Command::MarkDone { item, epoch, agent, disposition, attributes_changed } => {
-            let item = ctx.item(*item)?;
+            let item = &ctx.item(*item)?;
             work::check_assigned(item, *epoch, agent)?;
             work::check_disposition(ctx, item, disposition.as_ref())?;
             Ok(work::mark_done(ctx, item, disposition.as_ref(), *attributes_changed, events))
         }
-        Command::Confirm { item, epoch } => work::confirm(ctx.item(*item)?, *epoch, events),
+        Command::Confirm { item, epoch } => work::confirm(&ctx.item(*item)?, *epoch, events),
         Command::PutAgent(profile) => staff::put(ctx, profile, events),
         Command::RemoveAgent(agent) => staff::remove(ctx, agent, events),
         Command::SetPresence { agent, presence } => {
@@ -94,8 +94,8 @@ struct Context<'a> {
     now: Timestamp,
 }
 
-impl<'a> Context<'a> {
-    fn item(self, id: ItemId) -> Result<&'a WorkItem, Refusal> {
+impl Context<'_> {
+    fn item(self, id: ItemId) -> Result<WorkItem, Refusal> {
         let item = self.state.item(id);
         item.ok_or(Refusal::UnknownItem { item: id })
     }

@@ -86,7 +86,7 @@ impl State {
     /// Explains how an item stands at `now`, with the first failed test of every agent. Costs a
     /// look at each agent. `None` if there is no such item or it has ended.
     pub fn explain_now(&self, now: Timestamp, id: ItemId) -> Option<LiveExplanation> {
-        let item = self.item(id)?;
+        let item = &self.item(id)?;
         let process = self.index.routes.process(item);
         let in_routing = process.filter(|_| item.life_cycle == LifeCycle::Queued);
         let rung = in_routing.map(|process| self.rung(item, process, now));

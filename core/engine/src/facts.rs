@@ -89,6 +89,9 @@ impl Facts {
                     presence: Presence::SignedOff,
                     presence_since: at,
                     idle_since: at,
+                    elsewhere: BTreeMap::new(),
+                    signed_on_at: at,
+                    ramp: Vec::new(),
                 };
                 agent.and_modify(|agent| agent.profile = profile.clone()).or_insert_with(fresh);
             }
@@ -100,6 +103,8 @@ impl Facts {
                 let known = known.ok_or_else(|| unknown_agent(event, agent))?;
                 if known.presence == Presence::SignedOff {
                     known.idle_since = at;
+                    known.signed_on_at = at;
+                    known.ramp.clear();
                 }
                 known.presence = presence.clone();
                 known.presence_since = at;
@@ -144,31 +149,8 @@ pub(crate) fn captured(at: Timestamp, event: &Event) -> Option<WorkItem> {
     let Event::Captured { item, capture_point, previous, anchor_at, .. } = event else {
         return None;
     };
-    Some(WorkItem {
-        id: *item,
-        revision: 1,
-        run: 0,
-        run_open: false,
-        capture_point: capture_point.clone(),
-        previous: *previous,
-        life_cycle: LifeCycle::Captured,
-        hold: Hold::None,
-        assignment: Assignment::None,
-        epoch: 0,
-        captured_at: at,
-        queued_at: None,
-        routing_at: None,
-        anchor_at: *anchor_at,
-        activation_at: None,
-        due_at: None,
-        expires_at: None,
-        class: None,
-        priority: None,
-        preferred_agent: None,
-        required_agent: None,
-        exclusions: Vec::new(),
-        breached_at: None,
-    })
+    let fresh = WorkItem::new(*item, capture_point.clone(), at);
+    Some(WorkItem { previous: *previous, anchor_at: *anchor_at, ..fresh })
 }
 
 /// Applies an event about an item to that item.
@@ -277,6 +259,7 @@ pub(crate) fn classify(item: &mut WorkItem, classified: &Classified) {
     item.priority = found.priority;
     item.preferred_agent = found.preferred_agent;
     item.required_agent = found.required_agent;
+    item.bounds = found.bounds;
 }
 
 /// Takes the item from its agent; whatever names the old epoch from now on is stale.

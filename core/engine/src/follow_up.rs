@@ -18,8 +18,8 @@ pub fn follow_up(state: &State, now: Timestamp) -> Vec<Event> {
         let Some(item) = state.item(item) else {
             continue;
         };
-        if let Some((_, timer)) = timers::next(item).filter(|(at, _)| *at <= now) {
-            fire(state, now, item, timer, &mut events);
+        if let Some((_, timer)) = timers::next(&item).filter(|(at, _)| *at <= now) {
+            fire(state, now, &item, timer, &mut events);
             return events;
         }
     }

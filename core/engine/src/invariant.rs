@@ -44,7 +44,7 @@ pub fn check_all(state: &State, now: Timestamp) -> Result<(), Violation> {
     Ok(())
 }
 
-fn first<'a>(state: &'a State, wrong: impl Fn(&'a WorkItem) -> bool) -> Option<String> {
+fn first(state: &State, wrong: impl Fn(&WorkItem) -> bool) -> Option<String> {
     let item = state.items().find(|item| wrong(item))?;
     Some(format!("{item:?}"))
 }
@@ -95,7 +95,7 @@ fn offers_have_room(state: &State, _: Timestamp) -> Option<String> {
 
 /// The load as the facts give it.
 fn desk_load(state: &State, agent: &Agent, media: &str) -> usize {
-    let with = |item: &&WorkItem| match &item.assignment {
+    let with = |item: &WorkItem| match &item.assignment {
         Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. } => {
             *with == agent.profile.id && media_type(item) == media
         }
@@ -112,7 +112,7 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
     let free = |agent: &&Agent| agent.presence == Presence::Ready;
     for agent in state.agents().filter(free) {
         let id = &agent.profile.id;
-        let fits = |item: &&WorkItem| {
+        let fits = |item: &WorkItem| {
             let media = media_type(item);
             let Some(process) = state.index.routes.process(item) else {
                 return false;

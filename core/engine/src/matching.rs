@@ -50,7 +50,7 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
 /// The rank of a fresh item that some free agent fits.
 fn candidate(state: &State, now: Timestamp, id: ItemId) -> Option<Rank> {
     let signature = state.index.signature_of(id)?;
-    let item = state.item(id)?;
+    let item = &state.item(id)?;
     let free = state.index.free_for(signature);
     let mut fitting = signature.fits.iter_and(free);
     let asked = |no: AgentNo| !excluded(item, &state.index.desk(no).agent, now);
@@ -60,7 +60,7 @@ fn candidate(state: &State, now: Timestamp, id: ItemId) -> Option<Rank> {
 /// The best waiting item for an agent.
 fn best_item(state: &State, now: Timestamp, no: AgentNo) -> Option<Rank> {
     let agent = &state.index.desk(no).agent;
-    let asked = |id| state.item(id).is_some_and(|item| !excluded(item, agent, now));
+    let asked = |id| state.item(id).is_some_and(|item| !excluded(&item, agent, now));
     reachable(state, no).filter_map(|signature| signature.waiting.best(now, asked)).max()
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
 }
 
 fn offer(state: &State, now: Timestamp, id: ItemId, trigger: Trigger) -> Option<Event> {
-    let item = state.item(id)?;
+    let item = &state.item(id)?;
     let process = state.index.routes.process(item)?;
     let signature = state.index.signature_of(id)?;
     let field = Field::new(state, now, item, signature);

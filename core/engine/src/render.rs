@@ -15,7 +15,7 @@ pub fn render(state: &State) -> String {
         render_agent(state, agent, &mut text);
     }
     for item in state.items() {
-        render_item(state, item, &mut text);
+        render_item(state, &item, &mut text);
     }
     text
 }

@@ -183,7 +183,7 @@ impl State {
         let changed = std::mem::take(&mut self.changed);
         let latest = |(id, ended): (ItemId, Option<Box<WorkItem>>)| match ended {
             Some(ended) => Some(*ended),
-            None => self.item(id).cloned(),
+            None => self.item(id),
         };
         let agent = |id: AgentId| match self.agent(&id) {
             Some(agent) => AgentChange::Put(agent.clone()),
@@ -198,13 +198,13 @@ impl State {
     }
 
     /// An item that has not ended.
-    pub fn item(&self, id: ItemId) -> Option<&WorkItem> {
-        self.facts.items.get(&id).map(AsRef::as_ref)
+    pub fn item(&self, id: ItemId) -> Option<WorkItem> {
+        self.facts.items.get(&id).map(|item| WorkItem::clone(item))
     }
 
     /// All items that have not ended, in the order of their ids.
-    pub fn items(&self) -> impl ExactSizeIterator<Item = &WorkItem> {
-        self.facts.items.values().map(AsRef::as_ref)
+    pub fn items(&self) -> impl ExactSizeIterator<Item = WorkItem> {
+        self.facts.items.values().map(|item| WorkItem::clone(item))
     }
 
     /// All agents, in the order of their ids.
@@ -218,14 +218,14 @@ impl State {
     }
 
     /// Items that are offered or assigned to an agent, in the order of their ids.
-    pub fn desk(&self, agent: &str) -> impl Iterator<Item = &WorkItem> {
+    pub fn desk(&self, agent: &str) -> impl Iterator<Item = WorkItem> {
         let no = self.index.agent_no(agent);
         let items = no.map(|no| self.index.desk(no).items.iter());
         items.into_iter().flatten().filter_map(|id| self.item(*id))
     }
 
     /// The `count` waiting items with the highest priority at `now`, highest first.
-    pub fn top(&self, now: Timestamp, count: usize) -> Vec<(&WorkItem, Priority)> {
+    pub fn top(&self, now: Timestamp, count: usize) -> Vec<(WorkItem, Priority)> {
         let mut queues: Vec<_> =
             self.index.waiting().map(|signature| signature.waiting.descending(now)).collect();
         let mut heads: BinaryHeap<(Rank, usize)> = BinaryHeap::new();

@@ -73,11 +73,10 @@ async fn activate(handle: &Handle) {
         decline_cool_down: Millis::from_secs(60),
         completion: Completion { mode: CompletionMode::DoneCloses, within: Millis::from_secs(60) },
         dispositions: Vec::new(),
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     let at = Span::Time(Millis(0));
-    let schema = PrioritySchema { points: vec![CurvePoint { at, priority: 100 }], overdue: None };
+    let schema = PrioritySchema::of_points(vec![CurvePoint { at, priority: 100.into() }]);
     let routing = Arc::new(RoutingSpec {
         priorities: [("normal".into(), schema)].into(),
         processes: [("sales/leads".into(), process)].into(),

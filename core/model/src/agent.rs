@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::name::{AgentId, Name};
+use crate::spec::Answer;
 use crate::time::Timestamp;
 
 /// Longest id of an agent, in characters.
@@ -31,6 +32,15 @@ pub struct Agent {
     /// Since when the agent has had no work: sign-on, or the end of the last work session.
     #[n(3)]
     pub idle_since: Timestamp,
+    /// Interactions that other systems carry for the agent, by media type: calls, chats.
+    #[n(4)]
+    pub elsewhere: BTreeMap<Name, u16>,
+    /// When the agent last signed on.
+    #[n(5)]
+    pub signed_on_at: Timestamp,
+    /// Instants of the latest offers, as far as the ramp-up after sign-on has to count them.
+    #[n(6)]
+    pub ramp: Vec<Timestamp>,
 }
 
 /// What administration says about an agent.
@@ -56,6 +66,22 @@ pub struct AgentProfile {
     #[n(4)]
     #[serde(default = "default_capacity")]
     pub capacity: BTreeMap<Name, u16>,
+    /// A capacity rule of the config, in place of `capacity`.
+    #[n(5)]
+    #[serde(default)]
+    pub capacity_rule: Option<Name>,
+    /// Queues whose items are not offered to the agent.
+    #[n(6)]
+    #[serde(default)]
+    pub inactive_queues: BTreeSet<Name>,
+    /// Whether offers have to be accepted, in place of what the process says.
+    #[n(7)]
+    #[serde(default)]
+    pub answer: Option<Answer>,
+    /// What else is known, for people and reports: location, team. Never a barrier in routing.
+    #[n(8)]
+    #[serde(default)]
+    pub attributes: BTreeMap<Name, String>,
 }
 
 /// Media type of an item whose source does not name one.
@@ -91,6 +117,21 @@ pub enum Presence {
 pub const REASON_RONA: &str = "RONA";
 
 impl AgentProfile {
+    /// Somebody without skills who takes one work item at a time.
+    pub fn new(id: impl Into<AgentId>) -> Self {
+        Self {
+            id: id.into(),
+            name: String::new(),
+            skills: BTreeMap::new(),
+            groups: BTreeSet::new(),
+            capacity: default_capacity(),
+            capacity_rule: None,
+            inactive_queues: BTreeSet::new(),
+            answer: None,
+            attributes: BTreeMap::new(),
+        }
+    }
+
     /// Level of a skill; 0 if the agent does not have it.
     pub fn level(&self, skill: &str) -> Level {
         self.skills.get(skill).copied().unwrap_or(0)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::agent::{AgentProfile, Presence};
 use crate::id::ItemId;
-use crate::item::Classification;
+use crate::item::{Classification, PriorityBounds};
 use crate::name::{AgentId, Name};
 use crate::spec::{OnChange, OnReopen, RoutingSpec};
 use crate::time::{Millis, Timestamp};
@@ -240,6 +240,9 @@ pub struct Classified {
     /// The only agent who may have it.
     #[n(6)]
     pub required_agent: Option<AgentId>,
+    /// What expressions said of the schema's start, minimum and maximum.
+    #[n(7)]
+    pub bounds: Option<Box<PriorityBounds>>,
 }
 
 /// What the engine answers. It leaves the hub after the commit that covers it.

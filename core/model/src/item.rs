@@ -9,7 +9,8 @@ use crate::decision::Stage;
 use crate::id::ItemId;
 use crate::name::{AgentId, Name};
 use crate::requirement::Requirement;
-use crate::time::{Millis, Timestamp};
+use crate::spec::Sla;
+use crate::time::Timestamp;
 
 /// A work item. Its canonical bytes are the CBOR encoding of this struct.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
@@ -84,6 +85,41 @@ pub struct WorkItem {
     /// When the SLA was first seen breached.
     #[n(22)]
     pub breached_at: Option<Timestamp>,
+    /// What expressions said of the schema's start, minimum and maximum.
+    #[n(23)]
+    pub bounds: Option<Box<PriorityBounds>>,
+    /// Whole points added by hand or by escalation, above whatever the curve gives.
+    #[n(24)]
+    pub boost: i64,
+    /// The queue it was transferred to; none = that of its process.
+    #[n(25)]
+    pub queue: Option<Name>,
+    /// Whom it was sent to by hand, in place of its route's stages.
+    #[n(26)]
+    pub target: Option<Requirement>,
+    /// Escalation steps that it has been through.
+    #[n(27)]
+    pub escalated: Vec<Name>,
+    /// How often it was declined or left unanswered.
+    #[n(28)]
+    pub declines: u32,
+    /// When its SLA was called in danger.
+    #[n(29)]
+    pub warned_at: Option<Timestamp>,
+}
+
+/// Whole points that expressions of a schema gave for one item; none = the schema's constant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct PriorityBounds {
+    /// Value at the anchor.
+    #[n(0)]
+    pub start: Option<i64>,
+    /// Never below.
+    #[n(1)]
+    pub min: Option<i64>,
+    /// Never above.
+    #[n(2)]
+    pub max: Option<i64>,
 }
 
 /// First axis: how far the item has come. Final states never change again.
@@ -238,16 +274,55 @@ pub struct Classification {
     pub schema: Name,
     /// The SLA, if a rule or the process gave one.
     #[n(4)]
-    pub sla: Option<Millis>,
+    pub sla: Option<Sla>,
     /// What the item itself asks for (requested skill, requested group), beside its route.
     #[n(5)]
     pub requirement: Option<Requirement>,
     /// Media type; `workitem` unless the source says otherwise.
     #[n(6)]
     pub media_type: Name,
+    /// The flow that shares agents with others; none = the one of all items that have none.
+    #[n(7)]
+    pub flow: Option<Name>,
 }
 
 impl WorkItem {
+    /// An item just captured: nothing is known of it but its place and time.
+    pub fn new(id: ItemId, capture_point: Name, captured_at: Timestamp) -> Self {
+        Self {
+            id,
+            revision: 1,
+            run: 0,
+            run_open: false,
+            capture_point,
+            previous: None,
+            life_cycle: LifeCycle::Captured,
+            hold: Hold::None,
+            assignment: Assignment::None,
+            epoch: 0,
+            captured_at,
+            queued_at: None,
+            routing_at: None,
+            anchor_at: captured_at,
+            activation_at: None,
+            due_at: None,
+            expires_at: None,
+            class: None,
+            priority: None,
+            preferred_agent: None,
+            required_agent: None,
+            exclusions: Vec::new(),
+            breached_at: None,
+            bounds: None,
+            boost: 0,
+            queue: None,
+            target: None,
+            escalated: Vec::new(),
+            declines: 0,
+            warned_at: None,
+        }
+    }
+
     /// `true` if the item has reached a final state.
     pub const fn ended(&self) -> bool {
         self.life_cycle.ended()
@@ -261,6 +336,11 @@ impl WorkItem {
             | Assignment::Assigned { agent, .. }
             | Assignment::Confirming { agent, .. } => Some(agent),
         }
+    }
+
+    /// The queue it is in: that of its process, or the one it was transferred to.
+    pub fn queue(&self) -> Option<&Name> {
+        self.queue.as_ref().or_else(|| self.process())
     }
 
     /// The process, once classified.

@@ -23,6 +23,7 @@ pub mod priority;
 pub mod requirement;
 pub mod spec;
 pub mod time;
+pub mod workbin;
 
 #[cfg(test)]
 mod tests;
@@ -40,3 +41,4 @@ pub use item::{Assignment, Classification, Hold, LifeCycle, WorkItem};
 pub use name::{AgentId, Name};
 pub use requirement::Requirement;
 pub use time::{Millis, Timestamp};
+pub use workbin::{Target, Workbin};

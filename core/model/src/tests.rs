@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::command::Classified;
+use crate::item::PriorityBounds;
 use crate::journal::{Entry, Segment};
-use crate::spec::RoutingSpec;
+use crate::spec::{RoutingSpec, Sla};
 use std::sync::Arc;
 
 #[test]
@@ -90,9 +91,10 @@ fn journal_segments_read_back() {
         rules: vec!["gold".into()],
         process: "sales/leads".into(),
         schema: "gold".into(),
-        sla: Some(Millis::from_secs(60)),
+        sla: Some(Sla::Wall(Millis::from_secs(60))),
         requirement: Some(Requirement::Group("berlin".into())),
         media_type: "workitem".into(),
+        flow: Some("gold".into()),
     };
     let classified = Classified {
         class: Some(Arc::new(class)),
@@ -102,6 +104,7 @@ fn journal_segments_read_back() {
         priority: None,
         preferred_agent: Some("anna".into()),
         required_agent: None,
+        bounds: Some(Box::new(PriorityBounds { start: None, min: Some(1), max: Some(-2) })),
     };
     let item = ItemId::new(0, 1);
     let events = vec![

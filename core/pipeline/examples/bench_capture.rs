@@ -13,7 +13,8 @@ use bytes::Bytes;
 use gantry_hub::{Booted, Hub, Side, Submission, Work, boot};
 use gantry_model::spec::{
     CaptureSpec, Completion, CompletionMode, Confirm, CurvePoint, OnChange, OnReopen,
-    PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Span, Spec,
+    PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Sla, Span,
+    Spec,
 };
 use gantry_model::{Actor, Command, Millis};
 use gantry_pipeline::{Handle, Limits, Pipeline, PipelineParts, Settings};
@@ -144,17 +145,15 @@ async fn activate(hub: &gantry_hub::Handle, spec: &Spec) {
 fn spec() -> Spec {
     let process = ProcessSpec {
         priority: "normal".into(),
-        sla: Some(Millis::from_secs(72 * 3600)),
+        sla: Some(Sla::Wall(Millis::from_secs(72 * 3600))),
         route: RouteSpec::default(),
         offer_timeout: Millis::from_secs(30),
         decline_cool_down: Millis::from_secs(60),
         completion: Completion { mode: CompletionMode::DoneCloses, within: Millis::from_secs(60) },
-        dispositions: Vec::new(),
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     let at = Span::Time(Millis(0));
-    let schema = PrioritySchema { points: vec![CurvePoint { at, priority: 100 }], overdue: None };
+    let schema = PrioritySchema::of_points(vec![CurvePoint { at, priority: 100.into() }]);
     let routing = RoutingSpec {
         priorities: [("normal".into(), schema)].into(),
         processes: [("sales/leads".into(), process)].into(),
@@ -190,7 +189,7 @@ fn spec() -> Spec {
         level: SegmentLevel::Global,
         when: Some(r#"item.customer_segment == "Gold" && item.product == "loan""#.into()),
         process: Some("sales/leads".into()),
-        sla: Some(Millis::from_secs(24 * 3600)),
+        sla: Some(Sla::Wall(Millis::from_secs(24 * 3600))),
         ..SegmentRule::default()
     };
     Spec {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use gantry_model::spec::{
     CaptureSpec, Completion, CompletionMode, Confirm, OnChange, OnReopen, ProcessSpec, RouteSpec,
-    RoutingSpec, SegmentLevel, SegmentRule, Spec,
+    RoutingSpec, SegmentLevel, SegmentRule, Sla, Spec,
 };
 use gantry_model::{Millis, Name};
 use gantry_rules::compile;
@@ -97,9 +97,7 @@ fn spec() -> Spec {
         offer_timeout: Millis::from_secs(30),
         decline_cool_down: Millis::from_secs(60),
         completion: Completion { mode: CompletionMode::DoneCloses, within: Millis::from_secs(60) },
-        dispositions: Vec::new(),
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     let routing = RoutingSpec {
         processes: BTreeMap::from([("sales/leads".into(), process)]),
@@ -122,7 +120,7 @@ fn segmentation() -> Vec<SegmentRule> {
         level,
         when: Some(when.to_owned()),
         process: process.map(Name::new),
-        sla: Some(Millis::from_secs(3600)),
+        sla: Some(Sla::Wall(Millis::from_secs(3600))),
         ..SegmentRule::default()
     };
     let mut rules = vec![

@@ -206,6 +206,7 @@ fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Resul
         sla: run.sla.or(spec.sla),
         requirement: requirement(rules, root)?,
         media_type: text(root, "media_type").map_or_else(|| rules.media_type.clone(), Name::new),
+        flow: None,
     };
     let priority = match (&run.schema, root.attribute("priority")) {
         (Some(_), _) | (None, None) => None,
@@ -220,6 +221,7 @@ fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Resul
         priority,
         preferred_agent: text(root, "preferred_agent").map(AgentId::new),
         required_agent: text(root, "required_agent").map(AgentId::new),
+        bounds: None,
     }))
 }
 

@@ -1,8 +1,8 @@
 //! What a rule or the row of a decision table does when it hits: places, terms, attributes.
 
 use gantry_model::priority::POINTS_MAX;
-use gantry_model::spec::{SegmentRule, Spec};
-use gantry_model::{AttributeType, Document, Millis, Name, Value};
+use gantry_model::spec::{SegmentRule, Sla, Spec};
+use gantry_model::{AttributeType, Document, Name, Value};
 
 use crate::check::{self, Subject, Want};
 use crate::eval::{Change, Node, Root, evaluate};
@@ -21,7 +21,7 @@ pub(crate) type Bounds<T> = [Option<T>; 3];
 pub(crate) struct Effect {
     pub(crate) department: Option<Name>,
     pub(crate) process: Option<Name>,
-    pub(crate) sla: Option<Millis>,
+    pub(crate) sla: Option<Sla>,
     pub(crate) schema: Option<Name>,
     pub(crate) bounds: Bounds<Points>,
     pub(crate) set: Vec<Assignment>,
@@ -49,7 +49,7 @@ pub(crate) struct Assignment {
 pub(crate) struct Run {
     pub(crate) changes: Vec<Change>,
     pub(crate) hits: Vec<Name>,
-    pub(crate) sla: Option<Millis>,
+    pub(crate) sla: Option<Sla>,
     pub(crate) schema: Option<Name>,
     pub(crate) bounds: Bounds<i64>,
 }

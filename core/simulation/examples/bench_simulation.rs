@@ -24,7 +24,11 @@ fn main() {
     let worlds = [
         ("engine.simulation.queue", "M/M/100, load 90, 1 process", queue(100, 90.0, 600_000.0)),
         ("engine.simulation.skills", "200 agents, 20 skills, 20 processes, SLAs", skills(200, 20)),
-        ("engine.simulation.day", "10,000 agents, 200 skills, 200 processes, 1 h", skills(10_000, 200)),
+        (
+            "engine.simulation.day",
+            "10,000 agents, 200 skills, 200 processes, 1 h",
+            skills(10_000, 200),
+        ),
     ];
     for (name, what, world) in worlds {
         let rounds = (0..ROUNDS).map(|_| measure(&world, 1).expect("the world runs"));
@@ -61,10 +65,7 @@ fn queue(servers: u32, load: f64, items: f64) -> World {
 
 /// Every process asks for its own skill in three stages; every agent has four skills.
 fn skills(agents: u32, n_skills: u32) -> World {
-    let handle = || Distribution::LogNormal {
-        mean: Millis(300_000),
-        deviation: Millis(200_000),
-    };
+    let handle = || Distribution::LogNormal { mean: Millis(300_000), deviation: Millis(200_000) };
     // Agents work 95 % of the time, 12 items an hour.
     let per_hour = f64::from(agents) * 12.0 * 0.95 / f64::from(n_skills);
     let stream = |number: u32| {
@@ -73,7 +74,8 @@ fn skills(agents: u32, n_skills: u32) -> World {
     };
     let kind = |number: u32| {
         let skill = |k: u32| (Name::from(format!("skill{}", (number + k * 5) % n_skills)), 9);
-        let mut kind = staff(&format!("kind{number}"), agents / n_skills, (0..4).map(skill).collect());
+        let mut kind =
+            staff(&format!("kind{number}"), agents / n_skills, (0..4).map(skill).collect());
         kind.accept_after = SECOND;
         kind
     };

@@ -148,8 +148,7 @@ impl Items {
     /// All items, in the order of their ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (ItemId, &Live)> {
         let items = self.items.iter().enumerate();
-        items.filter_map(|(at, item)| {
-            Some((ItemId::new(0, self.first + at as u64), item.as_ref()?))
-        })
+        items
+            .filter_map(|(at, item)| Some((ItemId::new(0, self.first + at as u64), item.as_ref()?)))
     }
 }

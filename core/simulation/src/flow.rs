@@ -103,4 +103,3 @@ fn poisson(
     }
     None
 }
-

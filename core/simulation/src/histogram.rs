@@ -93,4 +93,3 @@ fn last_of(bucket: usize) -> u64 {
     let first = (bucket - shift * FINE) << shift;
     first + ((1 << shift) - 1)
 }
-

@@ -247,7 +247,7 @@ impl<'w, O: Observer> Simulation<'w, O> {
             }
             Happening::WorkEnds { item, epoch, agent } => self.work_ends(item, epoch, agent),
             Happening::Confirmed { item } => {
-                let waits = self.state.item(item).map(|item| &item.assignment);
+                let waits = self.state.item(item).map(|item| item.assignment);
                 if let Some(Assignment::Confirming { .. }) = waits {
                     return self.act(Actor::Hub, &Command::Complete { item, result_code: None });
                 }
@@ -309,7 +309,7 @@ impl<'w, O: Observer> Simulation<'w, O> {
         accepts: bool,
     ) -> Result<(), RunError> {
         let item = self.state.item(id).filter(|item| item.epoch == epoch);
-        let Some(Assignment::Offered { .. }) = item.map(|item| &item.assignment) else {
+        let Some(Assignment::Offered { .. }) = item.map(|item| item.assignment) else {
             // The offer ran out, or was withdrawn, before the agent answered.
             return Ok(());
         };
@@ -323,8 +323,7 @@ impl<'w, O: Observer> Simulation<'w, O> {
 
     fn work_ends(&mut self, id: ItemId, epoch: u32, agent: u32) -> Result<(), RunError> {
         let item = self.state.item(id).filter(|item| item.epoch == epoch);
-        let Some(Assignment::Assigned { confirm_by, .. }) = item.map(|item| &item.assignment)
-        else {
+        let Some(Assignment::Assigned { confirm_by, .. }) = item.map(|item| item.assignment) else {
             return Ok(());
         };
         // Where only the source completes, it does so when the work is done.
@@ -336,7 +335,10 @@ impl<'w, O: Observer> Simulation<'w, O> {
         let actor = Actor::Agent(agent.clone());
         let disposition: Option<Name> = self.world.streams[stream].disposition.clone();
         let attributes_changed = false;
-        self.act(actor, &Command::MarkDone { item: id, epoch, agent, disposition, attributes_changed })
+        self.act(
+            actor,
+            &Command::MarkDone { item: id, epoch, agent, disposition, attributes_changed },
+        )
     }
 
     /// The roster of a kind changes, now and at the start.

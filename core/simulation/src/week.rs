@@ -85,4 +85,3 @@ fn length(window: &WeekWindow) -> i64 {
     let length = window.to.0 - window.from.0;
     if length > 0 { length } else { length + DAY }
 }
-

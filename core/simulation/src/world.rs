@@ -7,7 +7,7 @@ use gantry_model::agent::{AgentProfile, REASON_RONA};
 use gantry_model::command::{Capture, Classified, Verdict};
 use gantry_model::requirement::Compare;
 use gantry_model::spec::scenario::{ArrivalSpec, ScenarioSpec};
-use gantry_model::spec::{OnChange, OnReopen, ProcessSpec, RoutingSpec};
+use gantry_model::spec::{OnChange, OnReopen, ProcessSpec, RoutingSpec, Sla};
 use gantry_model::{Classification, Name, Requirement, Timestamp};
 use thiserror::Error;
 
@@ -101,11 +101,10 @@ impl World {
         kinds.flat_map(|(at, kind)| {
             (1..=kind.count).map(move |number| {
                 let profile = AgentProfile {
-                    id: Name::from(format!("{}-{number}", kind.name)),
-                    name: String::new(),
                     skills: kind.skills.clone(),
                     groups: kind.groups.clone(),
                     capacity: kind.capacity.clone(),
+                    ..AgentProfile::new(format!("{}-{number}", kind.name))
                 };
                 (at, profile)
             })
@@ -123,6 +122,7 @@ impl World {
             priority: None,
             preferred_agent: spec.preferred_agent.clone(),
             required_agent: spec.required_agent.clone(),
+            bounds: None,
         };
         Capture {
             capture_point: spec.name.clone(),
@@ -152,9 +152,10 @@ impl StreamWorld {
             rules: Vec::new(),
             process: spec.process.clone(),
             schema,
-            sla: spec.sla,
+            sla: spec.sla.map(Sla::Wall),
             requirement: requirement(spec),
             media_type: spec.media_type.clone(),
+            flow: None,
         };
         Ok(Self { class: Arc::new(class), disposition: disposition(process) })
     }

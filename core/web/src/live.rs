@@ -51,7 +51,7 @@ pub(crate) async fn priorities(
     ask(hub, move |state, now| {
         let priority = |id: &ItemId| {
             let item = state.item(*id).filter(|item| item.routing_at.is_some())?;
-            Some(state.priority(now, item).0)
+            Some(state.priority(now, &item).0)
         };
         (items.iter().map(priority).collect(), now)
     })
@@ -86,9 +86,9 @@ pub(crate) async fn desk(hub: &Handle, id: &Name) -> Result<Option<LiveDesk>, Er
     let id = id.clone();
     ask(hub, move |state, now| {
         let agent = state.agent(&id)?.clone();
-        let with_priority = |item: &WorkItem| {
-            let priority = item.routing_at.map(|_| state.priority(now, item).0);
-            (item.clone(), priority)
+        let with_priority = |item: WorkItem| {
+            let priority = item.routing_at.map(|_| state.priority(now, &item).0);
+            (item, priority)
         };
         let items = state.desk(&id).map(with_priority).collect();
         Some(LiveDesk { agent, items, now })

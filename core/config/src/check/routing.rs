@@ -1,7 +1,7 @@
 //! The hub, priorities, processes and the words of routing.
 
 use gantry_model::agent::REASON_RONA;
-use gantry_model::spec::{Overdue, PrioritySchema, Span};
+use gantry_model::spec::{Overdue, PointValue, PrioritySchema, Shape, Span};
 use gantry_model::{Millis, Name};
 
 use super::Checker;
@@ -58,7 +58,8 @@ impl Checker<'_> {
     }
 
     fn curve(&mut self, name: &Name, schema: &PrioritySchema) {
-        if schema.points.is_empty() && self.tree.at(&["priority", name, "points"]).is_some() {
+        let Shape::Points(points) = &schema.shape else { return };
+        if points.is_empty() && self.tree.at(&["priority", name, "points"]).is_some() {
             let place = self.tree.place_of(&["priority", name, "points"]);
             let message = format!("priority schema `{name}` has no points");
             let found = Found::error(Code::Curve, place, message).label("empty");
@@ -66,11 +67,14 @@ impl Checker<'_> {
             self.findings.push(found.help(help));
         }
         let (mut share, mut time) = (None, None);
-        for (at, point) in schema.points.iter().enumerate() {
+        for (at, point) in points.iter().enumerate() {
             // Shares and durations meet only once the due date is known; each must rise by itself.
             let rises = match point.at {
                 Span::SlaPermille(now) => share.replace(now).is_none_or(|before| before < now),
-                Span::Time(now) => time.replace(now).is_none_or(|before: Millis| before < now),
+                Span::BeforeSla(_) => true,
+                Span::Time(now) | Span::Business(now) => {
+                    time.replace(now).is_none_or(|before: Millis| before < now)
+                }
             };
             if !rises {
                 let number = at.to_string();
@@ -85,17 +89,17 @@ impl Checker<'_> {
     }
 
     fn overdue(&mut self, name: &Name, schema: &PrioritySchema, overdue: &Overdue) {
-        let (Some(max), Some(last)) = (overdue.max, schema.points.last()) else { return };
+        let Shape::Points(points) = &schema.shape else { return };
+        let (Some(max), Some(last)) = (overdue.max, points.last()) else { return };
+        let PointValue::Points(last) = last.priority else { return };
         let reachable = match overdue.add {
-            add if add >= 0 => max >= last.priority,
-            _ => max <= last.priority,
+            add if add >= 0 => max >= last,
+            _ => max <= last,
         };
         if !reachable {
             let place = self.tree.place_of(&["priority", name, "overdue", "max"]);
-            let message = format!(
-                "the limit of priority schema `{name}` lies behind the last point, {}",
-                last.priority
-            );
+            let message =
+                format!("the limit of priority schema `{name}` lies behind the last point, {last}");
             let found = Found::error(Code::Curve, place, message).label("already passed");
             self.findings.push(found.help("write a limit that the climb can reach"));
         }

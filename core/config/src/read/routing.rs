@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
-    Completion, CompletionMode, CurvePoint, Overdue, PrioritySchema, ProcessSpec, RouteSpec, Span,
-    StageSpec,
+    Completion, CompletionMode, CurvePoint, Overdue, PrioritySchema, ProcessSpec, RouteSpec, Sla,
+    Span, StageSpec,
 };
 use gantry_model::{AttributeType, Millis, Name, Requirement};
 
@@ -118,7 +118,7 @@ pub(super) fn priority(table: &mut Table<'_>, findings: &mut Findings) -> Priori
         }
     }
     let overdue = table.get("overdue").and_then(|node| overdue(&table.title, node, findings));
-    PrioritySchema { points, overdue }
+    PrioritySchema { overdue, ..PrioritySchema::of_points(points) }
 }
 
 /// A point that cannot be read still stands for one, so that the others keep their numbers.
@@ -129,7 +129,7 @@ fn curve_point(title: &str, node: &Node, findings: &mut Findings) -> CurvePoint 
     let at = table.span("at", findings);
     let priority = table.integer("priority", -POINTS_MAX..=POINTS_MAX, findings);
     table.close(findings);
-    CurvePoint { at: at.unwrap_or(Span::Time(Millis(0))), priority: priority.unwrap_or(0) }
+    CurvePoint { at: at.unwrap_or(Span::Time(Millis(0))), priority: priority.unwrap_or(0).into() }
 }
 
 fn overdue(title: &str, node: &Node, findings: &mut Findings) -> Option<Overdue> {
@@ -140,13 +140,13 @@ fn overdue(title: &str, node: &Node, findings: &mut Findings) -> Option<Overdue>
     let every = table.duration("every", findings);
     let max = table.integer("max", -POINTS_MAX..=POINTS_MAX, findings);
     table.close(findings);
-    Some(Overdue { add: add?, every: every?, max })
+    Some(Overdue { priority: None, add: add?, every: every?, max })
 }
 
 pub(super) fn process(table: &mut Table<'_>, findings: &mut Findings) -> ProcessSpec {
     ProcessSpec {
         priority: table.need_name("priority", findings),
-        sla: table.duration("sla", findings),
+        sla: table.duration("sla", findings).map(Sla::Wall),
         route: route(table, findings),
         offer_timeout: table.duration("offer_timeout", findings).unwrap_or(defaults::OFFER_TIMEOUT),
         decline_cool_down: table
@@ -156,6 +156,7 @@ pub(super) fn process(table: &mut Table<'_>, findings: &mut Findings) -> Process
         dispositions: table.names("dispositions", findings),
         disposition_required: table.boolean("disposition_required", findings).unwrap_or(false),
         show: table.names("show", findings),
+        ..ProcessSpec::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads the rules and decision tables that give an item its process.
 
 use gantry_model::Name;
-use gantry_model::spec::{DecisionTable, HitPolicy, SegmentLevel, SegmentRule};
+use gantry_model::spec::{DecisionTable, HitPolicy, SegmentLevel, SegmentRule, Sla};
 
 use crate::finding::{Code, Findings, Found};
 use crate::table::{Table, check_name, list, text, wrong_type};
@@ -37,7 +37,7 @@ fn rule(table: &mut Table<'_>, findings: &mut Findings) -> SegmentRule {
         when: table.text("when", findings).map(str::to_owned),
         department: table.name("department", findings),
         process: table.name("process", findings),
-        sla: table.duration("sla", findings),
+        sla: table.duration("sla", findings).map(Sla::Wall),
         priority: table.name("priority", findings),
         start: points(table, "start", findings),
         min: points(table, "min", findings),

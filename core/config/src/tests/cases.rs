@@ -1,6 +1,6 @@
 //! One mistake each, and the answer to it.
 
-use gantry_model::spec::{Isolation, OnFailure, Span};
+use gantry_model::spec::{Isolation, OnFailure, Sla, Span};
 use gantry_model::{Millis, Requirement};
 
 use super::{GOOD, checked, expect_one, with};
@@ -15,7 +15,7 @@ fn a_good_config_has_no_findings_and_all_its_parts() {
     assert_eq!(spec.captures["leads"].every, Some(Millis::from_secs(30)));
     assert_eq!(spec.lookups["nps"].on_failure, OnFailure::Continue);
     let process = &spec.routing.processes["sales/leads"];
-    assert_eq!(process.sla, Some(Millis::from_secs(72 * 3600)));
+    assert_eq!(process.sla, Some(Sla::Wall(Millis::from_secs(72 * 3600))));
     let stage = &process.route.stages[0];
     assert_eq!(stage.requirement.to_string(), "sales > 7 && group(\"berlin\")");
     assert_eq!(stage.lasts, Some(Span::SlaPermille(200)));

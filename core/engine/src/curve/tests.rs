@@ -13,11 +13,18 @@ fn schema() -> impl Strategy<Value = PrioritySchema> {
         (0..2_000_u32).prop_map(Span::SlaPermille),
         (0..20_000_i64).prop_map(|time| Span::Time(Millis(time))),
     ];
-    let points = (span, -1_000..1_000_i64).prop_map(|(at, priority)| CurvePoint { at, priority });
+    let points = (span, -1_000..1_000_i64)
+        .prop_map(|(at, priority)| CurvePoint { at, priority: priority.into() });
     let overdue = (-50..50_i64, 1..5_000_i64, prop::option::of(-2_000..2_000_i64));
-    let overdue = overdue.prop_map(|(add, every, max)| Overdue { add, every: Millis(every), max });
-    (prop::collection::vec(points, 1..6), prop::option::of(overdue))
-        .prop_map(|(points, overdue)| PrioritySchema { points, overdue })
+    let overdue = overdue.prop_map(|(add, every, max)| Overdue {
+        priority: None,
+        add,
+        every: Millis(every),
+        max,
+    });
+    (prop::collection::vec(points, 1..6), prop::option::of(overdue)).prop_map(
+        |(points, overdue)| PrioritySchema { overdue, ..PrioritySchema::of_points(points) },
+    )
 }
 
 proptest! {
@@ -55,9 +62,9 @@ proptest! {
 #[test]
 fn a_thirty_day_curve_is_exact_at_each_minute() {
     const MONTH: i64 = 30 * 86_400_000;
-    let point = |at, priority| CurvePoint { at, priority };
+    let point = |at, priority: i64| CurvePoint { at, priority: priority.into() };
     let points = vec![point(Span::SlaPermille(0), 0), point(Span::SlaPermille(1000), 43_200)];
-    let schema = Arc::new(PrioritySchema { points, overdue: None });
+    let schema = Arc::new(PrioritySchema::of_points(points));
     let (anchor_at, due_at) = (Timestamp(5), Some(Timestamp(5 + MONTH)));
     let curve = Curve::Schema { schema, anchor_at, due_at };
     for minute in 0..43_200 {
@@ -70,9 +77,9 @@ fn a_thirty_day_curve_is_exact_at_each_minute() {
 
 #[test]
 fn the_ends_of_the_range_do_not_overflow() {
-    let overdue = Some(Overdue { add: POINTS_MAX, every: Millis(1), max: None });
-    let points = vec![CurvePoint { at: Span::SlaPermille(0), priority: -POINTS_MAX }];
-    let schema = Arc::new(PrioritySchema { points, overdue });
+    let overdue = Some(Overdue { priority: None, add: POINTS_MAX, every: Millis(1), max: None });
+    let points = vec![CurvePoint { at: Span::SlaPermille(0), priority: (-POINTS_MAX).into() }];
+    let schema = Arc::new(PrioritySchema { overdue, ..PrioritySchema::of_points(points) });
     let due_at = Some(Timestamp(0));
     let curve = Curve::Schema { schema, anchor_at: Timestamp(0), due_at };
     for now in [i64::MIN, -1, 0, 1, 2, 3, i64::MAX - 1] {

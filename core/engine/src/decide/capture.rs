@@ -2,8 +2,8 @@
 
 use gantry_model::command::{Capture, Classified, Refusal, Reply, Verdict};
 use gantry_model::event::RevokeReason;
-use gantry_model::spec::{OnChange, OnReopen};
-use gantry_model::{Assignment, Event, Hold, ItemId, LifeCycle, Name, Timestamp, WorkItem};
+use gantry_model::spec::{OnChange, OnReopen, Sla};
+use gantry_model::{Assignment, Event, Hold, ItemId, LifeCycle, Millis, Name, Timestamp, WorkItem};
 use thiserror::Error;
 
 use super::{Context, begin_run, done_with, staff, stale, take_back};
@@ -187,7 +187,10 @@ fn finished(ctx: Context<'_>, item: &WorkItem, found: &Classified) -> Result<Cla
         return Err(Unusable::UnknownSchema { schema, version });
     }
     let anchor_at = found.activation_at.unwrap_or(item.captured_at);
-    let sla = class.sla.or(process.sla);
+    let sla = class.sla.or(process.sla).map(|sla| match sla {
+        Sla::Wall(length) | Sla::Business(length) => length,
+        Sla::Workdays(days) => Millis::from_secs(i64::from(days) * 86_400),
+    });
     let mut found = found.clone();
     found.due_at = found.due_at.or(sla.map(|sla| anchor_at.plus(sla)));
     Ok(found)

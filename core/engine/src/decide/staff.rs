@@ -47,7 +47,7 @@ pub(super) fn withdraw_excess(
 ) {
     let Some(agent) = agent else { return };
     let load = ctx.state.index.load(agent, media);
-    let mut offers: Vec<(Timestamp, &WorkItem)> = ctx
+    let mut offers: Vec<(Timestamp, WorkItem)> = ctx
         .state
         .desk(agent)
         .filter(|item| media_type(item) == media)
@@ -59,7 +59,7 @@ pub(super) fn withdraw_excess(
     offers.sort_by_key(|(at, item)| Reverse((*at, item.id)));
     let excess = usize::from(load.saturating_sub(room));
     for (_, item) in offers.into_iter().take(excess) {
-        take_back(item, RevokeReason::AgentChanged, events);
+        take_back(&item, RevokeReason::AgentChanged, events);
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn change_presence(
     events.push(Event::PresenceChanged { agent: agent.clone(), presence });
     for item in state.desk(agent).filter(|_| !ready) {
         if matches!(item.assignment, Assignment::Offered { .. }) {
-            take_back(item, RevokeReason::AgentNotReady, events);
+            take_back(&item, RevokeReason::AgentNotReady, events);
         }
     }
 }
@@ -148,13 +148,13 @@ pub(super) fn activate(
 
 /// Processes and schemas that live items use and the new version does not have.
 fn dropped(state: &State, routing: &RoutingSpec) -> String {
-    let mut uses: BTreeMap<(&str, &Name), u32> = BTreeMap::new();
-    for class in state.items().filter_map(|item| item.class.as_ref()) {
+    let mut uses: BTreeMap<(&str, Name), u32> = BTreeMap::new();
+    for class in state.items().filter_map(|item| item.class) {
         if !routing.processes.contains_key(&class.process) {
-            *uses.entry(("process", &class.process)).or_default() += 1;
+            *uses.entry(("process", class.process.clone())).or_default() += 1;
         }
         if !routing.priorities.contains_key(&class.schema) {
-            *uses.entry(("priority", &class.schema)).or_default() += 1;
+            *uses.entry(("priority", class.schema.clone())).or_default() += 1;
         }
     }
     let named = uses.iter().map(|((kind, name), count)| {
@@ -169,7 +169,7 @@ pub(super) fn boot(ctx: Context<'_>, events: &mut Vec<Event>) -> Reply {
     let mut runs = Vec::new();
     for item in ctx.state.items() {
         if matches!(item.assignment, Assignment::Offered { .. }) {
-            take_back(item, RevokeReason::HubRestarted, events);
+            take_back(&item, RevokeReason::HubRestarted, events);
         }
         if item.run_open {
             runs.push(RunId { item: item.id, revision: item.revision, run: item.run });

@@ -15,11 +15,8 @@ fn explanation(id: impl Fn(u32) -> String) -> Explanation {
     for number in 0..60 {
         let agent = Name::from(id(number));
         let put = Command::PutAgent(AgentProfile {
-            id: agent.clone(),
-            name: String::new(),
             skills: [("sales", 9), ("legacy", 9)].map(|(n, l)| (Name::new(n), l)).into(),
-            groups: [].into(),
-            capacity: [(Name::new("workitem"), 1)].into(),
+            ..AgentProfile::new(agent.clone())
         });
         world.act(Actor::Hub, &put);
         if number % 2 == 0 {
@@ -67,13 +64,7 @@ fn an_explanation_is_small() {
 fn an_agent_id_has_a_length() {
     let mut world = World::new();
     for length in [0, ID_LENGTH_MAX + 1] {
-        let put = Command::PutAgent(AgentProfile {
-            id: "x".repeat(length).into(),
-            name: String::new(),
-            skills: [].into(),
-            groups: [].into(),
-            capacity: [].into(),
-        });
+        let put = Command::PutAgent(AgentProfile::new("x".repeat(length)));
         let (entries, reply) = world.act(Actor::Hub, &put);
         assert_eq!(reply, Reply::Refused(Refusal::AgentIdLength { length }));
         assert!(entries.is_empty());

@@ -18,7 +18,7 @@ use gantry_model::{
     Timestamp,
 };
 
-use super::script::{World, classified, routing};
+use super::script::{World, classified, first_point, routing};
 use crate::render;
 
 #[test]
@@ -132,8 +132,7 @@ impl Line<'_> {
             "show" => return render(&world.state),
             "top" => {
                 let top = world.state.top(world.now, 10);
-                let show = |(item, priority)| {
-                    let item: &gantry_model::WorkItem = item;
+                let show = |(item, priority): (gantry_model::WorkItem, _)| {
                     format!("{} {priority}\n", item.id)
                 };
                 return top.into_iter().map(show).collect();
@@ -175,11 +174,10 @@ impl Line<'_> {
             }
         }
         AgentProfile {
-            id,
-            name: String::new(),
             skills: skills.into_iter().collect(),
             groups: groups.into_iter().collect(),
             capacity: capacity.into_iter().collect(),
+            ..AgentProfile::new(id)
         }
     }
 
@@ -206,7 +204,7 @@ impl Line<'_> {
             routing.processes.remove(process);
         }
         if let Some(points) = self.number("gold") {
-            routing.priorities.get_mut("gold").unwrap().points[0].priority = points.into();
+            first_point(&mut routing, "gold", points.into());
         }
         let version = self.number("version").unwrap_or(world.state.config_version() + 1);
         Command::Activate { version, routing: Arc::new(routing) }
@@ -225,9 +223,9 @@ impl Line<'_> {
             }
             "end_run" => {
                 let item = self.item();
-                let live = world.state.item(item);
-                let revision = self.number("revision").or(live.map(|item| item.revision));
-                let run = self.number("run").or(live.map(|item| item.run));
+                let live = &world.state.item(item);
+                let revision = self.number("revision").or(live.as_ref().map(|item| item.revision));
+                let run = self.number("run").or(live.as_ref().map(|item| item.run));
                 let verdict = verdict().unwrap_or_else(|| self.fail("a verdict is missing"));
                 Command::EndRun {
                     item,
@@ -293,7 +291,7 @@ impl Line<'_> {
         let version = self.number("version").unwrap_or(world.state.config_version());
         let mut found = classified(process, self.value("schema").unwrap_or(schema), version);
         let class = Arc::make_mut(found.class.as_mut().unwrap());
-        class.sla = self.value("sla").map(|sla| self.span(sla));
+        class.sla = self.value("sla").map(|sla| sla.parse().unwrap());
         class.requirement = self.value("needs").map(|group| Requirement::Group(group.into()));
         if let Some(media) = self.value("media") {
             class.media_type = media.into();

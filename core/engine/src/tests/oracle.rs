@@ -2,7 +2,7 @@
 //! anew from the domain's words. It shares no code with the engine.
 
 use gantry_model::priority::{FRACTION_BITS, POINTS_MAX, Priority};
-use gantry_model::spec::{PrioritySchema, RouteSpec, RoutingSpec, Span};
+use gantry_model::spec::{PointValue, PrioritySchema, RouteSpec, RoutingSpec, Shape, Span};
 use gantry_model::{
     Agent, Assignment, Hold, LifeCycle, Presence, Requirement, Timestamp, WorkItem,
 };
@@ -10,21 +10,22 @@ use gantry_model::{
 use crate::State;
 
 /// The pair that must be offered next: item, agent, priority.
-pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<(&WorkItem, &Agent, Priority)> {
+pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<(WorkItem, &Agent, Priority)> {
     let routing = state.routing();
-    let mut waiting: Vec<&WorkItem> = state.items().filter(|item| waits(item)).collect();
+    let mut waiting: Vec<WorkItem> = state.items().filter(waits).collect();
     waiting.sort_by_key(|item| {
         (std::cmp::Reverse(priority(routing, item, now)), item.routing_at, item.id)
     });
     for item in waiting {
         let mut fit: Vec<&Agent> =
-            state.agents().filter(|agent| could_have(state, item, agent, now)).collect();
+            state.agents().filter(|agent| could_have(state, &item, agent, now)).collect();
         fit.sort_by_key(|agent| {
-            let levels = level_sum(&asked(state, item, now), agent);
+            let levels = level_sum(&asked(state, &item, now), agent);
             (std::cmp::Reverse(levels), agent.idle_since, agent.profile.id.clone())
         });
         if let Some(agent) = fit.first() {
-            return Some((item, agent, priority(routing, item, now)));
+            let priority = priority(routing, &item, now);
+            return Some((item, agent, priority));
         }
     }
     None
@@ -70,7 +71,8 @@ fn asked(state: &State, item: &WorkItem, now: Timestamp) -> Vec<Vec<Requirement>
 fn targets(state: &State, route: &RouteSpec, item: &WorkItem, now: Timestamp) -> Vec<Requirement> {
     let sla = item.due_at.map_or(0, |due| (due.0 - item.anchor_at.0).max(0));
     let window = |span: Span| match span {
-        Span::Time(time) => time.0,
+        Span::Time(time) | Span::Business(time) => time.0,
+        Span::BeforeSla(time) => (sla - time.0).max(0),
         Span::SlaPermille(share) => sla * i64::from(share) / 1000,
     };
     let mut reached = Vec::new();
@@ -143,9 +145,12 @@ pub(crate) fn value(schema: &PrioritySchema, anchor: i64, due: Option<i64>, now:
 
 fn on_points(schema: &PrioritySchema, anchor: i64, due: Option<i64>, now: i64) -> i64 {
     let mut points: Vec<(i64, i64)> = Vec::new();
-    for point in &schema.points {
+    let Shape::Points(course) = &schema.shape else { return 0 };
+    for point in course {
         let at = match (point.at, due) {
-            (Span::Time(time), _) => anchor + time.0,
+            (Span::Time(time) | Span::Business(time), _) => anchor + time.0,
+            (Span::BeforeSla(time), Some(due)) => (due - time.0).max(anchor),
+            (Span::BeforeSla(_), None) => break,
             (Span::SlaPermille(0), _) => anchor,
             (Span::SlaPermille(share), Some(due)) => {
                 anchor + (due - anchor).max(0) * i64::from(share) / 1000
@@ -153,7 +158,8 @@ fn on_points(schema: &PrioritySchema, anchor: i64, due: Option<i64>, now: i64) -
             (Span::SlaPermille(_), None) => break,
         };
         let at = points.last().map_or(at, |last| last.0.max(at));
-        points.push((at, point.priority));
+        let PointValue::Points(priority) = point.priority else { return 0 };
+        points.push((at, priority));
     }
     let before = points.iter().rev().find(|(at, _)| *at <= now);
     let after = points.iter().find(|(at, _)| *at > now);

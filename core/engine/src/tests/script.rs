@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gantry_model::command::{Classified, RunId};
 use gantry_model::item::Classification;
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::spec::RoutingSpec;
+use gantry_model::spec::{RoutingSpec, Shape};
 use gantry_model::{Actor, Command, Event, ItemId, Name, Reply, Timestamp, WorkItem};
 
 use super::oracle;
@@ -19,6 +19,15 @@ pub(crate) const START: Timestamp = Timestamp(1_767_600_000_000);
 pub(crate) fn routing() -> RoutingSpec {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/routing.toml");
     toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Changes the value of a schema's first point.
+pub(crate) fn first_point(routing: &mut RoutingSpec, schema: &str, points: i64) {
+    let schema = routing.priorities.get_mut(schema).unwrap();
+    let Shape::Points(course) = &mut schema.shape else {
+        panic!("the schema has points");
+    };
+    course[0].priority = points.into();
 }
 
 /// A hub without I/O: the engine, its journal, and what a store would hold.
@@ -136,6 +145,7 @@ pub(crate) fn classified(process: &str, schema: &str, version: u32) -> Classifie
         sla: None,
         requirement: None,
         media_type: "workitem".into(),
+        flow: None,
     };
     Classified {
         class: Some(Arc::new(class)),
@@ -145,5 +155,6 @@ pub(crate) fn classified(process: &str, schema: &str, version: u32) -> Classifie
         priority: None,
         preferred_agent: None,
         required_agent: None,
+        bounds: None,
     }
 }

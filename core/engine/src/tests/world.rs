@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use gantry_model::agent::AgentProfile;
 use gantry_model::command::{Capture, Known, Verdict};
-use gantry_model::spec::{OnChange, OnReopen};
+use gantry_model::spec::{OnChange, OnReopen, Sla};
 use gantry_model::{Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, WorkItem};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use super::script::{World, classified, routing};
+use super::script::{World, classified, first_point, routing};
 
 /// One random act. Numbers choose among what there is when it happens.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ impl World {
         let (process, schema) = (usize::from(found.process), usize::from(found.schema));
         let mut verdict = classified(PROCESSES[process], SCHEMAS[schema], version);
         let class = Arc::make_mut(verdict.class.as_mut().unwrap());
-        class.sla = found.sla.map(Millis);
+        class.sla = found.sla.map(|sla| Sla::Wall(Millis(sla)));
         if found.chat {
             class.media_type = "chat".into();
         }
@@ -336,11 +336,10 @@ impl World {
                 let capacity = [("workitem", *capacity), ("chat", *chats)];
                 let named = |(name, value): (&str, u16)| (Name::new(name), value);
                 Command::PutAgent(AgentProfile {
-                    id: agent(*which),
-                    name: String::new(),
                     skills: skills.map(|(name, level)| (Name::new(name), level)).into(),
                     groups: north.then(|| Name::new("north")).into_iter().collect(),
                     capacity: capacity.map(named).into(),
+                    ..AgentProfile::new(agent(*which))
                 })
             }
             Op::RemoveAgent(which) => Command::RemoveAgent(agent(*which)),
@@ -363,7 +362,7 @@ impl World {
         match change {
             0 => drop(routing.processes.remove("service/calls")),
             1 => drop(routing.priorities.remove("bronze")),
-            2 => routing.priorities.get_mut("gold").unwrap().points[0].priority = 1500,
+            2 => first_point(&mut routing, "gold", 1500),
             3 => routing.processes.get_mut("sales/leads").unwrap().route.stages.truncate(1),
             _ => {}
         }

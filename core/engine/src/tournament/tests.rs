@@ -29,10 +29,18 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn schemas() -> Vec<Arc<PrioritySchema>> {
     let schema = |points: &[(u32, i64)], overdue: Option<(i64, i64)>| {
-        let point = |&(share, priority)| CurvePoint { at: Span::SlaPermille(share), priority };
+        let point = |&(share, priority): &(u32, i64)| CurvePoint {
+            at: Span::SlaPermille(share),
+            priority: priority.into(),
+        };
         Arc::new(PrioritySchema {
-            points: points.iter().map(point).collect(),
-            overdue: overdue.map(|(add, max)| Overdue { add, every: Millis(7), max: Some(max) }),
+            overdue: overdue.map(|(add, max)| Overdue {
+                priority: None,
+                add,
+                every: Millis(7),
+                max: Some(max),
+            }),
+            ..PrioritySchema::of_points(points.iter().map(point).collect())
         })
     };
     vec![

@@ -5,6 +5,7 @@
 
 mod calendar;
 mod pipeline;
+mod priority;
 mod routing;
 pub mod scenario;
 mod segmentation;
@@ -21,6 +22,7 @@ use crate::time::Millis;
 
 pub use calendar::*;
 pub use pipeline::*;
+pub use priority::*;
 pub use routing::*;
 pub use segmentation::*;
 

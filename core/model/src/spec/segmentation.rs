@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sla;
 use crate::name::Name;
-use crate::time::Millis;
 
 /// `[[segmentation]]`: one rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct SegmentRule {
     /// Sets the process, as `department/process`.
     pub process: Option<Name>,
     /// Sets the SLA.
-    pub sla: Option<Millis>,
+    pub sla: Option<Sla>,
     /// Sets the priority schema.
     pub priority: Option<Name>,
     /// Priority at the start, in whole points: CEL over `item`.

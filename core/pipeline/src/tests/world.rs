@@ -137,7 +137,7 @@ impl World {
         let wait = async {
             loop {
                 let holds = holds.clone();
-                if self.hub.query(move |state, _| holds(state.item(item))).await.unwrap() {
+                if self.hub.query(move |state, _| holds(state.item(item).as_ref())).await.unwrap() {
                     return;
                 }
                 committed.recv().await.unwrap();
@@ -163,13 +163,7 @@ impl World {
     /// An agent who takes whatever is offered.
     pub(super) async fn agent(&self, id: &str) {
         let capacity = [(Name::new("workitem"), 100)].into();
-        let profile = AgentProfile {
-            id: id.into(),
-            name: String::new(),
-            skills: BTreeMap::default(),
-            groups: std::collections::BTreeSet::default(),
-            capacity,
-        };
+        let profile = AgentProfile { capacity, ..AgentProfile::new(id) };
         self.command(Command::PutAgent(profile)).await;
         let presence = Presence::Ready;
         self.command(Command::SetPresence { agent: id.into(), presence }).await;
@@ -233,11 +227,10 @@ pub(super) fn spec() -> Spec {
             within: Millis::from_secs(3600),
         },
         dispositions: vec!["Processed".into()],
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     let at = Span::Time(Millis(0));
-    let schema = PrioritySchema { points: vec![CurvePoint { at, priority: 100 }], overdue: None };
+    let schema = PrioritySchema::of_points(vec![CurvePoint { at, priority: 100.into() }]);
     let routing = RoutingSpec {
         priorities: [("normal".into(), schema)].into(),
         processes: [("sales/leads".into(), process)].into(),

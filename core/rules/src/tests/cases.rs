@@ -7,7 +7,7 @@ use std::sync::Arc;
 use gantry_model::command::Verdict;
 use gantry_model::spec::{
     CaptureSpec, Completion, CompletionMode, MessageKind, OnChange, OnReopen, ProcessSpec,
-    RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Spec,
+    RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Sla, Spec,
 };
 use gantry_model::{AttributeType, Document, Millis, Name, Origin, Timestamp, Value};
 use serde::Deserialize;
@@ -38,7 +38,7 @@ struct Attribute {
 #[serde(deny_unknown_fields)]
 struct Process {
     priority: Name,
-    sla: Option<Millis>,
+    sla: Option<Sla>,
 }
 
 #[derive(Deserialize, Default)]
@@ -66,7 +66,7 @@ struct Rule {
     when: Option<String>,
     department: Option<Name>,
     process: Option<Name>,
-    sla: Option<Millis>,
+    sla: Option<Sla>,
     priority: Option<Name>,
     start: Option<String>,
     min: Option<String>,
@@ -90,7 +90,7 @@ struct ItemCase {
 struct Expected {
     process: Option<String>,
     priority: Option<String>,
-    sla: Option<Millis>,
+    sla: Option<Sla>,
     rules: Option<Vec<Name>>,
     #[serde(default)]
     set: BTreeMap<Name, Json>,
@@ -156,9 +156,7 @@ impl CaseFile {
                 mode: CompletionMode::DoneCloses,
                 within: Millis::from_secs(60),
             },
-            dispositions: Vec::new(),
-            disposition_required: false,
-            show: Vec::new(),
+            ..ProcessSpec::default()
         };
         let processes = self.process.iter();
         let attributes = self.attribute.iter();

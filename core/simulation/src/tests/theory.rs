@@ -87,11 +87,8 @@ impl Model<'_> {
             stream
         };
         let streams = self.rates.iter().map(stream).collect();
-        let mut spec = scenario(
-            length(items * factor * 1.1),
-            streams,
-            vec![staff("server", self.servers)],
-        );
+        let mut spec =
+            scenario(length(items * factor * 1.1), streams, vec![staff("server", self.servers)]);
         spec.warm_up = length(items * factor * 0.1);
         world(spec, self.processes)
     }
@@ -103,8 +100,7 @@ impl Model<'_> {
         let options = Options { seed: self.seed, check: false };
         let report = run(&self.world(items), options, &mut waits).expect("it runs");
         for (at, (ask, exact)) in asks.iter().enumerate() {
-            let figures: Vec<f64> =
-                waits.0.iter().filter_map(|left| figure(*ask, left)).collect();
+            let figures: Vec<f64> = waits.0.iter().filter_map(|left| figure(*ask, left)).collect();
             let (mean, error) = batch_means(&figures);
             let off = (mean - exact) / error;
             println!(

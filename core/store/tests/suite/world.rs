@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gantry_model::command::ContentHash;
 use gantry_model::journal::{Entry, Segment};
+use gantry_model::spec::Sla;
 use gantry_model::{
-    Actor, Assignment, Classification, Event, Hold, ItemId, LifeCycle, Millis, Name, Timestamp,
-    WorkItem,
+    Actor, Classification, Event, ItemId, LifeCycle, Millis, Name, Timestamp, WorkItem,
 };
 use gantry_store::baseline::{KeyOrder, key};
 use gantry_store::{Commit, DocumentRow, ItemHead, ItemRow, KeyRow};
@@ -33,9 +33,10 @@ pub(crate) fn class(process: &str) -> Arc<Classification> {
         rules: vec!["gold".into()],
         process: process.into(),
         schema: "gold".into(),
-        sla: Some(Millis::from_secs(72 * 3600)),
+        sla: Some(Sla::Wall(Millis::from_secs(72 * 3600))),
         requirement: None,
         media_type: "workitem".into(),
+        flow: None,
     })
 }
 
@@ -43,29 +44,13 @@ pub(crate) fn class(process: &str) -> Arc<Classification> {
 pub(crate) fn queued(counter: u64) -> WorkItem {
     let minute = counter as i64;
     WorkItem {
-        id: ItemId::new(0, counter),
-        revision: 1,
         run: 1,
-        run_open: false,
-        capture_point: POINT.into(),
-        previous: None,
         life_cycle: LifeCycle::Queued,
-        hold: Hold::None,
-        assignment: Assignment::None,
-        epoch: 0,
-        captured_at: at(minute),
         queued_at: Some(at(minute)),
         routing_at: Some(at(minute)),
-        anchor_at: at(minute),
-        activation_at: None,
         due_at: Some(at(minute + 72 * 60)),
-        expires_at: None,
         class: Some(class("sales/leads")),
-        priority: None,
-        preferred_agent: None,
-        required_agent: None,
-        exclusions: Vec::new(),
-        breached_at: None,
+        ..WorkItem::new(ItemId::new(0, counter), POINT.into(), at(minute))
     }
 }
 

@@ -14,7 +14,7 @@ use gantry_hub::{CaptureKey, Handle, Head, Hub, HubClock, NewDocument, Submissio
 use gantry_model::command::{Capture, Classified, Verdict};
 use gantry_model::spec::{
     Completion, CompletionMode, CurvePoint, MessageKind, OnChange, OnReopen, PrioritySchema,
-    ProcessSpec, RouteSpec, RoutingSpec, Span, Spec,
+    ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, Spec,
 };
 use gantry_model::{
     Actor, Classification, Command, Document, Millis, Name, Reply, Timestamp, Value,
@@ -194,7 +194,7 @@ pub(super) fn as_agent(agent: &str) -> Role {
 fn routing() -> RoutingSpec {
     let process = ProcessSpec {
         priority: Name::new("flat"),
-        sla: Some(Millis::from_secs(3600)),
+        sla: Some(Sla::Wall(Millis::from_secs(3600))),
         route: RouteSpec::default(),
         offer_timeout: Millis::from_secs(600),
         decline_cool_down: Millis::from_secs(600),
@@ -205,10 +205,11 @@ fn routing() -> RoutingSpec {
         dispositions: vec![Name::new("converted"), Name::new("not converted")],
         disposition_required: true,
         show: vec![Name::new("name"), Name::new("budget")],
+        ..ProcessSpec::default()
     };
-    let points = vec![CurvePoint { at: Span::Time(Millis(0)), priority: 500 }];
+    let points = vec![CurvePoint { at: Span::Time(Millis(0)), priority: 500.into() }];
     RoutingSpec {
-        priorities: BTreeMap::from([("flat".into(), PrioritySchema { points, overdue: None })]),
+        priorities: BTreeMap::from([("flat".into(), PrioritySchema::of_points(points))]),
         processes: BTreeMap::from([("sales/leads".into(), process)]),
         default_process: "sales/leads".into(),
         reasons: ["Lunch".into()].into(),
@@ -270,6 +271,7 @@ impl StandIn {
             sla: None,
             requirement: None,
             media_type: Name::new("workitem"),
+            flow: None,
         };
         let classified = Classified {
             class: Some(Arc::new(class)),
@@ -279,6 +281,7 @@ impl StandIn {
             priority: None,
             preferred_agent: None,
             required_agent: None,
+            bounds: None,
         };
         let command = Command::Capture(Capture {
             capture_point: Name::new(capture_point),

@@ -1,6 +1,6 @@
 //! Commits: whole or not at all, once, in order, by one hub.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use gantry_model::{Agent, AgentProfile, ItemId, Presence, WorkItem};
 use gantry_store::baseline::KeyOrder;
@@ -170,15 +170,16 @@ pub(crate) async fn ended_items_are_kept_and_not_booted(bed: &dyn Bed) {
 pub(crate) async fn agents_come_and_go(bed: &dyn Bed) {
     let agent = |id: &str, presence| Agent {
         profile: AgentProfile {
-            id: id.into(),
             name: id.to_uppercase(),
             skills: BTreeMap::from([("sales".into(), 70)]),
-            groups: BTreeSet::new(),
-            capacity: BTreeMap::new(),
+            ..AgentProfile::new(id)
         },
         presence,
         presence_since: at(1),
         idle_since: at(1),
+        elsewhere: BTreeMap::new(),
+        signed_on_at: at(1),
+        ramp: Vec::new(),
     };
     let store = bed.open().await.unwrap();
     let mut made = commit(1, Vec::new());
