@@ -19,6 +19,7 @@ mod load;
 mod plugin;
 mod read;
 mod render;
+mod scenario;
 mod schema;
 mod secret;
 mod table;
@@ -29,7 +30,8 @@ mod units;
 mod tests;
 
 pub use finding::{Code, Finding, Related, Severity, Sources};
-pub use load::{Checked, check_text, load};
+pub use load::{Checked, check_text, load, load_rules};
 pub use plugin::{Manifests, PluginManifest};
 pub use render::render_human;
+pub use scenario::{CheckedScenario, load_scenario};
 pub use secret::{SecretError, resolve_secrets};

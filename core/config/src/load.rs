@@ -35,6 +35,15 @@ pub struct Checked {
 ///
 /// Never fails: a file that cannot be read is a finding like any other.
 pub fn load(path: &Path, manifests: &Manifests) -> Checked {
+    load_with(path, Some(manifests))
+}
+
+/// As [`load`], for what needs the rules only: nothing is said of plug-ins and their settings.
+pub fn load_rules(path: &Path) -> Checked {
+    load_with(path, None)
+}
+
+fn load_with(path: &Path, manifests: Option<&Manifests>) -> Checked {
     let mut sources = Sources::default();
     let mut findings = Findings::default();
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -53,7 +62,7 @@ pub fn load(path: &Path, manifests: &Manifests) -> Checked {
 pub fn check_text(name: &str, text: &str, manifests: &Manifests) -> Checked {
     let (name, text) = (name.to_owned(), text.to_owned());
     let sources = Sources(vec![Source { name, text, csv: false }]);
-    checked(sources, Findings::default(), PathBuf::new(), manifests)
+    checked(sources, Findings::default(), PathBuf::new(), Some(manifests))
 }
 
 fn toml_files(folder: &Path) -> Vec<PathBuf> {
@@ -93,7 +102,7 @@ fn checked(
     mut sources: Sources,
     mut findings: Findings,
     folder: PathBuf,
-    manifests: &Manifests,
+    manifests: Option<&Manifests>,
 ) -> Checked {
     let mut trees = Vec::with_capacity(sources.0.len());
     for (file, source) in sources.0.iter().enumerate() {
@@ -107,7 +116,9 @@ fn checked(
     if whole {
         expressions::check(&tree, &sources, &mut spec, &mut findings);
         check::check(&tree, &spec, &mut findings);
-        plugin::check(&tree, &spec, manifests, &mut findings);
+        if let Some(manifests) = manifests {
+            plugin::check(&tree, &spec, manifests, &mut findings);
+        }
     }
     let findings = findings.located(&sources);
     let wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
