@@ -112,7 +112,7 @@ async fn show(global: &Global, item: &str) -> Result<()> {
         say!("  {name:<24} {}", cell(value));
     }
     say!("\nhistory");
-    for entry in entries(&history) {
+    for entry in history["entries"].as_array().into_iter().flatten() {
         say!("  {}", line(entry));
     }
     Ok(())
@@ -128,16 +128,10 @@ pub(crate) fn address(item: &str) -> String {
     }
 }
 
-fn entries(history: &Value) -> &[Value] {
-    let list = history.as_array().or_else(|| history["entries"].as_array());
-    list.map_or(&[], Vec::as_slice)
-}
-
 /// One event as a line of text: when, what, with what, by whom.
 fn line(entry: &Value) -> String {
-    let event = entry["event"].as_object().and_then(|event| event.iter().next());
-    let (name, details) = event.map_or(("?", &Value::Null), |(name, details)| (name, details));
-    let mut line = format!("{}  {name}", cell(&entry["at"]));
+    let details = &entry["data"];
+    let mut line = format!("{}  {}", cell(&entry["at"]), cell(&entry["event"]));
     for key in ["agent", "disposition", "reason"] {
         if !details[key].is_null() {
             let _ = write!(line, "  {key}={}", cell(&details[key]));

@@ -1,13 +1,14 @@
 //! What people and programs get to see: one struct a view, the same for JSON and for pages.
 
 use gantry_model::item::Hold;
+use gantry_model::journal::Entry;
 use gantry_model::priority::Priority;
 use gantry_model::{
-    Assignment, Attributes, Explanation, ItemId, LifeCycle, Name, Origin, Presence, Timestamp,
-    Value, WorkItem,
+    Actor, Assignment, Attributes, Event, Explanation, ItemId, LifeCycle, Name, Origin, Presence,
+    Timestamp, Value, WorkItem,
 };
-use gantry_store::ItemView;
-use serde::Serialize;
+use gantry_store::{HistoryEntry, ItemView};
+use serde::{Serialize, Serializer};
 
 /// A work item in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +105,33 @@ pub(crate) struct Desk {
     pub(crate) confirming: Vec<Card>,
 }
 
+/// A journal entry, the same in an item's history and among live events.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView<'a> {
+    /// Its commit.
+    pub(crate) seq: u64,
+    /// Its place in the commit, from 0.
+    pub(crate) index: u32,
+    pub(crate) at: Timestamp,
+    /// The event's name.
+    pub(crate) event: &'static str,
+    pub(crate) actor: &'a Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) item: Option<ItemId>,
+    pub(crate) config_version: u32,
+    /// What else the event says.
+    pub(crate) data: serde_json::Value,
+}
+
+/// What happened to an item.
+#[derive(Debug, Serialize)]
+pub(crate) struct History {
+    pub(crate) item: ItemId,
+    /// Oldest first.
+    #[serde(serialize_with = "as_events")]
+    pub(crate) entries: Vec<HistoryEntry>,
+}
+
 /// A stored decision.
 #[derive(Debug, Serialize)]
 pub(crate) struct Decision {
@@ -153,6 +181,39 @@ impl Summary {
     pub(crate) fn process_or_dash(&self) -> &str {
         self.process.as_ref().map_or("–", Name::as_str)
     }
+}
+
+impl<'a> EventView<'a> {
+    pub(crate) fn new(seq: u64, index: u32, entry: &'a Entry) -> Self {
+        let Entry { at, version, actor, event } = entry;
+        Self {
+            seq,
+            index,
+            at: *at,
+            event: event.name(),
+            actor,
+            item: event.item(),
+            config_version: *version,
+            data: fields(event),
+        }
+    }
+}
+
+/// The fields of an event, without its name and without the item, which stand beside them.
+fn fields(event: &Event) -> serde_json::Value {
+    let mut fields = match serde_json::to_value(event) {
+        Ok(serde_json::Value::Object(tagged)) => tagged.into_iter().next().map(|(_, data)| data),
+        _ => None,
+    };
+    if let Some(serde_json::Value::Object(fields)) = &mut fields {
+        fields.remove("item");
+    }
+    fields.unwrap_or_default()
+}
+
+fn as_events<S: Serializer>(entries: &[HistoryEntry], serializer: S) -> Result<S::Ok, S::Error> {
+    let views = entries.iter().map(|entry| EventView::new(entry.seq, entry.index, &entry.entry));
+    serializer.collect_seq(views)
 }
 
 impl Dossier {

@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use gantry_hub::Committed;
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::{Actor, Event, ItemId, Name, Timestamp};
-use serde::{Deserialize, Serialize};
+use gantry_model::{Event, ItemId, Name};
+use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
@@ -25,6 +25,7 @@ use crate::access::{Caller, Permission};
 use crate::app::Shared;
 use crate::extract::FromQuery;
 use crate::problem::{self, Problem};
+use crate::view::EventView;
 
 /// Segments that are read from the store at once.
 const CATCH_UP: u32 = 64;
@@ -44,21 +45,6 @@ pub(super) struct FollowQuery {
 pub(crate) struct Place {
     pub(crate) seq: u64,
     pub(crate) index: usize,
-}
-
-/// An event on its way to a client.
-#[derive(Debug, Serialize)]
-struct Message<'a> {
-    seq: u64,
-    index: usize,
-    at: Timestamp,
-    event: &'static str,
-    actor: &'a Actor,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    item: Option<ItemId>,
-    config_version: u32,
-    /// What else the event says.
-    data: serde_json::Value,
 }
 
 /// What one client follows.
@@ -203,7 +189,7 @@ impl Follower {
         let sent = self.next.filter(|next| next.seq == segment.seq).map_or(0, |next| next.index);
         for (index, entry) in segment.entries.iter().enumerate().skip(sent) {
             if self.wants(&entry.event) {
-                self.ready.push_back(self.event(segment.seq, index, entry));
+                self.ready.push_back(self.event(segment.seq, index as u32, entry));
             }
         }
         self.next = Some(Place { seq: segment.seq + 1, index: 0 });
@@ -214,21 +200,12 @@ impl Follower {
         about && self.caller.agent().is_none_or(|agent| concerns(event, agent))
     }
 
-    fn event(&self, seq: u64, index: usize, entry: &Entry) -> Sse {
-        let mut event = entry.event.clone();
-        trim(&self.caller, &mut event);
-        let message = Message {
-            seq,
-            index,
-            at: entry.at,
-            event: event.name(),
-            actor: &entry.actor,
-            item: event.item(),
-            config_version: entry.version,
-            data: fields(&event),
-        };
-        let json = serde_json::to_string(&message).expect("invariant: an event has text keys only");
-        Sse::default().id(format!("{seq}-{index}")).event(event.name()).data(json)
+    fn event(&self, seq: u64, index: u32, entry: &Entry) -> Sse {
+        let mut entry = entry.clone();
+        trim(&self.caller, &mut entry.event);
+        let view = EventView::new(seq, index, &entry);
+        let json = serde_json::to_string(&view).expect("invariant: an event has text keys only");
+        Sse::default().id(format!("{seq}-{index}")).event(view.event).data(json)
     }
 
     /// Shows that the stream lives, and moves the client's place over what it may not see.
@@ -238,16 +215,6 @@ impl Follower {
             Some(place) => beat.id(place.id()),
             None => beat,
         }
-    }
-}
-
-/// The fields of an event, without its name.
-pub(crate) fn fields(event: &Event) -> serde_json::Value {
-    match serde_json::to_value(event) {
-        Ok(serde_json::Value::Object(map)) => {
-            map.into_iter().next().map_or(serde_json::Value::Null, |(_, fields)| fields)
-        }
-        _ => serde_json::Value::Null,
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use gantry_hub::LiveExplanation;
 use gantry_model::{Event, ItemId, LifeCycle, Name, Timestamp};
-use gantry_store::{AssignmentKind, HistoryEntry, HoldKind, ItemFilter, ItemView, Page};
+use gantry_store::{AssignmentKind, HoldKind, ItemFilter, ItemView, Page};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Caller, Permission};
@@ -12,7 +12,7 @@ use crate::app::{App, Shared};
 use crate::extract::{FromPath, FromQuery};
 use crate::live;
 use crate::problem::{self, Problem};
-use crate::view::{Decision, Dossier, List, STATUSES, Summary};
+use crate::view::{Decision, Dossier, History, List, STATUSES, Summary};
 
 /// Items that a page of a list holds, unless the query says otherwise, and at most.
 const PAGE: u32 = 50;
@@ -53,13 +53,6 @@ pub(crate) struct ListQuery {
 #[serde(deny_unknown_fields)]
 pub(super) struct QueueQuery {
     limit: Option<u32>,
-}
-
-/// What happened to an item.
-#[derive(Debug, Serialize)]
-pub(crate) struct History {
-    pub(crate) item: ItemId,
-    pub(crate) entries: Vec<HistoryEntry>,
 }
 
 /// Why an item is where it is.

@@ -12,13 +12,11 @@ use serde::Serialize;
 use super::describe::{Line, decision_text, standing_text};
 use super::{Frame, page};
 use crate::access::Caller;
-use crate::api::items::{
-    Explain, History, ListQuery, dossier, explain_view, history_view, list_view,
-};
+use crate::api::items::{Explain, ListQuery, dossier, explain_view, history_view, list_view};
 use crate::app::Shared;
 use crate::extract::{FromPath, FromQuery};
 use crate::problem::Problem;
-use crate::view::{Dossier, List, STATUSES};
+use crate::view::{Dossier, History, List, STATUSES};
 
 /// The list.
 #[derive(Template)]

@@ -122,6 +122,9 @@ async fn an_open_stream_goes_on_from_the_store_to_what_is_committed_next() {
     assert_eq!(event["event"], "captured");
     assert_eq!(event["actor"], json!({ "kind": "source", "id": "leads" }));
     assert_eq!(event["data"]["capture_point"], "leads");
+    let history = world.get(Role::Auditor, &format!("/items/{live}/history")).await.json();
+    let told: Vec<_> = only.iter().map(|(_, event)| event.clone()).collect();
+    assert_eq!(history["entries"], json!(told), "history and stream tell the same");
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ async fn a_lead_travels_from_capture_to_completion() {
 
     let history = world.get(Role::Auditor, &format!("/items/{item}/history")).await.json();
     let last = history["entries"].as_array().unwrap().last().unwrap().clone();
-    assert!(last["event"]["completed"].is_object(), "{last}");
+    assert_eq!(last["event"], "completed", "{last}");
     assert_eq!(last["actor"], json!({ "kind": "source", "id": "leads" }));
     let explain = world.get(Role::Auditor, &format!("/items/{item}/explain")).await.json();
     assert_eq!(explain["decisions"][0]["agent"], "anna");
