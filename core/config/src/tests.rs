@@ -1,6 +1,7 @@
 //! Configs with and without mistakes, as an operator would write them.
 
 mod cases;
+mod csv;
 mod laws;
 mod plugins;
 

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use gantry_model::command::{Classified, Verdict};
-use gantry_model::spec::{SegmentLevel, SegmentRule, Spec};
+use gantry_model::item::PriorityBounds;
+use gantry_model::spec::{Bound, FlowKey, SegmentLevel, SegmentRule, Spec};
 use gantry_model::{
     AgentId, Classification, Document, Name, Origin, Requirement, Timestamp, Value,
 };
 
-use crate::effect::{Bounds, Effect, Points, Run};
+use crate::effect::{BOUNDS, Bounds, Effect, Points, Run};
 use crate::eval::{Change, Node, Root, holds};
 use crate::finding::{ExpressionFinding, ExpressionPath};
 use crate::requirement::check_requirement;
@@ -59,7 +60,18 @@ impl Segmentation {
         for table in &spec.decision_tables {
             levels[table.level as usize].tables.extend(Table::compile(table, spec, findings));
         }
-        Self { levels, schemas: BTreeMap::new() }
+        let schemas = spec.routing.priorities.iter().map(|(name, schema)| {
+            let mut bounds = Bounds::default();
+            let given = [&schema.start, &schema.min, &schema.max];
+            for ((bound, given), key) in bounds.iter_mut().zip(given).zip(BOUNDS) {
+                let Some(Bound::Expression(text)) = given else { continue };
+                let path = ExpressionPath::SchemaPoints { schema: name.clone(), key };
+                *bound = Points::compile(text, spec, path, findings);
+            }
+            (name.clone(), bounds)
+        });
+        let schemas = schemas.collect();
+        Self { levels, schemas }
     }
 
     /// What is odd about the rows of the tables, though they can be used.
@@ -94,7 +106,7 @@ pub(crate) fn classify(
     document: &mut Document,
 ) -> (Verdict, bool) {
     match run(rules, capture, document) {
-        Ok(run) => match verdict(rules, &run, version, document) {
+        Ok(run) => match verdict(rules, &run, capture, version, document) {
             Ok(verdict) => (verdict, store(run.changes, document)),
             Err(reason) => (failed(reason), false),
         },
@@ -189,7 +201,13 @@ fn text<'a>(root: Root<'a>, attribute: &str) -> Option<&'a str> {
     }
 }
 
-fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Result<Verdict, String> {
+fn verdict(
+    rules: &Rules,
+    run: &Run,
+    capture: &str,
+    version: u32,
+    document: &Document,
+) -> Result<Verdict, String> {
     let root = Root::Item(document, &run.changes);
     let routing = &rules.routing;
     // A rule of the process level may have named one that there is not.
@@ -206,13 +224,14 @@ fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Resul
         sla: run.sla.or(spec.sla),
         requirement: requirement(rules, root)?,
         media_type: text(root, "media_type").map_or_else(|| rules.media_type.clone(), Name::new),
-        flow: None,
+        flow: flow(rules, capture, root)?,
     };
     let priority = match (&run.schema, root.attribute("priority")) {
         (Some(_), _) | (None, None) => None,
         (None, Some(Value::Integer(priority))) => Some(*priority),
         (None, Some(other)) => return Err(unusable("priority", "integer", other)),
     };
+    let bounds = bounds(rules, run, &class.schema, priority.is_some(), root)?;
     Ok(Verdict::Classified(Classified {
         class: Some(shared(rules, class)),
         due_at: instant(root, "due_at")?,
@@ -221,8 +240,46 @@ fn verdict(rules: &Rules, run: &Run, version: u32, document: &Document) -> Resul
         priority,
         preferred_agent: text(root, "preferred_agent").map(AgentId::new),
         required_agent: text(root, "required_agent").map(AgentId::new),
-        bounds: None,
+        bounds: bounds.map(Box::new),
     }))
+}
+
+/// Start, minimum and maximum of the priority: what a rule says, else what the schema computes.
+/// The constants of the schema are not for the item: a changed schema counts at once.
+fn bounds(
+    rules: &Rules,
+    run: &Run,
+    schema: &str,
+    constant: bool,
+    root: Root<'_>,
+) -> Result<Option<PriorityBounds>, String> {
+    let mut bounds = run.bounds;
+    // A constant priority of the source follows no schema.
+    let computed = rules.segmentation.schemas.get(schema).filter(|_| !constant);
+    for (at, points) in computed.into_iter().flatten().enumerate() {
+        if let (None, Some(points)) = (bounds[at], points) {
+            let wrong = |reason| format!("priority schema `{schema}`, `{}`: {reason}", BOUNDS[at]);
+            bounds[at] = points.of(root).map_err(wrong)?;
+        }
+    }
+    let [start, min, max] = bounds;
+    let some = bounds.iter().any(Option::is_some);
+    Ok(some.then_some(PriorityBounds { start, min, max }))
+}
+
+/// The flow that the item is counted to, if it is one of those that are named.
+fn flow(rules: &Rules, capture: &str, root: Root<'_>) -> Result<Option<Name>, String> {
+    let Some(fairness) = &rules.routing.fairness else { return Ok(None) };
+    let value = match &fairness.by {
+        FlowKey::CapturePoint => Some(capture),
+        FlowKey::Attribute(name) => match root.attribute(name) {
+            None => None,
+            Some(Value::Text(text)) => Some(text.as_str()),
+            Some(other) => return Err(unusable(name, "text", other)),
+        },
+    };
+    let known = value.and_then(|value| fairness.flows.get_key_value(value));
+    Ok(known.map(|(name, _)| name.clone()))
 }
 
 /// What the item itself asks of an agent.

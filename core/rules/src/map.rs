@@ -20,6 +20,10 @@ use crate::value::Val;
 pub const EXTERNAL_ID_CHARS_MAX: usize = 256;
 /// The attribute that holds the source's own id.
 const EXTERNAL_ID: &str = "external_id";
+/// The attribute that a source may give as a word.
+const PRIORITY: &str = "priority";
+/// Longest excerpt of a wrong word, in characters.
+const EXCERPT_CHARS: usize = 60;
 
 /// A record as the hub understands it.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +81,19 @@ pub enum MapError {
         /// The value, shortened to 60 characters.
         got: String,
     },
+    /// The priority is a word that the capture point does not know.
+    #[error(
+        "cannot map attribute `priority` from `{expression}`: {got:?} is no number and none of \
+         the labels {known}"
+    )]
+    UnknownLabel {
+        /// The expression.
+        expression: String,
+        /// The word, shortened to 60 characters.
+        got: String,
+        /// The labels of the capture point.
+        known: String,
+    },
     /// The record has no external id, or an empty one.
     #[error("cannot map a record: `{expression}` gives no external id")]
     NoExternalId {
@@ -108,7 +125,12 @@ pub(crate) struct Mapping {
     fields: Vec<Field>,
     defaults: Attributes,
     message: Option<(String, Node)>,
+    labels: Labels,
 }
+
+/// Priorities that a source gives as words.
+#[derive(Debug, Default)]
+struct Labels(BTreeMap<Name, i64>);
 
 #[derive(Debug)]
 struct Field {
@@ -156,7 +178,9 @@ impl Mapping {
                 }
             }
         });
-        Self { fields, defaults: defaults(capture, spec, whole, findings), message }
+        let labels = Labels(spec.priority_labels.clone());
+        let defaults = defaults(capture, spec, whole, &labels, findings);
+        Self { fields, defaults, message, labels }
     }
 
     pub(crate) fn map(
@@ -167,7 +191,7 @@ impl Mapping {
     ) -> Result<Mapped, MapError> {
         let kind = self.kind(record)?;
         let mut attributes = if self.fields.is_empty() {
-            by_key(capture, record, declared)?
+            self.by_key(capture, record, declared)?
         } else {
             self.by_field(record)?
         };
@@ -205,9 +229,62 @@ impl Mapping {
     fn by_field(&self, record: &Json) -> Result<Attributes, MapError> {
         let mut attributes = Attributes::new();
         for field in &self.fields {
-            if let Some(value) = field.value(record)? {
+            if let Some(value) = field.value(self, record)? {
                 attributes.insert(field.attribute.clone(), value);
             }
+        }
+        Ok(attributes)
+    }
+
+    /// The priority that a word stands for; `None` if it is no label of this capture point, which
+    /// counts as no priority where there is a default.
+    fn label(&self, word: &str, expression: &str) -> Result<Option<Value>, MapError> {
+        if let Some(points) = self.labels.points(word) {
+            return Ok(Some(Value::Integer(points)));
+        }
+        if self.defaults.contains_key(PRIORITY) {
+            return Ok(None);
+        }
+        let known: Vec<&str> = self.labels.0.keys().map(Name::as_str).collect();
+        Err(MapError::UnknownLabel {
+            expression: expression.to_owned(),
+            got: word.chars().take(EXCERPT_CHARS).collect(),
+            known: known.join(", "),
+        })
+    }
+
+    /// Without a mapping, the record's own keys are the attributes; `null` is absent.
+    fn by_key(
+        &self,
+        capture: &str,
+        record: &Json,
+        declared: &BTreeMap<Name, AttributeType>,
+    ) -> Result<Attributes, MapError> {
+        let Json::Object(map) = record else {
+            return Err(MapError::NotAMap {
+                capture: capture.into(),
+                got: Val::from_json(record).excerpt(),
+            });
+        };
+        let mut attributes = Attributes::new();
+        for (key, json) in map {
+            if json.is_null() {
+                continue;
+            }
+            let expression = || format!("record.{key}");
+            let (name, value) = match declared.get_key_value(key.as_str()) {
+                Some((name, _)) if let Some(word) = self.labels.word(key, json.as_str()) => {
+                    let Some(value) = self.label(word, &expression())? else { continue };
+                    (name.clone(), value)
+                }
+                Some((name, kind)) => {
+                    let value = Value::from_json(json, kind)
+                        .map_err(|mismatch| wrong_type(key, &expression(), mismatch))?;
+                    (name.clone(), value)
+                }
+                None => (Name::new(key), Value::from_untyped(json)),
+            };
+            attributes.insert(name, value);
         }
         Ok(attributes)
     }
@@ -234,8 +311,23 @@ impl Mapping {
     }
 }
 
+impl Labels {
+    /// The word that an attribute is given as, if it is one that may be a label.
+    fn word<'w>(&self, attribute: &str, text: Option<&'w str>) -> Option<&'w str> {
+        let text = text.filter(|_| attribute == PRIORITY && !self.0.is_empty())?;
+        text.trim().parse::<i64>().is_err().then_some(text)
+    }
+
+    /// Sources are not strict with capital letters; the exact word goes first.
+    fn points(&self, word: &str) -> Option<i64> {
+        let word = word.trim();
+        let alike = || self.0.iter().find(|(label, _)| label.to_lowercase() == word.to_lowercase());
+        self.0.get(word).copied().or_else(|| alike().map(|(_, points)| *points))
+    }
+}
+
 impl Field {
-    fn value(&self, record: &Json) -> Result<Option<Value>, MapError> {
+    fn value(&self, mapping: &Mapping, record: &Json) -> Result<Option<Value>, MapError> {
         let failed = |reason| MapError::Expression {
             attribute: self.attribute.to_string(),
             expression: self.text.clone(),
@@ -246,6 +338,11 @@ impl Field {
         let Some(kind) = &self.kind else {
             return Ok(value.into_untyped());
         };
+        if let Val::Text(text) = &value
+            && let Some(word) = mapping.labels.word(&self.attribute, Some(text))
+        {
+            return mapping.label(word, &self.text);
+        }
         value.into_value(kind).map_err(|mismatch| wrong_type(&self.attribute, &self.text, mismatch))
     }
 }
@@ -259,44 +356,20 @@ fn wrong_type(attribute: &str, expression: &str, mismatch: TypeMismatch) -> MapE
     }
 }
 
-/// Without a mapping, the record's own keys are the attributes; `null` is absent.
-fn by_key(
-    capture: &str,
-    record: &Json,
-    declared: &BTreeMap<Name, AttributeType>,
-) -> Result<Attributes, MapError> {
-    let Json::Object(map) = record else {
-        return Err(MapError::NotAMap {
-            capture: capture.into(),
-            got: Val::from_json(record).excerpt(),
-        });
-    };
-    let mut attributes = Attributes::new();
-    for (key, json) in map {
-        if json.is_null() {
-            continue;
-        }
-        let (name, value) = match declared.get_key_value(key.as_str()) {
-            Some((name, kind)) => {
-                let value = Value::from_json(json, kind)
-                    .map_err(|mismatch| wrong_type(key, &format!("record.{key}"), mismatch))?;
-                (name.clone(), value)
-            }
-            None => (Name::new(key), Value::from_untyped(json)),
-        };
-        attributes.insert(name, value);
-    }
-    Ok(attributes)
-}
-
 fn defaults(
     capture: &Name,
     spec: &CaptureSpec,
     whole: &Spec,
+    labels: &Labels,
     findings: &mut Vec<ExpressionFinding>,
 ) -> Attributes {
     let mut defaults = Attributes::new();
     for (attribute, json) in &spec.defaults {
+        let word = labels.word(attribute, json.as_str());
+        if let Some(points) = word.and_then(|word| labels.points(word)) {
+            defaults.insert(attribute.clone(), Value::Integer(points));
+            continue;
+        }
         let value = match whole.attribute_type(attribute) {
             Some(kind) => Value::from_json(json, kind),
             None => Ok(Value::from_untyped(json)),

@@ -44,6 +44,7 @@ pub struct SegmentRule {
 /// The table's own file, where it has one, was read when the config was: its columns and rows
 /// stand here like those of any other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DecisionTable {
     /// Stable id, unique in the config; the rule of a row is `table.row`.
     pub id: Name,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gantry_model::priority::POINTS_MAX;
-use gantry_model::spec::{DecisionTable, Spec};
-use gantry_model::{AttributeType, Name};
+use gantry_model::spec::{DecisionTable, Sla, Spec};
+use gantry_model::{AttributeType, Millis, Name};
 
 use super::cell::{Raw, RawPart, RawResult, Test, Word};
 use super::index::Index;
@@ -160,7 +160,8 @@ impl<'s> Compiler<'s> {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let plain = !name.is_empty() && name.chars().all(word);
         let text = if plain { format!("item.{name}") } else { name.to_owned() };
-        let added = text.len().cast_signed() - name.len().cast_signed();
+        let before = heading.len() - heading.trim_start().len();
+        let added = text.len().cast_signed() - (before + name.len()).cast_signed();
         let (node, kind) = typed_item(&text, self.spec).map_err(|errors| {
             let moved = |error: ExpressionError| {
                 let mut error = error.shifted(-added);
@@ -308,11 +309,11 @@ impl<'s> Compiler<'s> {
                 effect.schema = Some(named("priority schema", word, known)?);
             }
             Target::Sla => {
-                let sla = word.to_text().parse().map_err(|error| {
-                    let help = "write numbers with units, as in 72h";
-                    value(word.wrong(format!("{error}")).help(help))
-                })?;
-                effect.sla = Some(sla);
+                let none = [Sla::Wall(Millis(0)), Sla::Business(Millis(0)), Sla::Workdays(0)];
+                let sla = word.to_text().parse().ok().filter(|sla| !none.contains(sla));
+                let found = word.wrong("the SLA cannot be read");
+                let help = "write 72h, 72h business or 3 workdays";
+                effect.sla = Some(sla.ok_or_else(|| value(found.help(help)))?);
             }
             Target::Points(at) => match word.value(&Type::Integer).map_err(value)? {
                 Val::Integer(points) if (-POINTS_MAX..=POINTS_MAX).contains(&points) => {

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gantry_model::command::Verdict;
+use gantry_model::item::PriorityBounds;
 use gantry_model::spec::{
-    CaptureSpec, Completion, CompletionMode, MessageKind, OnChange, OnReopen, ProcessSpec,
-    RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Sla, Spec,
+    CaptureSpec, Completion, CompletionMode, DecisionTable, Fairness, HitPolicy, MessageKind,
+    OnChange, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, SegmentLevel,
+    SegmentRule, Sla, Spec,
 };
 use gantry_model::{AttributeType, Document, Millis, Name, Origin, Timestamp, Value};
 use serde::Deserialize;
@@ -20,12 +22,16 @@ use crate::{ExpressionFinding, Rules, compile, parse_requirement};
 struct CaseFile {
     attribute: BTreeMap<Name, Attribute>,
     process: BTreeMap<Name, Process>,
+    priority: BTreeMap<Name, PrioritySchema>,
     routing: Routing,
     capture: BTreeMap<Name, Capture>,
     rule: Vec<Rule>,
+    decision_table: Vec<DecisionTable>,
     item: Vec<ItemCase>,
     record: Vec<RecordCase>,
     mistake: Vec<Mistake>,
+    table_mistake: Vec<TableMistake>,
+    remark: Vec<Remark>,
     skill: Vec<SkillCase>,
 }
 
@@ -47,6 +53,7 @@ struct Routing {
     default_process: Name,
     skills: BTreeSet<Name>,
     groups: BTreeSet<Name>,
+    fairness: Option<Fairness>,
 }
 
 #[derive(Clone, Deserialize, Default)]
@@ -55,6 +62,29 @@ struct Capture {
     map: BTreeMap<Name, String>,
     defaults: BTreeMap<Name, Json>,
     message: Option<String>,
+    priority_labels: BTreeMap<Name, i64>,
+}
+
+/// A table of one row with one mistake in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableMistake {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    says: String,
+    part: String,
+    help: Option<String>,
+    path: String,
+}
+
+/// Two rows of a table, and whether they collide.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Remark {
+    hit: HitPolicy,
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    collide: bool,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +131,17 @@ struct Expected {
     preferred_agent: Option<String>,
     required_agent: Option<String>,
     media_type: Option<String>,
+    bounds: Option<Bounds>,
+    flow: Option<String>,
     failed: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds {
+    start: Option<i64>,
+    min: Option<i64>,
+    max: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -167,8 +207,11 @@ impl CaseFile {
             groups: self.routing.groups.clone(),
             captures: captures.map(|(n, c)| (n.clone(), c.clone().spec())).collect(),
             segmentation: self.rule.iter().map(Rule::spec).collect(),
+            decision_tables: self.decision_table.clone(),
             routing: Arc::new(RoutingSpec {
                 processes: processes.map(|(n, p)| (n.clone(), process(p))).collect(),
+                priorities: self.priority.clone(),
+                fairness: self.routing.fairness.clone(),
                 default_process: self.routing.default_process.clone(),
                 ..RoutingSpec::default()
             }),
@@ -187,6 +230,7 @@ impl Capture {
             map: self.map,
             defaults: self.defaults,
             message: self.message,
+            priority_labels: self.priority_labels,
             on_change: OnChange::Update,
             on_reopen: OnReopen::New,
             confirm: gantry_model::spec::Confirm::None,
@@ -286,6 +330,10 @@ fn check_item(rules: &Rules, case: &ItemCase) {
     assert_eq!(requirement, expect.requirement, "{name}");
     let media_type = expect.media_type.as_deref().unwrap_or("workitem");
     assert_eq!(class.media_type, media_type, "{name}");
+    let wanted = expect.bounds.as_ref();
+    let wanted = wanted.map(|&Bounds { start, min, max }| PriorityBounds { start, min, max });
+    assert_eq!(found.bounds.as_deref(), wanted.as_ref(), "{name}");
+    assert_eq!(class.flow.as_deref(), expect.flow.as_deref(), "{name}");
     let set: BTreeMap<Name, Json> = document
         .origins
         .iter()
@@ -313,7 +361,11 @@ fn a_wrong_type_fails_with_the_rule_and_the_reason() {
 
 #[test]
 fn records_are_mapped() {
-    let file = load("mapping.toml");
+    check_records("mapping.toml");
+}
+
+fn check_records(name: &str) {
+    let file = load(name);
     let rules = compiled(&file);
     for case in &file.record {
         let name = &case.name;
@@ -321,8 +373,10 @@ fn records_are_mapped() {
             Err(error) => assert_eq!(Some(error.to_string()), case.expect.error, "{name}"),
             Ok(mapped) => {
                 assert_eq!(case.expect.error, None, "{name}");
-                assert_eq!(Some(mapped.kind), case.expect.kind, "{name}");
-                assert_eq!(Some(mapped.external_id), case.expect.external_id, "{name}");
+                let kind = case.expect.kind.unwrap_or_default();
+                assert_eq!(mapped.kind, kind, "{name}");
+                let id = case.expect.external_id.as_ref().unwrap_or(&mapped.external_id);
+                assert_eq!(mapped.external_id, *id, "{name}");
                 let attributes: BTreeMap<Name, Json> = mapped
                     .document
                     .attributes
@@ -363,6 +417,61 @@ fn mistakes_are_told_with_their_place_and_a_remedy() {
         assert_eq!(*message, case.says, "{text}");
         assert_eq!(finding.text[finding.span.clone()], case.part, "{text}");
         assert_eq!(*help, case.help, "{text}");
+    }
+}
+
+#[test]
+fn items_are_classified_as_the_decision_tables_say() {
+    check_items("tables.toml");
+}
+
+#[test]
+fn bounds_of_priorities_are_computed_for_each_item() {
+    check_items("bounds.toml");
+}
+
+#[test]
+fn priorities_may_be_words() {
+    check_items("labels.toml");
+    check_records("labels.toml");
+}
+
+#[test]
+fn mistakes_in_decision_tables_are_told_at_their_cell() {
+    let file = load("table_mistakes.toml");
+    assert!(!file.table_mistake.is_empty());
+    for case in &file.table_mistake {
+        let mut spec = file.spec();
+        let (columns, rows) = (case.columns.clone(), case.rows.clone());
+        let table = DecisionTable { id: "t".into(), columns, rows, ..DecisionTable::default() };
+        spec.decision_tables.push(table);
+        let (_, findings) = compile(&spec);
+        let [finding] = findings.as_slice() else {
+            panic!("{:?}: expected one finding, got {findings:#?}", case.rows);
+        };
+        assert_eq!(finding.message, case.says);
+        assert_eq!(finding.text[finding.span.clone()], case.part, "{}", case.says);
+        assert_eq!(finding.help, case.help, "{}", case.says);
+        assert_eq!(finding.path.to_string(), case.path, "{}", case.says);
+    }
+}
+
+#[test]
+fn rows_that_collide_are_told_if_that_can_be_proven() {
+    let file = load("table_remarks.toml");
+    assert!(!file.remark.is_empty());
+    for case in &file.remark {
+        let mut spec = file.spec();
+        let (columns, rows, hit) = (case.columns.clone(), case.rows.clone(), case.hit);
+        let id = "t".into();
+        let table = DecisionTable { id, columns, rows, hit, ..DecisionTable::default() };
+        spec.decision_tables.push(table);
+        let (rules, findings) = compile(&spec);
+        assert_eq!(findings, [], "{:?}", case.rows);
+        let remarks: Vec<_> =
+            rules.table_remarks().iter().map(|remark| (remark.row, remark.other)).collect();
+        let expected: &[(usize, usize)] = if case.collide { &[(1, 0)] } else { &[] };
+        assert_eq!(remarks, expected, "{:?}", case.rows);
     }
 }
 
