@@ -104,7 +104,8 @@ pub enum Presence {
     /// Finishes what is assigned and takes nothing new.
     #[n(2)]
     FinishSoon,
-    /// There, but takes nothing; the reason is one of the config's, or `RONA`.
+    /// There, but takes nothing; the reason is one of the config's, [`REASON_RONA`] or
+    /// [`REASON_DISCONNECTED`].
     #[n(3)]
     NotReady {
         /// Why.
@@ -115,6 +116,9 @@ pub enum Presence {
 
 /// The not-ready reason that the hub sets when an offer is not answered in time.
 pub const REASON_RONA: &str = "RONA";
+
+/// The not-ready reason that the hub sets when the last page of an agent has vanished.
+pub const REASON_DISCONNECTED: &str = "Disconnected";
 
 impl AgentProfile {
     /// Somebody without skills who takes one work item at a time.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_model::agent::{ID_LENGTH_MAX, REASON_RONA};
+use gantry_model::agent::{ID_LENGTH_MAX, REASON_DISCONNECTED, REASON_RONA};
 use gantry_model::command::{Refusal, Reply, RunId};
 use gantry_model::event::RevokeReason;
 use gantry_model::name::{AgentId, Name};
@@ -101,7 +101,8 @@ pub(super) fn set_presence(
 }
 
 fn check_reason(routing: &RoutingSpec, reason: &Name) -> Result<(), Refusal> {
-    if routing.reasons.contains(reason) || *reason == REASON_RONA {
+    let own = [REASON_RONA, REASON_DISCONNECTED].contains(&reason.as_str());
+    if own || routing.reasons.contains(reason) {
         return Ok(());
     }
     let known: Vec<&str> = routing.reasons.iter().map(Name::as_str).collect();
