@@ -1,6 +1,6 @@
 //! Measures the simulator on one core: the production engine on a virtual clock.
 //!
-//! Run: `cargo run --release -p gantry-simulation --example bench_simulation -- [--json]`
+//! Run: `cargo run --release -p gantry-simulation --example bench_simulation -- [--json] [NAME]`
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -20,7 +20,9 @@ const SECOND: Distribution = Distribution::Constant(Millis(1_000));
 const ROUNDS: usize = 3;
 
 fn main() {
-    let as_json = std::env::args().any(|argument| argument == "--json");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let as_json = arguments.iter().any(|argument| argument == "--json");
+    let only = arguments.iter().find(|argument| !argument.starts_with("--"));
     let worlds = [
         ("engine.simulation.queue", "M/M/100, load 90, 1 process", queue(100, 90.0, 600_000.0)),
         ("engine.simulation.skills", "200 agents, 20 skills, 20 processes, SLAs", skills(200, 20)),
@@ -31,6 +33,9 @@ fn main() {
         ),
     ];
     for (name, what, world) in worlds {
+        if only.is_some_and(|only| !name.ends_with(only.as_str())) {
+            continue;
+        }
         let rounds = (0..ROUNDS).map(|_| measure(&world, 1).expect("the world runs"));
         let best = rounds.min_by_key(|round| round.elapsed).expect("at least one round");
         let rate = best.events_per_second();

@@ -103,3 +103,6 @@ fn poisson(
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ impl Histogram {
     pub(crate) fn between(&self, bounds: &[Millis]) -> Vec<u64> {
         let mut counts = vec![0; bounds.len() + 1];
         for (bucket, count) in self.buckets.iter().enumerate() {
-            let value = last_of(bucket).min(self.max);
+            let value = first_of(bucket);
             counts[bounds.partition_point(|bound| (bound.0 as u64) < value)] += count;
         }
         counts
@@ -83,13 +83,21 @@ fn bucket(value: u64) -> usize {
     (u64::from(shift) * FINE + (value >> shift)) as usize
 }
 
+/// The smallest value of a bucket.
+fn first_of(bucket: usize) -> u64 {
+    let (bucket, shift) = (bucket as u64, shift_of(bucket));
+    (bucket - shift * FINE) << shift
+}
+
 /// The largest value of a bucket.
 fn last_of(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    if bucket < FINE {
-        return bucket;
-    }
-    let shift = bucket / FINE - 1;
-    let first = (bucket - shift * FINE) << shift;
-    first + ((1 << shift) - 1)
+    first_of(bucket) + ((1 << shift_of(bucket)) - 1)
 }
+
+/// How many of the lowest bits a bucket does not tell apart.
+const fn shift_of(bucket: usize) -> u64 {
+    (bucket as u64 / FINE).saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -218,6 +218,24 @@ fn row(((process, segment), (counts, left)): (Key, (Counts, Left))) -> Row {
     }
 }
 
+impl Row {
+    /// Share of completed items with a due date that were done by it, 0 to 1; `None` if there
+    /// were no such items.
+    pub fn in_time(&self) -> Option<f64> {
+        share(self.finished_in_time, self.finished_with_due)
+    }
+
+    /// Share of items with a due date that passed before they were done, 0 to 1; `None` if there
+    /// were no such items.
+    pub fn overdue_share(&self) -> Option<f64> {
+        share(self.overdue, self.with_due)
+    }
+}
+
+fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
 impl Wait {
     fn of(waits: &Histogram) -> Self {
         let quantile = |permille| waits.quantile(permille).map_or(0, |time| time.0);
@@ -261,19 +279,26 @@ fn unserved(world: &World, state: &State, items: &Items) -> Vec<Unserved> {
     unserved.collect()
 }
 
+/// How a requirement reads that asks for nothing.
+const ANYBODY: &str = "anybody";
+
 /// Why an item has no agent, in words.
 fn reason(state: &State, now: Timestamp, item: ItemId) -> String {
     let Some(explained) = state.explain_now(now, item) else {
         return "it has ended".into();
     };
-    let asked = explained.requirement.unwrap_or_else(|| "nothing".into());
+    let asked = explained.requirement.filter(|asked| asked != ANYBODY);
+    let with = asked.as_ref().map_or_else(String::new, |asked| format!(" with {asked}"));
     match explained.why_not {
         None => explained.standing,
-        Some(WhyNot::NobodyFits) => format!("no agent has {asked}"),
-        Some(WhyNot::NobodyReady) => format!("nobody with {asked} is ready"),
-        Some(WhyNot::NobodyHasRoom) => format!("everybody with {asked} is at work"),
+        Some(WhyNot::NobodyFits) => match asked {
+            Some(asked) => format!("no agent has {asked}"),
+            None => "there are no agents".into(),
+        },
+        Some(WhyNot::NobodyReady) => format!("nobody{with} is ready"),
+        Some(WhyNot::NobodyHasRoom) => format!("everybody{with} who is ready is at work"),
         Some(WhyNot::AllExcluded { .. }) => {
-            format!("everybody with {asked} declined it or let it ring")
+            format!("everybody{with} who is ready declined it or let it ring")
         }
         Some(WhyNot::Error { reason, .. } | WhyNot::Held { reason }) => reason,
         Some(_) => explained.standing,

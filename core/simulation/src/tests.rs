@@ -1,5 +1,6 @@
 //! Worlds for tests, and what must hold in all of them.
 
+mod life;
 mod theory;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -85,3 +85,6 @@ fn length(window: &WeekWindow) -> i64 {
     let length = window.to.0 - window.from.0;
     if length > 0 { length } else { length + DAY }
 }
+
+#[cfg(test)]
+mod tests;
