@@ -17,6 +17,7 @@ mod explain;
 mod item;
 mod plugin;
 mod run;
+mod simulate;
 mod table;
 mod token;
 mod verify;
@@ -26,6 +27,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+
+/// The config file where none is named.
+const CONFIG: &str = "gantry.toml";
 
 /// Distributes work: captures items from source systems, and offers each to the right person.
 #[derive(Parser)]
@@ -46,7 +50,7 @@ struct Cli {
 #[derive(Args)]
 struct Global {
     /// The config file; `pipelines/*.toml` and `rules/*.toml` beside it belong to it.
-    #[arg(long, global = true, default_value = "gantry.toml", env = "GANTRY_CONFIG")]
+    #[arg(long, global = true, default_value = CONFIG, env = "GANTRY_CONFIG")]
     config: PathBuf,
     /// Print JSON instead of text for people.
     #[arg(long, global = true)]
@@ -77,6 +81,9 @@ enum Command {
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
+    /// Let the engine work in a simulated world, and tell how it went.
+    #[command(after_help = simulate::EXAMPLE)]
+    Simulate(simulate::Options),
     /// Issue a token for the API and the pages.
     Token(token::Options),
     /// Fold the journal from its beginning and compare it with the stored state, byte for byte.
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(options) => run::run(&global, options),
         Command::Check(options) => return exit(check::check(&global, &options)),
+        Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         other => block_on(other, &global),
     };
     exit(result.map(|()| true))
@@ -105,8 +113,8 @@ fn block_on(command: Command, global: &Global) -> Result<()> {
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,
-            Command::Run(_) | Command::Check(_) => {
-                unreachable!("invariant: these two need no runtime here")
+            Command::Run(_) | Command::Check(_) | Command::Simulate(_) => {
+                unreachable!("invariant: these need no runtime here")
             }
         }
     })
