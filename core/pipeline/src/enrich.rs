@@ -82,16 +82,19 @@ impl Enrich {
         names.any(|name| self.rules.wants_lookup(name, document).unwrap_or(true))
     }
 
-    /// `true` if a look-up would be asked something else, or for the first time, after a change.
+    /// `true` if a look-up is to be asked after a change: it would be asked something else, or for
+    /// the first time, or its config says that every update asks again.
     pub(crate) fn would_ask_anew(&self, point: &Point, old: &Document, new: &Document) -> bool {
         let asks = |name: &Name, document: &Document| {
             let lookup = self.lookups.get(name)?;
             let wanted = self.rules.wants_lookup(name, document).unwrap_or(true);
             wanted.then(|| lookup.question(document))
         };
+        let each_time =
+            |name: &Name| self.lookups.get(name).is_some_and(|lookup| lookup.spec.on_update);
         point.stages.iter().flatten().any(|name| {
             let question = asks(name, new);
-            question.is_some() && question != asks(name, old)
+            question.is_some() && (each_time(name) || question != asks(name, old))
         })
     }
 

@@ -1,6 +1,7 @@
 //! The pipeline on the real hub, store, rules and engine; only the plug-ins are scripted.
 
 mod callbacks;
+mod classification;
 mod feeding;
 mod flaky;
 mod intake;

@@ -236,6 +236,10 @@ impl Mapping {
         Ok(attributes)
     }
 
+    pub(crate) fn label_points(&self, word: &str) -> Option<i64> {
+        self.labels.points(word)
+    }
+
     /// The priority that a word stands for; `None` if it is no label of this capture point, which
     /// counts as no priority where there is a default.
     fn label(&self, word: &str, expression: &str) -> Result<Option<Value>, MapError> {

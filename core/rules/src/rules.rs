@@ -155,6 +155,11 @@ impl Rules {
         self.declared.get(name)
     }
 
+    /// The points that a word stands for as the `priority` of a capture point's items.
+    pub fn priority_label(&self, capture: &str, word: &str) -> Option<i64> {
+        self.mappings.get(capture)?.label_points(word)
+    }
+
     /// Whether a look-up is to be asked for an item with these attributes.
     ///
     /// What rules set in an earlier run is not seen, so that a later run asks the same.

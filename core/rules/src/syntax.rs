@@ -169,6 +169,10 @@ fn readable(text: &str, error: &ParseError) -> ExpressionError {
         return ExpressionError::new(at..text.len(), "the text is not closed")
             .help("add the closing quote");
     }
+    if word == "[" && text[..at].contains("has(") {
+        let found = ExpressionError::new(span, "`has` takes no brackets");
+        return found.help("write has(item.custom.key) or \"key\" in item.custom");
+    }
     match instead_of(text[..at].trim_end(), word, rest) {
         Some((span_of, help)) => {
             let from = if text[at..].starts_with(span_of) {

@@ -2,7 +2,7 @@
 
 use gantry_hub::{CaptureKey, NewDocument, Side, Work};
 use gantry_model::spec::MessageKind;
-use gantry_model::{Command, Document, ItemId, Refusal, Reply, Value};
+use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, Value};
 
 use super::settle::{Batch, ToMerge, unavailable};
 use super::{Intake, Point, Refused, document_row};
@@ -77,7 +77,8 @@ impl Intake {
     }
 
     /// Lays attributes over an item's current document and asks the rules, unless the change makes
-    /// a look-up's answer stale: then a new run does both.
+    /// a look-up's answer stale, or the item is held because something failed: then a new run does
+    /// both.
     pub(super) async fn merge(
         &self,
         point: Option<&Point>,
@@ -92,7 +93,8 @@ impl Intake {
         let mut rerun = true;
         let mut verdict = None;
         if let Some(point) = point {
-            rerun = self.enrich.would_ask_anew(point, &old, &document);
+            rerun = self.enrich.would_ask_anew(point, &old, &document)
+                || (self.enrich.wanted(point, &document) && self.failed(item).await?);
             if !rerun {
                 let (found, _) = self.rules.classify(&point.name, self.version, &mut document);
                 verdict = Some(Box::new(found));
@@ -100,6 +102,14 @@ impl Intake {
         }
         let command = Command::Update { item, base_revision, rerun, verdict };
         Ok(Merged { command, document: document_row(&document) })
+    }
+
+    /// `true` if the item is held because a look-up or rule failed.
+    async fn failed(&self, item: ItemId) -> Result<bool, gantry_hub::Error> {
+        let held = self.hub.query(move |state, _| {
+            state.item(item).is_some_and(|item| matches!(item.hold, Hold::Error { .. }))
+        });
+        held.await
     }
 
     /// An item's latest document.

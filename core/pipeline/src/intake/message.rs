@@ -17,6 +17,8 @@ use crate::payload::{self, PayloadError};
 
 /// Reason of a hold or cancel that came without one.
 const NO_REASON: &str = "asked for by the source";
+/// The attribute that may be given as a word.
+const PRIORITY: &str = "priority";
 /// How often an update is merged anew because the item moved on meanwhile.
 const ROUNDS_MAX: usize = 5;
 
@@ -139,7 +141,7 @@ impl Intake {
             (MessageKind::Create, _) => Err(MessageError::Create),
             (_, Some(command)) => Ok(self.hub.command(actor, command).await?),
             (_, None) => {
-                let attributes = self.read_attributes(&body)?;
+                let attributes = self.read_attributes(&capture_point, &body)?;
                 self.update(actor, item, &capture_point, attributes).await
             }
         }
@@ -173,16 +175,21 @@ impl Intake {
         }
     }
 
-    /// Reads attributes that the caller names as the config does; `null` and undeclared types are
-    /// as in a record.
+    /// Reads attributes that the caller names as the config does; `null`, undeclared types and
+    /// labels of priorities are as in a record.
     fn read_attributes(
         &self,
+        capture_point: &str,
         body: &Map<String, serde_json::Value>,
     ) -> Result<Attributes, MessageError> {
         let given = body.iter().filter(|(_, json)| !json.is_null());
         given
             .map(|(name, json)| {
+                let label = json.as_str().filter(|_| name == PRIORITY);
+                let points =
+                    label.and_then(|label| self.rules.priority_label(capture_point, label));
                 let value = match self.spec.attribute_type(name) {
+                    Some(_) if let Some(points) = points => Value::Integer(points),
                     Some(kind) => Value::from_json(json, kind)
                         .map_err(|source| MessageError::Attribute { name: name.clone(), source })?,
                     None => Value::from_untyped(json),
