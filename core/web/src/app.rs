@@ -7,12 +7,14 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::get;
 use gantry_hub::Handle;
+use gantry_model::Millis;
 use gantry_store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::answer;
 use crate::api;
+use crate::attendance::{self, Attendance};
 use crate::intake::Intake;
 use crate::pages;
 use crate::problem::{self, Problem};
@@ -31,6 +33,9 @@ pub struct Options {
     pub connections_max: usize,
     /// Live streams at once; more are refused.
     pub streams_max: usize,
+    /// How long an agent may be without a page before they become not ready; it counts from the
+    /// end of the agent's last live stream.
+    pub disconnect_grace: Millis,
     /// How often a live stream that has nothing to tell shows that it is alive.
     pub heartbeat: Duration,
     /// How long a stop waits for requests under way.
@@ -45,6 +50,7 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(75),
             connections_max: 4_096,
             streams_max: 1_024,
+            disconnect_grace: attendance::GRACE,
             heartbeat: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
         }
@@ -80,6 +86,8 @@ pub(crate) struct App {
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) key: Key,
     pub(crate) options: Options,
+    /// Which agents have a page open.
+    pub(crate) attendance: Arc<Attendance>,
     /// A permit a live stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Canceled when the server stops: live streams end by themselves.
@@ -94,7 +102,8 @@ impl Web {
         let Parts { hub, store, intake, key, options } = parts;
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let stopping = CancellationToken::new();
-        let app = Arc::new(App { hub, store, intake, key, options, streams, stopping });
+        let attendance = Arc::default();
+        let app = Arc::new(App { hub, store, intake, key, options, attendance, streams, stopping });
         Self { app }
     }
 

@@ -12,6 +12,7 @@ mod access;
 mod answer;
 mod api;
 mod app;
+mod attendance;
 mod extract;
 pub mod intake;
 mod live;

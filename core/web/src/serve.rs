@@ -1,6 +1,7 @@
 //! Connections: accept, serve, drain.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{Options, Web};
+use crate::attendance;
 
 /// Wait after the system refused a connection, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +31,8 @@ impl Web {
         let options = &self.app.options;
         let stopping = &self.app.stopping;
         let mut connections = JoinSet::new();
+        let mut watching = JoinSet::new();
+        watching.spawn(attendance::watch(Arc::clone(&self.app)));
         loop {
             let room = connections.len() < options.connections_max;
             tokio::select! {
@@ -47,6 +51,8 @@ impl Web {
             }
         }
         drop(listener);
+        // Nobody whose page goes now has left: the hub has.
+        watching.shutdown().await;
         stopping.cancel();
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(options.drain_timeout, drained).await.is_err() {

@@ -1,6 +1,7 @@
 //! Tests of the web server, over the real hub and a real SQLite store; only the pipeline is a
 //! stand-in.
 
+mod attendance;
 mod bodies;
 mod events;
 mod pages;

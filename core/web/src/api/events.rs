@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
 use super::items::trim;
 use crate::access::{Caller, Permission};
 use crate::app::Shared;
+use crate::attendance::Present;
 use crate::extract::FromQuery;
 use crate::problem::{self, Problem};
 use crate::view::EventView;
@@ -60,6 +61,8 @@ struct Follower {
     ready: VecDeque<Sse>,
     /// Held until the stream ends, however it ends.
     _permit: OwnedSemaphorePermit,
+    /// Of an agent: counts as an open page for as long.
+    _present: Option<Present>,
 }
 
 /// `GET /events`.
@@ -76,6 +79,7 @@ pub(super) async fn follow(
     let permit = app.streams.clone().try_acquire_owned().map_err(too_many)?;
     // Subscribed before anything is read, so that nothing falls between.
     let committed = app.hub.subscribe();
+    let present = caller.agent().map(|agent| app.attendance.open(agent, app.hub.clock()));
     let follower = Follower {
         app,
         caller,
@@ -85,6 +89,7 @@ pub(super) async fn follow(
         next,
         ready: VecDeque::new(),
         _permit: permit,
+        _present: present,
     };
     let events = stream::unfold(follower, |mut follower| async {
         let event = follower.next().await?;

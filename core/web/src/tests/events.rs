@@ -11,7 +11,7 @@ use crate::Options;
 use crate::token::Role;
 
 /// An open stream, read one message at a time.
-struct Stream {
+pub(super) struct Stream {
     body: futures_util::stream::BoxStream<'static, Result<bytes::Bytes, axum::Error>>,
     unread: String,
 }
@@ -20,7 +20,7 @@ struct Stream {
 type Message = (Option<String>, Option<Json>);
 
 impl Stream {
-    async fn open(world: &World, role: Role, query: &str, last: Option<&str>) -> Self {
+    pub(super) async fn open(world: &World, role: Role, query: &str, last: Option<&str>) -> Self {
         let mut request = Request::get(format!("/api/v1/events{query}"))
             .header("authorization", format!("Bearer {}", world.token(role)));
         if let Some(last) = last {
@@ -55,6 +55,16 @@ impl Stream {
         loop {
             if let (Some(id), Some(data)) = self.message().await {
                 return (id, data);
+            }
+        }
+    }
+
+    /// Reads on to the next event of that name.
+    pub(super) async fn until(&mut self, name: &str) -> Json {
+        loop {
+            let (_, event) = self.event().await;
+            if event["event"] == name {
+                return event;
             }
         }
     }

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::app::App;
 use crate::intake::{Intake, IntakeError, Message, RecordOutcome, RecordResult, Target};
 use crate::token::{Claims, Key, Role};
 use crate::{Options, Parts, Web};
@@ -36,6 +37,7 @@ use crate::{Options, Parts, Web};
 /// Everything a test needs. Dropping it ends the hub.
 pub(super) struct World {
     pub(super) router: Router,
+    pub(super) app: Arc<App>,
     pub(super) hub: Handle,
     pub(super) store: Arc<dyn Store>,
     pub(super) key: Key,
@@ -88,8 +90,8 @@ impl World {
             key: key.clone(),
             options,
         });
-        let router = web.router();
-        Self { router, hub: handle, store, key, intake, running, _folder: folder }
+        let (router, app) = (web.router(), Arc::clone(&web.app));
+        Self { router, app, hub: handle, store, key, intake, running, _folder: folder }
     }
 
     /// A token that ends in an hour.
