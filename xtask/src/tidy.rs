@@ -14,6 +14,7 @@ use crate::build::{metadata, root};
 const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-rules", &["gantry-model"]),
     ("gantry-engine", &["gantry-model"]),
+    ("gantry-simulation", &["gantry-model", "gantry-engine"]),
     ("gantry-store", &["gantry-model"]),
     ("gantry-config", &["gantry-model", "gantry-rules"]),
     ("gantry-plugin-host", &["gantry-plugin-api"]),
