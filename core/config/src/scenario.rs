@@ -52,13 +52,11 @@ pub fn load_scenario(path: &Path, config: Option<&Spec>) -> CheckedScenario {
         String::new()
     });
     reader.sources.0.push(Source { name, text: text.clone(), csv: false });
-    let tree = if reader.findings.is_empty() {
-        tree::parse(0, &text, &mut reader.findings)
-    } else {
-        None
-    };
+    let tree =
+        if reader.findings.is_empty() { tree::parse(0, &text, &mut reader.findings) } else { None };
     let scenario = tree.map(|tree| {
         let spec = reader.scenario(&tree);
+        reader.check_agents(&tree, &spec);
         let routing = match config {
             Some(config) => {
                 reader.check_names(&tree, &spec, config);
@@ -143,7 +141,13 @@ impl Reader<'_> {
             self.known("process", tree, &path("process"), Some(&arrivals.process), processes());
             let (schema, schemas) = (arrivals.schema.as_ref(), routing.priorities.keys());
             self.known("priority schema", tree, &path("priority"), schema, schemas);
-            self.known("group", tree, &path("group"), arrivals.group.as_ref(), config.groups.iter());
+            self.known(
+                "group",
+                tree,
+                &path("group"),
+                arrivals.group.as_ref(),
+                config.groups.iter(),
+            );
             for skill in arrivals.requires.keys() {
                 let path = [at[0].as_str(), at[1].as_str(), "requires", skill];
                 self.known("skill", tree, &path, Some(skill), config.skills.iter());
@@ -184,6 +188,31 @@ impl Reader<'_> {
         let found = Found::error(Code::UnknownName, place, format!("unknown {kind} `{name}`"));
         let found = found.label("not in the config");
         self.findings.push(found.suggest(name, known.map(Name::as_str)));
+    }
+
+    /// Says which agents do not exist.
+    fn check_agents(&mut self, tree: &Node, spec: &ScenarioSpec) {
+        let known = |agent: &str| {
+            agent.rsplit_once('-').is_some_and(|(kind, number)| {
+                let kind = spec.staff.iter().find(|known| known.name == kind);
+                let number = number.parse::<u32>().ok().filter(|_| !number.starts_with('0'));
+                kind.zip(number).is_some_and(|(kind, number)| (1..=kind.count).contains(&number))
+            })
+        };
+        for (at, arrivals) in spec.arrivals.iter().enumerate() {
+            let named = [
+                ("preferred_agent", &arrivals.preferred_agent),
+                ("required_agent", &arrivals.required_agent),
+            ];
+            for (key, agent) in named {
+                let Some(agent) = agent.as_ref().filter(|agent| !known(agent)) else { continue };
+                let place = tree.place_of(&["arrivals", &at.to_string(), key]);
+                let found = Found::error(Code::UnknownName, place, format!("no agent `{agent}`"));
+                let help = "agents are called by their kind and a number: the first of `seniors` \
+                            is `seniors-1`";
+                self.findings.push(found.label("does not exist").help(help));
+            }
+        }
     }
 
     /// The routing of a scenario without a config: written as a config and read as one, so that
@@ -256,3 +285,6 @@ fn utc_offset(text: &str) -> Option<Millis> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

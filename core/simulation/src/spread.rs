@@ -66,7 +66,8 @@ impl Spread {
         let n_rows = first.map_or(0, |report| rows(report).count());
         let n_kinds = first.map_or(0, |report| report.agents.len());
         let row = |at: usize| {
-            let same: Vec<&Row> = reports.iter().filter_map(|report| rows(report).nth(at)).collect();
+            let same: Vec<&Row> =
+                reports.iter().filter_map(|report| rows(report).nth(at)).collect();
             RowSpread::of(&same)
         };
         let kind = |at: usize| {

@@ -44,7 +44,8 @@ impl Reader<'_> {
         let decline = self.number(table, "decline", 0.0..=1.0).unwrap_or(0.0);
         let ring_out = self.number(table, "ring_out", 0.0..=1.0).unwrap_or(0.0);
         if let Some(node) = table.get("decline").filter(|_| decline + ring_out > 1.0) {
-            let message = format!("`decline` and `ring_out` in {} are above 1", table.title);
+            let message =
+                format!("`decline` and `ring_out` in {} add up to more than 1", table.title);
             let found = Found::error(Code::Value, node.place, message).label("too much");
             self.findings.push(found.help("together they are at most 1: what is left is accepted"));
         }

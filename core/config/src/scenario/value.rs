@@ -10,6 +10,8 @@ use crate::tree::{Node, Value};
 
 /// Keys of a random duration, one of which says what kind it is.
 const KINDS: [&str; 4] = ["exponential", "lognormal", "from", "file"];
+/// Further keys of a random duration.
+const MORE: [&str; 2] = ["deviation", "to"];
 const HOURS: usize = 24;
 const HOUR: i64 = 3_600_000;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -65,8 +67,12 @@ impl Reader<'_> {
         let title = format!("`{key}` in {}", table.title);
         let mut inner = Table::open(title.clone(), node, &mut self.findings);
         let named = KINDS.map(|kind| inner.get(kind));
-        inner.get("deviation");
-        inner.get("to");
+        // A mistyped key is told as such, and only as such.
+        let known = |key: &String| KINDS.contains(&key.as_str()) || MORE.contains(&key.as_str());
+        let mistyped = matches!(&node.value, Value::Table(keys) if !keys.keys().all(known));
+        for more in MORE {
+            inner.get(more);
+        }
         let found = match named {
             [Some(_), None, None, None] => {
                 let mean = inner.duration("exponential", &mut self.findings);
@@ -81,6 +87,7 @@ impl Reader<'_> {
             }
             [None, None, Some(_), None] => self.uniform(&mut inner),
             [None, None, None, Some(file)] => self.empirical(file),
+            [None, None, None, None] if mistyped => None,
             _ => {
                 let message = format!("{title} must have one of `{}`", KINDS.join("`, `"));
                 let found = Found::error(Code::Value, node.place, message);
@@ -208,8 +215,8 @@ fn days(text: &str) -> Option<[bool; 7]> {
 /// `08:30`, up to `24:00`.
 pub(super) fn time_of_day(text: &str) -> Option<Millis> {
     let (hours, minutes) = text.split_once(':')?;
-    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(hours) || !digits(minutes) {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(hours) || !digits(minutes) || minutes.len() != 2 || hours.len() > 2 {
         return None;
     }
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);

@@ -31,7 +31,9 @@ fn purposes_and_seeds_are_independent() {
     };
     let first = shares(1, "arrivals", "a");
     assert_eq!(first, shares(1, "arrivals", "a"));
-    for other in [shares(2, "arrivals", "a"), shares(1, "patience", "a"), shares(1, "arrivals", "b")] {
+    for other in
+        [shares(2, "arrivals", "a"), shares(1, "patience", "a"), shares(1, "arrivals", "b")]
+    {
         assert_ne!(first, other);
     }
 }
@@ -40,8 +42,7 @@ fn purposes_and_seeds_are_independent() {
 fn moments(distribution: &Distribution) -> (f64, f64) {
     let mut stream = Stream::new(7, "test", "moments");
     let count = 200_000;
-    let draws: Vec<f64> =
-        (0..count).map(|_| stream.draw(distribution).0 as f64 / 1000.0).collect();
+    let draws: Vec<f64> = (0..count).map(|_| stream.draw(distribution).0 as f64 / 1000.0).collect();
     let mean = draws.iter().sum::<f64>() / f64::from(count);
     let squares: f64 = draws.iter().map(|draw| (draw - mean).powi(2)).sum();
     (mean, (squares / f64::from(count)).sqrt())

@@ -21,23 +21,31 @@ fn lively() -> ScenarioSpec {
     first.patience = Some(exponential(1_800.0));
     first.sla = Some(Millis(20 * 60_000));
     let mut second = arrivals("test/b", 0.0, exponential(600.0));
-    let hours = WeekWindow { from: Millis(8 * HOUR.0), to: Millis(18 * HOUR.0), ..WeekWindow::ALWAYS };
+    let hours =
+        WeekWindow { from: Millis(8 * HOUR.0), to: Millis(18 * HOUR.0), ..WeekWindow::ALWAYS };
     second.flow = Flow::Poisson(vec![RateWindow { window: hours, per_hour: 30.0 }]);
     second.due_in = Some(Distribution::Uniform { from: Millis(600_000), to: HOUR });
     second.requires = [(Name::new("german"), 50)].into();
 
     let mut early = staff("early", 6);
-    early.shifts =
-        vec![WeekWindow { from: Millis(6 * HOUR.0), to: Millis(14 * HOUR.0), ..WeekWindow::ALWAYS }];
-    let noon = WeekWindow { from: Millis(12 * HOUR.0), to: Millis(13 * HOUR.0), ..WeekWindow::ALWAYS };
+    early.shifts = vec![WeekWindow {
+        from: Millis(6 * HOUR.0),
+        to: Millis(14 * HOUR.0),
+        ..WeekWindow::ALWAYS
+    }];
+    let noon =
+        WeekWindow { from: Millis(12 * HOUR.0), to: Millis(13 * HOUR.0), ..WeekWindow::ALWAYS };
     early.breaks = vec![BreakWindow { window: noon, reason: Name::new("Lunch") }];
     early.accept_after = Distribution::Uniform { from: Millis(1_000), to: Millis(40_000) };
     early.decline = 0.1;
     let mut late = staff("late", 8);
     late.skills = [(Name::new("german"), 80)].into();
     late.groups = BTreeSet::from([Name::new("berlin")]);
-    late.shifts =
-        vec![WeekWindow { from: Millis(12 * HOUR.0), to: Millis(22 * HOUR.0), ..WeekWindow::ALWAYS }];
+    late.shifts = vec![WeekWindow {
+        from: Millis(12 * HOUR.0),
+        to: Millis(22 * HOUR.0),
+        ..WeekWindow::ALWAYS
+    }];
     late.ring_out = 0.05;
     late.back_after = exponential(300.0);
     late.speed = 1.25;

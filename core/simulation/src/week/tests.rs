@@ -29,19 +29,10 @@ fn office_hours() {
     assert!(weekly.at(at("2026-03-02T08:00:00+01:00")));
     assert!(weekly.at(at("2026-03-02T16:59:59.999+01:00")));
     assert!(!weekly.at(at("2026-03-02T17:00:00+01:00")));
-    assert_eq!(
-        weekly.next(at("2026-03-02T09:00:00+01:00")),
-        Some(at("2026-03-02T17:00:00+01:00"))
-    );
+    assert_eq!(weekly.next(at("2026-03-02T09:00:00+01:00")), Some(at("2026-03-02T17:00:00+01:00")));
     // The week ends in the middle of a weekend; the roster is looked at again there.
-    assert_eq!(
-        weekly.next(at("2026-03-06T17:00:00+01:00")),
-        Some(at("2026-03-09T00:00:00+01:00"))
-    );
-    assert_eq!(
-        weekly.next(at("2026-03-09T00:00:00+01:00")),
-        Some(at("2026-03-09T08:00:00+01:00"))
-    );
+    assert_eq!(weekly.next(at("2026-03-06T17:00:00+01:00")), Some(at("2026-03-09T00:00:00+01:00")));
+    assert_eq!(weekly.next(at("2026-03-09T00:00:00+01:00")), Some(at("2026-03-09T08:00:00+01:00")));
 }
 
 #[test]
