@@ -128,6 +128,10 @@ codes! {
     Overlap = "GANTRY-C024",
     /// A file of a decision table that is no CSV.
     Csv = "GANTRY-C025",
+    /// A business calendar that does not hold together.
+    Calendar = "GANTRY-C026",
+    /// A file of holidays that cannot be used.
+    Ics = "GANTRY-C027",
 }
 
 /// The files that were read, for pointing into them.
@@ -263,6 +267,15 @@ impl Findings {
     pub(crate) fn located(mut self, sources: &Sources) -> Vec<Finding> {
         self.0.sort_by_key(|found| (found.place.file, found.place.start, found.code));
         self.0.into_iter().map(|found| located(found, sources)).collect()
+    }
+}
+
+impl IntoIterator for Findings {
+    type Item = Found;
+    type IntoIter = std::vec::IntoIter<Found>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

@@ -15,6 +15,7 @@ mod csv;
 mod defaults;
 mod expressions;
 mod finding;
+mod ics;
 mod load;
 mod plugin;
 mod read;

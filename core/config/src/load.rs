@@ -1,13 +1,15 @@
 //! From files to a checked config.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use gantry_model::spec::{HubSpec, Spec};
+use gantry_model::Name;
+use gantry_model::spec::{CalendarSpec, HubSpec, Spec};
 
 use crate::finding::{Code, Finding, Findings, Found, Place, Severity, Source, Sources};
 use crate::plugin::Manifests;
 use crate::tree::{self, Node};
-use crate::{check, csv, expressions, plugin, read};
+use crate::{check, csv, expressions, ics, plugin, read};
 
 /// Folders beside the main file whose `*.toml` files belong to the config, in this order.
 const FOLDERS: [&str; 2] = ["pipelines", "rules"];
@@ -22,6 +24,8 @@ pub struct Checked {
     /// `[hub]` as far as it could be read, also of a config with errors: it says where the
     /// plug-ins are, whose manifests a second look needs.
     pub hub: HubSpec,
+    /// The business calendars in which nothing is wrong, also of a config with other errors.
+    pub calendars: BTreeMap<Name, CalendarSpec>,
     /// Everything there is to say about it, in the order of the files.
     pub findings: Vec<Finding>,
     /// The files that were read.
@@ -111,6 +115,7 @@ fn checked(
     let whole = trees.len() == sources.0.len() && findings.is_empty();
     let mut tree = tree::join(trees, &mut findings);
     csv::attach(&mut tree, &folder, &mut sources, &mut findings);
+    ics::attach(&mut tree, &folder, &mut sources, &mut findings);
     let mut spec = read_spec(&tree, whole, &mut findings);
     let hub = spec.hub.clone();
     if whole {
@@ -122,7 +127,9 @@ fn checked(
     }
     let findings = findings.located(&sources);
     let wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
-    Checked { spec: (!wrong).then_some(spec), hub, findings, sources, folder }
+    let calendars =
+        if wrong { read::sound_calendars(&tree) } else { spec.routing.calendars.clone() };
+    Checked { spec: (!wrong).then_some(spec), hub, calendars, findings, sources, folder }
 }
 
 /// With a file missing, what stands in the others is still read; but nothing is said of keys that

@@ -2,6 +2,7 @@
 //!
 //! Whether names exist and the parts fit together is for `check`, which has the whole spec.
 
+mod calendar;
 mod pipeline;
 mod routing;
 mod segmentation;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_model::Name;
-use gantry_model::spec::{Confirm, HubSpec, RoutingSpec, Spec};
+use gantry_model::spec::{CalendarSpec, Confirm, HubSpec, RoutingSpec, Spec};
 
 use crate::defaults;
 use crate::finding::{Findings, Place};
@@ -27,6 +28,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
     let lookups = family(&mut root, "lookup", findings, pipeline::lookup);
     let callbacks = family(&mut root, "callback", findings, pipeline::callback);
     let priorities = family(&mut root, "priority", findings, routing::priority);
+    let calendars = family(&mut root, "calendar", findings, calendar::calendar);
     let processes = family(&mut root, "process", findings, routing::process);
     let words = routing::words(&mut root, findings);
     let segmentation = root.get(RULES).map(|node| segmentation::rules(node, findings));
@@ -46,6 +48,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
         segmentation: segmentation.unwrap_or_default(),
         decision_tables: tables.unwrap_or_default(),
         routing: Arc::new(RoutingSpec {
+            calendars,
             priorities,
             processes,
             default_process: words.default_process,
@@ -54,6 +57,11 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
             ..RoutingSpec::default()
         }),
     }
+}
+
+/// The calendars in which nothing is wrong, whatever else is wrong with the config.
+pub(crate) fn sound_calendars(tree: &Node) -> BTreeMap<Name, CalendarSpec> {
+    calendar::sound(tree)
 }
 
 /// Reads the named parts of a family, as in `[source.NAME]`.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::{PrioritySchema, Sla, Span};
+use super::{CalendarSpec, PrioritySchema, Sla, Span};
 use crate::name::Name;
 use crate::requirement::Requirement;
 use crate::time::{Millis, Timestamp};
@@ -14,6 +14,9 @@ use crate::workbin::Workbin;
 /// What the engine needs of a config version. It is journaled when the version is activated.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RoutingSpec {
+    /// `[calendar.NAME]`
+    #[serde(default)]
+    pub calendars: BTreeMap<Name, CalendarSpec>,
     /// `[priority.NAME]`
     pub priorities: BTreeMap<Name, PrioritySchema>,
     /// `[process."department/process"]`
