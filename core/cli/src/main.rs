@@ -16,6 +16,7 @@ mod dlq;
 mod explain;
 mod item;
 mod plugin;
+mod rules;
 mod run;
 mod simulate;
 mod table;
@@ -81,6 +82,9 @@ enum Command {
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
+    /// Try mappings, rules and decision tables.
+    #[command(subcommand, after_help = rules::EXAMPLE)]
+    Rules(rules::Command),
     /// Let the engine work in a simulated world, and tell how it went.
     #[command(after_help = simulate::EXAMPLE)]
     Simulate(simulate::Options),
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&global, options),
         Command::Check(options) => return exit(check::check(&global, &options)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
+        Command::Rules(command) => return exit(rules::run(&global, &command)),
         other => block_on(other, &global),
     };
     exit(result.map(|()| true))
@@ -113,7 +118,7 @@ fn block_on(command: Command, global: &Global) -> Result<()> {
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,
-            Command::Run(_) | Command::Check(_) | Command::Simulate(_) => {
+            Command::Run(_) | Command::Check(_) | Command::Rules(_) | Command::Simulate(_) => {
                 unreachable!("invariant: these need no runtime here")
             }
         }
