@@ -9,7 +9,7 @@
 pub(crate) mod breaker;
 mod lookup;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -60,7 +60,7 @@ impl Enrich {
     pub(crate) fn stages(&self, spec: &Spec, capture: &Name) -> Vec<Vec<Name>> {
         let mut stages: Vec<Vec<Name>> = Vec::new();
         let mut stage_of: BTreeMap<&Name, usize> = BTreeMap::new();
-        for name in lookups_of(spec, capture) {
+        for name in spec.lookups_of(capture) {
             let Some(lookup) = self.lookups.get(name) else { continue };
             let uses = |earlier: &Name| {
                 self.lookups.get(earlier).is_some_and(|earlier| lookup.uses(earlier))
@@ -179,19 +179,4 @@ fn forget(lookup: &Lookup, document: &mut Document) {
             document.origins.remove(name);
         }
     }
-}
-
-/// The look-ups of a capture point: those it lists, or all that no capture point lists.
-fn lookups_of<'a>(spec: &'a Spec, capture: &Name) -> Vec<&'a Name> {
-    let Some(point) = spec.captures.get(capture) else { return Vec::new() };
-    if let Some(listed) = &point.lookups {
-        return listed
-            .iter()
-            .filter_map(|name| spec.lookups.get_key_value(name))
-            .map(|(name, _)| name)
-            .collect();
-    }
-    let bound: BTreeSet<&Name> =
-        spec.captures.values().filter_map(|point| point.lookups.as_ref()).flatten().collect();
-    spec.lookups.keys().filter(|name| !bound.contains(name)).collect()
 }

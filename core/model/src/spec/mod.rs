@@ -86,6 +86,19 @@ impl Spec {
             .or_else(|| self.lookups.values().find_map(|lookup| lookup.yields.get(name)))
     }
 
+    /// The look-ups of a capture point, in order: those it lists, or all that no capture point
+    /// lists.
+    pub fn lookups_of(&self, capture: &str) -> Vec<&Name> {
+        let Some(point) = self.captures.get(capture) else { return Vec::new() };
+        if let Some(listed) = &point.lookups {
+            let known = listed.iter().filter_map(|name| self.lookups.get_key_value(name));
+            return known.map(|(name, _)| name).collect();
+        }
+        let bound: BTreeSet<&Name> =
+            self.captures.values().filter_map(|point| point.lookups.as_ref()).flatten().collect();
+        self.lookups.keys().filter(|name| !bound.contains(name)).collect()
+    }
+
     /// The canonical JSON: equal configs give equal bytes.
     pub fn to_canonical_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: a config has text keys only")
