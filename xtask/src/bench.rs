@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::build::{Profile, build, cargo, run as run_command};
+use crate::build::{Profile, build, cargo, run as run_command, target_folder};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -12,15 +12,20 @@ pub(crate) struct Options {
     /// One JSON object a line instead of a table.
     #[arg(long)]
     json: bool,
-    /// Seconds for each figure.
+    /// Seconds for each figure of capture.
     #[arg(long, default_value_t = 10)]
     seconds: u32,
+    /// What the program itself takes: see its `--help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    more: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Name {
     /// capture.sqlite.*: items taken by the plain API, durable before the answer.
     Capture,
+    /// engine.*: the queue on one core: decisions, exactness, memory.
+    Engine,
     /// plugin.inproc.*: calls into a plug-in in the hub's own process.
     Plugin,
 }
@@ -41,9 +46,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             command.args(["--seconds", &options.seconds.to_string()]);
             command
         }
+        Name::Engine => {
+            let mut build = cargo();
+            build.args(["build", "--release", "--package", "gantry-tests"]);
+            run_command(build.args(["--bin", "bench-engine"]))?;
+            std::process::Command::new(target_folder()?.join("release/bench-engine"))
+        }
     };
     if options.json {
         command.arg("--json");
     }
-    run_command(&mut command)
+    run_command(command.args(&options.more))
 }

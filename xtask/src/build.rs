@@ -94,7 +94,7 @@ fn collect_plugins(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Where cargo builds, as cargo says.
-fn target_folder() -> Result<PathBuf> {
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let metadata = metadata(&["--no-deps"])?;
     let folder = metadata["target_directory"].as_str().context("cargo names no target folder")?;
     Ok(folder.into())
