@@ -9,11 +9,10 @@ use gantry_model::item::Classification;
 use gantry_model::requirement::Compare;
 use gantry_model::spec::{
     Completion, CompletionMode, CurvePoint, OnChange, OnReopen, Overdue, PrioritySchema,
-    ProcessSpec, RouteSpec, RoutingSpec, Span, StageSpec,
+    ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, StageSpec,
 };
 use gantry_model::{
-    Agent, Assignment, Command, Hold, ItemId, LifeCycle, Millis, Name, Presence, Requirement,
-    Timestamp, WorkItem,
+    Agent, Command, ItemId, LifeCycle, Millis, Name, Presence, Requirement, Timestamp, WorkItem,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +81,7 @@ impl World {
                 sla: None,
                 requirement: None,
                 media_type: Name::new("workitem"),
+                flow: None,
             })
         };
         Self { dates, items, classes: (0..PROCESSES).map(class).collect() }
@@ -93,7 +93,7 @@ impl World {
     }
 
     fn captured_at(&self, number: u64) -> Timestamp {
-        let before = HISTORY as i128 * i128::from(self.items - number) / i128::from(self.items);
+        let before = i128::from(HISTORY) * i128::from(self.items - number) / i128::from(self.items);
         Timestamp(START.0 - before as i64)
     }
 
@@ -114,29 +114,13 @@ impl World {
         let captured_at = self.captured_at(number);
         let due_at = self.due_at(number, captured_at);
         WorkItem {
-            id: ItemId::new(0, number + 1),
-            revision: 1,
-            run: 0,
-            run_open: false,
-            capture_point: Name::new("crm"),
-            previous: None,
             life_cycle: LifeCycle::Queued,
-            hold: Hold::None,
-            assignment: Assignment::None,
-            epoch: 0,
-            captured_at,
             queued_at: Some(captured_at),
             routing_at: Some(captured_at),
-            anchor_at: captured_at,
-            activation_at: None,
             due_at: Some(due_at),
-            expires_at: None,
             class: Some(Arc::clone(&self.classes[Self::process(number) as usize])),
-            priority: None,
-            preferred_agent: None,
-            required_agent: None,
-            exclusions: Vec::new(),
             breached_at: Some(due_at).filter(|due_at| *due_at <= START),
+            ..WorkItem::new(ItemId::new(0, number + 1), Name::new("crm"), captured_at)
         }
     }
 
@@ -150,6 +134,7 @@ impl World {
             priority: None,
             preferred_agent: None,
             required_agent: None,
+            bounds: None,
         };
         Command::Capture(Capture {
             capture_point: Name::new("crm"),
@@ -196,15 +181,16 @@ pub(crate) fn agents(presence: Presence) -> impl Iterator<Item = Agent> {
         let skills = skills.map(|skill| (named("skill", skill), level(number, skill) as u8));
         Agent {
             profile: AgentProfile {
-                id: agent_id(number),
                 name: format!("Agent {number}"),
                 skills: skills.collect(),
-                groups: [].into(),
-                capacity: [(Name::new("workitem"), 1)].into(),
+                ..AgentProfile::new(agent_id(number))
             },
             presence: presence.clone(),
             presence_since: START,
             idle_since: Timestamp(START.0 - (random(5, number) % 1_000_000) as i64),
+            elsewhere: [].into(),
+            signed_on_at: START,
+            ramp: Vec::new(),
         }
     })
 }
@@ -222,15 +208,19 @@ pub(crate) const OVERDUE: (i64, i64) = (10, 3000);
 
 /// The config: as the world begins, or with all curves changed.
 pub(crate) fn routing(changed: bool) -> RoutingSpec {
+    let point = |(share, priority): (u32, i64)| CurvePoint {
+        at: Span::SlaPermille(share),
+        priority: priority.into(),
+    };
+    let (add, limit) = OVERDUE;
+    let overdue = Overdue { priority: None, add, every: Millis(HOUR), max: Some(limit) };
     let schema = |number: u64| PrioritySchema {
-        points: points(number, changed)
-            .map(|(share, priority)| CurvePoint { at: Span::SlaPermille(share), priority })
-            .to_vec(),
-        overdue: Some(Overdue { add: OVERDUE.0, every: Millis(HOUR), max: Some(OVERDUE.1) }),
+        overdue: Some(overdue),
+        ..PrioritySchema::of_points(points(number, changed).map(point).to_vec())
     };
     let process = |number: u64| ProcessSpec {
         priority: named("schema", number % SCHEMAS),
-        sla: Some(Millis(72 * HOUR)),
+        sla: Some(Sla::Wall(Millis(72 * HOUR))),
         route: RouteSpec {
             preferred: None,
             stages: vec![StageSpec {
@@ -245,9 +235,7 @@ pub(crate) fn routing(changed: bool) -> RoutingSpec {
         offer_timeout: Millis(1_000 * DAY),
         decline_cool_down: Millis(60_000),
         completion: Completion { mode: CompletionMode::DoneCloses, within: Millis(60_000) },
-        dispositions: Vec::new(),
-        disposition_required: false,
-        show: Vec::new(),
+        ..ProcessSpec::default()
     };
     RoutingSpec {
         priorities: (0..SCHEMAS).map(|number| (named("schema", number), schema(number))).collect(),
