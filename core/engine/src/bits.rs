@@ -31,6 +31,41 @@ impl BitSet {
         self.words.get(at as usize / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
     }
 
+    /// The first `n` numbers.
+    pub(crate) fn first(n: u32) -> Self {
+        let mut words = vec![u64::MAX; n as usize / 64];
+        if !n.is_multiple_of(64) {
+            words.push((1 << (n % 64)) - 1);
+        }
+        Self { words, ones: n as usize }
+    }
+
+    fn of_words(words: Vec<u64>) -> Self {
+        let ones = words.iter().map(|word| word.count_ones() as usize).sum();
+        Self { words, ones }
+    }
+
+    /// Those in both.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self::of_words(self.words.iter().zip(&other.words).map(|(a, b)| a & b).collect())
+    }
+
+    /// Those in either.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        let (short, long) =
+            if self.words.len() < other.words.len() { (self, other) } else { (other, self) };
+        let mut words = long.words.clone();
+        words.iter_mut().zip(&short.words).for_each(|(word, more)| *word |= more);
+        Self::of_words(words)
+    }
+
+    /// Those in this one only.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let mut words = self.words.clone();
+        words.iter_mut().zip(&other.words).for_each(|(word, less)| *word &= !less);
+        Self::of_words(words)
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.ones
     }

@@ -62,6 +62,12 @@ impl Piece {
         Priority((i128::from(self.value) + risen) as i64)
     }
 
+    /// Where the line starts, its value there and its slope in units a millisecond, rounded to
+    /// floating point: for comparisons that allow for it.
+    pub(crate) fn line(&self) -> (Timestamp, f64, f64) {
+        (self.from, self.value as f64, self.rise as f64 / self.over as f64)
+    }
+
     /// The slope in units a millisecond, floored.
     pub(crate) const fn slope_floor(&self) -> i64 {
         self.rise.div_euclid(self.over)

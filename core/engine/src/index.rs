@@ -1,18 +1,18 @@
 //! Indexes: what can be derived from the facts and the time. Never stored, never compared with
 //! another node's; [`crate::State::from_facts`] makes them anew.
 //!
-//! Waiting items stand in one tournament per signature (requirement and media type); agents are
-//! numbered, and each signature keeps the set of agents who fit.
+//! Waiting items stand in one tournament per signature: see [`queues`]. Agents are numbered and
+//! classed, and each signature keeps the set of agents who fit: see [`staff`].
 
-use std::cmp::Reverse;
+mod queues;
+mod staff;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use gantry_model::decision::Trigger;
-use gantry_model::name::{AgentId, Name};
-use gantry_model::{
-    Agent, AgentProfile, Assignment, ItemId, Presence, Requirement, Timestamp, WorkItem,
-};
+use gantry_model::name::AgentId;
+use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp, WorkItem};
 
 use crate::bits::BitSet;
 use crate::curve::NEVER;
@@ -20,14 +20,14 @@ use crate::facts::Facts;
 use crate::ladder;
 use crate::routes::Routes;
 use crate::timers;
-use crate::tournament::{Rank, Tournament};
 
-/// Number of an agent in the indexes.
-pub(crate) type AgentNo = u32;
-/// Number of a media type in the indexes.
-type MediaNo = usize;
+use queues::Key;
+pub(crate) use queues::{Queues, Signature};
+use staff::MediaNo;
+pub(crate) use staff::{AgentNo, Desk, Staff};
+
 /// Number of a signature in the indexes.
-type SignatureNo = u32;
+pub(crate) type SignatureNo = u32;
 
 /// All indexes of one partition.
 #[derive(Debug, Default)]
@@ -35,26 +35,15 @@ pub(crate) struct Index {
     /// The instant that the indexes stand at.
     pub(crate) clock: Timestamp,
     pub(crate) routes: Routes,
+    pub(crate) queues: Queues,
+    pub(crate) staff: Staff,
     slots: HashMap<ItemId, Slot>,
     /// When each item is looked at next: a timer, a stage, an exclusion.
     wakes: BTreeSet<(Timestamp, ItemId)>,
-    signatures: Vec<Signature>,
-    signature_nos: HashMap<(Requirement, MediaNo), SignatureNo>,
-    /// When the certainties of each signature's tournament run out.
-    certainties: BTreeSet<(Timestamp, SignatureNo)>,
     /// Waiting items by preferred agent: that agent's coming or going changes their ladder.
     preferring: BTreeSet<(AgentId, ItemId)>,
-    media: Vec<Name>,
-    desks: Vec<Desk>,
-    free_nos: Vec<AgentNo>,
-    agent_nos: BTreeMap<AgentId, AgentNo>,
-    ready: BitSet,
-    /// By media type: agents who are ready and have room.
-    free: Vec<BitSet>,
     /// Items that may newly have found an agent.
     fresh_items: BTreeMap<ItemId, Trigger>,
-    /// Agents who may newly have found an item.
-    fresh_agents: BTreeMap<AgentNo, Trigger>,
 }
 
 /// Where an item stands in the indexes.
@@ -64,27 +53,6 @@ struct Slot {
     queue: Option<(SignatureNo, u32)>,
     prefers: Option<AgentId>,
     desk: Option<(AgentNo, MediaNo)>,
-}
-
-/// All that waits for the same kind of agent.
-#[derive(Debug)]
-pub(crate) struct Signature {
-    pub(crate) requirement: Requirement,
-    pub(crate) media: MediaNo,
-    /// The skills that count towards "highest level".
-    skills: Vec<Name>,
-    pub(crate) fits: BitSet,
-    pub(crate) waiting: Tournament,
-}
-
-/// An agent in the indexes.
-#[derive(Debug, Default)]
-pub(crate) struct Desk {
-    pub(crate) agent: AgentId,
-    /// Items offered or assigned.
-    pub(crate) items: BTreeSet<ItemId>,
-    /// How many of them, by media type.
-    load: Vec<u16>,
 }
 
 impl Index {
@@ -99,7 +67,8 @@ impl Index {
         for item in facts.items.values() {
             index.insert(facts, item, Trigger::TimePassed);
         }
-        for no in index.agent_nos.clone().into_values() {
+        let nos: Vec<_> = index.staff.nos().map(|(_, no)| no).collect();
+        for no in nos {
             index.refresh_room(facts, no, Trigger::TimePassed);
         }
         index
@@ -111,8 +80,7 @@ impl Index {
             return;
         }
         self.clock = now;
-        let due = self.wakes.range(..=(now, ItemId::from_u64(u64::MAX)));
-        let due: Vec<ItemId> = due.map(|(_, item)| *item).collect();
+        let due: Vec<ItemId> = self.woken(now).collect();
         for item in due {
             if let Some(item) = facts.items.get(&item) {
                 self.remove(item.id);
@@ -124,17 +92,7 @@ impl Index {
     /// Brings the tournaments to the index's own instant. While nobody asks for the best item they
     /// may lie behind: a read then looks deeper, and an arriving item costs next to nothing.
     pub(crate) fn sharpen(&mut self) {
-        let now = self.clock;
-        while let Some((until, no)) = self.certainties.first().copied() {
-            if until > now {
-                break;
-            }
-            self.certainties.remove(&(until, no));
-            let waiting = &mut self.signatures[no as usize].waiting;
-            waiting.advance(now);
-            let until = waiting.until();
-            self.note_certainty(no, until);
-        }
+        self.queues.sharpen(self.clock);
     }
 
     /// Brings the indexes up to date with an item that changed, came or ended.
@@ -151,13 +109,14 @@ impl Index {
 
     /// Brings the indexes up to date with an agent who changed, came or was removed.
     pub(crate) fn refresh_agent(&mut self, facts: &Facts, agent: &AgentId) {
-        let known = self.agent_nos.contains_key(agent);
-        match (known, facts.agents.contains_key(agent)) {
-            (_, true) => self.put_agent(facts, agent, Trigger::AgentFreed),
-            (true, false) => self.remove_agent(agent),
-            (false, false) => {}
+        let known = self.staff.no(agent).is_some();
+        let exists = facts.agents.contains_key(agent);
+        if exists {
+            self.put_agent(facts, agent, Trigger::AgentFreed);
+        } else if known {
+            self.remove_agent(agent);
         }
-        if known != facts.agents.contains_key(agent) {
+        if known != exists {
             self.refresh_preferring(facts, agent);
         }
     }
@@ -175,90 +134,112 @@ impl Index {
 
     pub(crate) fn signature_of(&self, item: ItemId) -> Option<&Signature> {
         let (no, _) = self.slots.get(&item)?.queue?;
-        self.signatures.get(no as usize)
+        Some(self.queues.signature(no))
     }
 
     /// Signatures for which anything waits.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Signature> + '_ {
-        let all = self.signatures.iter();
+        let all = self.queues.iter().map(|(_, signature)| signature);
         all.filter(|signature| !signature.waiting.is_empty())
     }
 
+    /// The signatures that an agent fits and has room for.
+    pub(crate) fn reach(&self, no: AgentNo) -> impl Iterator<Item = &Signature> + '_ {
+        let free = self.staff.free.iter().enumerate().filter(move |(_, free)| free.contains(no));
+        let signatures = free.flat_map(move |(media, _)| self.fitting(no, media));
+        signatures.map(|no| self.queues.signature(no))
+    }
+
     pub(crate) fn desk(&self, no: AgentNo) -> &Desk {
-        &self.desks[no as usize]
+        self.staff.desk(no)
     }
 
     pub(crate) fn agent_no(&self, agent: &str) -> Option<AgentNo> {
-        self.agent_nos.get(agent).copied()
+        self.staff.no(agent)
     }
 
     /// How many items of a media type an agent has.
     pub(crate) fn load(&self, agent: &str, media: &str) -> u16 {
         let no = self.agent_no(agent);
-        let media = self.media.iter().position(|name| *name == media);
-        no.zip(media).map_or(0, |(no, media)| self.desk(no).load_of(media))
+        no.zip(self.staff.known_media(media)).map_or(0, |(no, media)| self.desk(no).load_of(media))
     }
 
     pub(crate) const fn ready(&self) -> &BitSet {
-        &self.ready
+        &self.staff.ready
     }
 
     /// Agents who are ready and have room for what a signature asks.
     pub(crate) fn free_for(&self, signature: &Signature) -> &BitSet {
-        &self.free[signature.media]
+        &self.staff.free[signature.key.media]
+    }
+
+    /// An agent's level in the skills that a signature asks for, added up.
+    pub(crate) fn level_sum(&self, signature: &Signature, no: AgentNo) -> u32 {
+        if signature.skills.is_empty() {
+            return 0;
+        }
+        let class = self.desk(no).class;
+        match signature.sums.binary_search_by_key(&class, |(class, _)| *class) {
+            Ok(at) => signature.sums[at].1,
+            // The class does not fit, but the agent does, by name.
+            Err(_) => self.staff.level_sum(class, &signature.skills),
+        }
     }
 
     pub(crate) fn anybody_free(&self) -> bool {
-        self.free.iter().any(|free| !free.is_empty())
+        self.staff.anybody_free()
     }
 
-    pub(crate) const fn fresh_items(&self) -> &BTreeMap<ItemId, Trigger> {
-        &self.fresh_items
-    }
-
-    pub(crate) const fn fresh_agents(&self) -> &BTreeMap<AgentNo, Trigger> {
-        &self.fresh_agents
+    /// What made an item fresh, if it may newly have found an agent.
+    pub(crate) fn fresh_item(&self, item: ItemId) -> Option<Trigger> {
+        self.fresh_items.get(&item).copied()
     }
 
     /// Says that everything fresh has been looked at and nothing more can be matched.
     pub(crate) fn settle(&mut self) {
         self.fresh_items.clear();
-        self.fresh_agents.clear();
-    }
-
-    /// How a waiting item ranks at `now`.
-    pub(crate) fn rank(&self, item: &WorkItem, now: Timestamp) -> Rank {
-        Rank {
-            priority: self.routes.curve(item).piece(now).at(now),
-            since: Reverse(item.routing_at.unwrap_or(item.captured_at)),
-            item: Reverse(item.id),
-        }
+        self.queues.settle();
     }
 
     /// The indexes as text that does not depend on how they came about.
     pub(crate) fn render(&self, facts: &Facts) -> String {
         let mut text = String::new();
+        let media = self.staff.media();
         for id in facts.items.keys() {
-            let slot = self.slots.get(id);
-            let wake = slot.and_then(|slot| slot.wake);
-            let queue =
-                self.signature_of(*id).map(|queue| (&queue.requirement, &self.media[queue.media]));
-            let _ = writeln!(text, "{id} wakes {wake:?} in {queue:?}");
+            let wake = self.slots.get(id).and_then(|slot| slot.wake);
+            let key = self.signature_of(*id).map(|signature| &signature.key);
+            let key = key.map(|key| (&key.requirement, &media[key.media], &key.queue));
+            let _ = writeln!(text, "{id} wakes {wake:?} in {key:?}");
         }
-        for (id, no) in &self.agent_nos {
-            let desk = self.desk(*no);
-            let media = self.media.iter().enumerate();
+        for (id, no) in self.staff.nos() {
+            let desk = self.desk(no);
+            let room = media.iter().enumerate();
             let room =
-                media.map(|(at, name)| (name, desk.load_of(at), self.free[at].contains(*no)));
+                room.map(|(at, name)| (name, desk.load_of(at), self.staff.free[at].contains(no)));
             let room: BTreeSet<_> = room.filter(|(_, load, free)| *load > 0 || *free).collect();
-            let _ = writeln!(text, "{id} {room:?} {:?}", desk.items);
+            let reach = self.reach(no).filter(|signature| !signature.waiting.is_empty());
+            let reach: BTreeSet<_> = reach.map(|signature| &signature.key.requirement).collect();
+            let (items, since) = (&desk.items, desk.idle_since);
+            let _ = writeln!(text, "{id} {room:?} {items:?} idle since {since} reaches {reach:?}");
         }
         let mut queues: Vec<_> = self.waiting().collect();
-        queues.sort_by_key(|queue| (&queue.requirement, &self.media[queue.media]));
+        queues.sort_by_key(|queue| {
+            let key = &queue.key;
+            (&key.requirement, &media[key.media], &key.queue)
+        });
         for queue in queues {
-            let fits: BTreeSet<_> = queue.fits.iter().map(|no| &self.desk(no).agent).collect();
+            let fits: BTreeMap<_, _> = queue
+                .fits
+                .iter()
+                .map(|no| (&self.desk(no).agent, self.level_sum(queue, no)))
+                .collect();
             let ranks: Vec<_> = queue.waiting.descending(self.clock).collect();
-            let _ = writeln!(text, "{:?} fits {fits:?}: {ranks:?}", queue.requirement);
+            let Key { requirement, queue: name, .. } = &queue.key;
+            let (ready, free) = (queue.n_ready, queue.n_free);
+            let _ = writeln!(
+                text,
+                "{requirement:?} in {name} fits {fits:?}, {ready} ready, {free} free: {ranks:?}"
+            );
         }
         text
     }
@@ -297,18 +278,20 @@ impl Index {
         let requirement = ladder::requirement(item, &process.route, known, rung.stage);
         let curve = self.routes.curve(item);
         let since = item.routing_at.unwrap_or(item.captured_at);
-        let no = self.signature(facts, requirement, media_type(item));
-        let waiting = &mut self.signatures[no as usize].waiting;
-        let before = waiting.until();
-        slot.queue = Some((no, waiting.insert(self.clock, item.id, since, curve)));
-        let until = waiting.until();
-        self.move_certainty(no, before, until);
+        let key = Key {
+            requirement,
+            media: self.staff.media_no(media_type(item)),
+            queue: item.queue().cloned().unwrap_or_default(),
+        };
+        let no = self.signature(facts, key);
+        slot.queue = Some((no, self.queues.insert(no, self.clock, item.id, since, curve)));
         if let Some(agent) = &item.preferred_agent {
             self.preferring.insert((agent.clone(), item.id));
             slot.prefers = Some(agent.clone());
         }
-        if self.anybody_free() {
+        if self.queues.signature(no).n_free > 0 {
             self.fresh_items.insert(item.id, trigger);
+            self.queues.freshen(no, None);
         }
         let ended = item.exclusions.iter().map(|excluded| excluded.until);
         let ended = ended.filter(|until| *until > self.clock).min();
@@ -318,11 +301,8 @@ impl Index {
     /// Notes an item with its agent.
     fn seat(&mut self, agent: &str, item: &WorkItem) -> Option<(AgentNo, MediaNo)> {
         let no = self.agent_no(agent)?;
-        let media = self.media_no(media_type(item));
-        let desk = &mut self.desks[no as usize];
-        desk.items.insert(item.id);
-        desk.load.resize(desk.load.len().max(media + 1), 0);
-        desk.load[media] += 1;
+        let media = self.staff.media_no(media_type(item));
+        self.staff.desk_mut(no).seat(item.id, media);
         Some((no, media))
     }
 
@@ -333,126 +313,202 @@ impl Index {
             self.wakes.remove(&(wake, item));
         }
         if let Some((no, place)) = slot.queue {
-            let waiting = &mut self.signatures[no as usize].waiting;
-            let before = waiting.until();
-            waiting.remove(self.clock, place);
-            let until = waiting.until();
-            self.move_certainty(no, before, until);
+            self.queues.remove(no, self.clock, place);
             self.fresh_items.remove(&item);
         }
         if let Some(agent) = slot.prefers {
             self.preferring.remove(&(agent, item));
         }
         if let Some((no, media)) = slot.desk {
-            let desk = &mut self.desks[no as usize];
-            desk.items.remove(&item);
-            desk.load[media] -= 1;
+            self.staff.desk_mut(no).unseat(item, media);
         }
         slot.desk
     }
 
-    fn move_certainty(&mut self, no: SignatureNo, before: Timestamp, until: Timestamp) {
-        if before != until {
-            self.certainties.remove(&(before, no));
-            self.note_certainty(no, until);
+    /// The number of a signature; a new one is told who fits it.
+    fn signature(&mut self, facts: &Facts, key: Key) -> SignatureNo {
+        if let Some(no) = self.queues.no(&key) {
+            return no;
         }
-    }
-
-    fn note_certainty(&mut self, no: SignatureNo, until: Timestamp) {
-        if until != NEVER {
-            self.certainties.insert((until, no));
+        let mut signature = Signature::new(key);
+        let (requirement, queue) = (&signature.key.requirement, &signature.key.queue);
+        let classes = self.staff.classes_for(requirement, queue);
+        for &class in &classes {
+            for agent in &self.staff.class(class).members {
+                signature.fits.put(*agent, true);
+            }
+            signature.sums.push((class, self.staff.level_sum(class, &signature.skills)));
         }
-    }
-
-    fn signature(&mut self, facts: &Facts, requirement: Requirement, media: &str) -> SignatureNo {
-        let key = (requirement, self.media_no(media));
-        if let Some(no) = self.signature_nos.get(&key) {
-            return *no;
+        let named: Vec<AgentId> = queues::named(requirement).into_iter().cloned().collect();
+        let media = signature.key.media;
+        let no = self.queues.add(signature);
+        for class in classes {
+            self.staff.class_mut(class).add_reach(media, no);
         }
-        let (requirement, media) = key.clone();
-        let mut fits = BitSet::default();
-        for (agent, no) in &self.agent_nos {
-            let agent = facts.agents.get(agent);
-            fits.put(*no, agent.is_some_and(|agent| requirement.fits(&agent.profile)));
+        for agent in named {
+            if let Some(agent) = facts.agents.get(&agent) {
+                self.fit_by_name(no, &agent.profile);
+            }
         }
-        let no = self.signatures.len() as SignatureNo;
-        self.signatures.push(Signature {
-            skills: requirement.skills().into_iter().cloned().collect(),
-            requirement,
-            media,
-            fits,
-            waiting: Tournament::default(),
-        });
-        self.signature_nos.insert(key, no);
+        let signature = self.queues.signature_mut(no);
+        signature.n_ready = signature.fits.count_and(&self.staff.ready) as u32;
+        signature.n_free = signature.fits.count_and(&self.staff.free[media]) as u32;
         no
     }
 
-    fn media_no(&mut self, media: &str) -> MediaNo {
-        if let Some(no) = self.media.iter().position(|name| *name == media) {
-            return no;
+    /// Notes whether an agent fits a signature that names them.
+    fn fit_by_name(&mut self, no: SignatureNo, profile: &AgentProfile) {
+        let Some(agent) = self.staff.no(&profile.id) else {
+            return;
+        };
+        let Key { requirement, queue, .. } = &self.queues.signature(no).key;
+        let fits = requirement.fits(profile) && !profile.inactive_queues.contains(queue);
+        let desk = self.staff.desk(agent);
+        let by_class = self.staff.class_fits(desk.class, requirement, queue);
+        self.queues.signature_mut(no).fits.put(agent, fits);
+        if fits && !by_class {
+            self.staff.desk_mut(agent).named.push(no);
         }
-        self.media.push(Name::new(media));
-        self.free.push(BitSet::default());
-        self.media.len() - 1
+    }
+
+    /// The signatures of a media type that an agent fits.
+    fn fitting(&self, no: AgentNo, media: MediaNo) -> impl Iterator<Item = SignatureNo> + '_ {
+        let desk = self.staff.desk(no);
+        let named = desk.named.iter().copied();
+        let named = named.filter(move |no| self.queues.signature(*no).key.media == media);
+        let class = self.staff.class(desk.class).reach_of(media).iter().copied();
+        // Of the class's signatures one may rule out just this agent.
+        let fits =
+            move |signature: &SignatureNo| self.queues.signature(*signature).fits.contains(no);
+        class.filter(fits).chain(named)
     }
 
     fn put_agent(&mut self, facts: &Facts, id: &AgentId, trigger: Trigger) {
-        let agent = &facts.agents[id];
-        for media in agent.profile.capacity.keys() {
-            self.media_no(media);
+        let profile = &facts.agents[id].profile;
+        for media in profile.capacity.keys() {
+            self.staff.media_no(media);
         }
-        let no = self.agent_no(id).unwrap_or_else(|| self.new_desk(id));
-        for signature in &mut self.signatures {
-            let fits = signature.requirement.fits(&agent.profile);
-            signature.fits.put(no, fits);
+        let (no, class) = self.staff.enter(profile);
+        if let Some((class, fresh)) = class {
+            self.withdraw(no);
+            if fresh {
+                self.introduce(class);
+            }
+            self.join(no, class, profile);
         }
         self.refresh_room(facts, no, trigger);
-        if self.free.iter().any(|free| free.contains(no)) {
-            self.fresh_agents.insert(no, trigger);
+        for media in 0..self.staff.free.len() {
+            if self.staff.free[media].contains(no) {
+                self.freshen(no, media, trigger);
+            }
         }
-    }
-
-    fn new_desk(&mut self, id: &AgentId) -> AgentNo {
-        let desk = Desk { agent: id.clone(), ..Desk::default() };
-        let no = if let Some(no) = self.free_nos.pop() {
-            self.desks[no as usize] = desk;
-            no
-        } else {
-            self.desks.push(desk);
-            self.desks.len() as AgentNo - 1
-        };
-        self.agent_nos.insert(id.clone(), no);
-        no
     }
 
     fn remove_agent(&mut self, id: &AgentId) {
-        let Some(no) = self.agent_nos.remove(id) else {
+        if let Some(no) = self.staff.no(id) {
+            self.withdraw(no);
+            self.staff.leave(id);
+        }
+    }
+
+    /// Works out which signatures a new class fits.
+    fn introduce(&mut self, class: staff::ClassNo) {
+        let mut found = Vec::new();
+        for (no, signature) in self.queues.iter() {
+            let Key { requirement, media, queue } = &signature.key;
+            if self.staff.class_fits(class, requirement, queue) {
+                found.push((no, *media, self.staff.level_sum(class, &signature.skills)));
+            }
+        }
+        for (no, media, sum) in found {
+            self.staff.class_mut(class).add_reach(media, no);
+            let sums = &mut self.queues.signature_mut(no).sums;
+            let at = sums.partition_point(|(other, _)| *other < class);
+            sums.insert(at, (class, sum));
+        }
+    }
+
+    /// Makes an agent a member of a class, with all that follows.
+    fn join(&mut self, no: AgentNo, class: staff::ClassNo, profile: &AgentProfile) {
+        self.staff.desk_mut(no).class = class;
+        let class = self.staff.class_mut(class);
+        class.members.push(no);
+        for signature in class.reach.iter().flatten() {
+            self.queues.signature_mut(*signature).fits.put(no, true);
+        }
+        for signature in self.queues.naming(&profile.id) {
+            self.fit_by_name(signature, profile);
+        }
+    }
+
+    /// Takes an agent out of everything that depends on the class.
+    fn withdraw(&mut self, no: AgentNo) {
+        let desk = self.staff.desk(no);
+        let class = desk.class;
+        if class == staff::ClassNo::MAX {
             return;
-        };
-        for signature in &mut self.signatures {
-            signature.fits.put(no, false);
         }
-        for free in &mut self.free {
-            free.put(no, false);
+        self.set_ready(no, false);
+        for media in 0..self.staff.free.len() {
+            self.set_free(no, media, false);
         }
-        self.ready.put(no, false);
-        self.fresh_agents.remove(&no);
-        self.free_nos.push(no);
+        let left = self.staff.leave_class(no);
+        for signature in left.signatures {
+            self.queues.signature_mut(signature).fits.put(no, false);
+        }
+        for signature in left.forgotten {
+            self.queues.signature_mut(signature).sums.retain(|(other, _)| *other != class);
+        }
     }
 
     /// Computes anew whether an agent is ready and for which media there is room.
     fn refresh_room(&mut self, facts: &Facts, no: AgentNo, trigger: Trigger) {
-        let desk = &self.desks[no as usize];
-        let Some(agent) = facts.agents.get(&desk.agent) else {
+        let Some(agent) = facts.agents.get(&self.staff.desk(no).agent) else {
             return;
         };
+        self.staff.desk_mut(no).idle_since = agent.idle_since;
         let ready = agent.presence == Presence::Ready;
-        self.ready.put(no, ready);
-        for (media, name) in self.media.iter().enumerate() {
-            let room = ready && desk.load_of(media) < capacity(&agent.profile, name);
-            if self.free[media].put(no, room) && room {
-                self.fresh_agents.insert(no, trigger);
+        self.set_ready(no, ready);
+        for media in 0..self.staff.free.len() {
+            let room = ready && self.has_room(agent, no, media);
+            if self.set_free(no, media, room) && room {
+                self.freshen(no, media, trigger);
             }
+        }
+    }
+
+    fn has_room(&self, agent: &Agent, no: AgentNo, media: MediaNo) -> bool {
+        let name = &self.staff.media()[media];
+        self.staff.desk(no).load_of(media) < capacity(&agent.profile, name)
+    }
+
+    fn set_ready(&mut self, no: AgentNo, ready: bool) {
+        if !self.staff.ready.put(no, ready) {
+            return;
+        }
+        for media in 0..self.staff.free.len() {
+            for signature in self.fitting(no, media).collect::<Vec<_>>() {
+                let count = &mut self.queues.signature_mut(signature).n_ready;
+                *count = if ready { *count + 1 } else { *count - 1 };
+            }
+        }
+    }
+
+    /// Notes whether an agent is free for a media type; `true` if that is new.
+    fn set_free(&mut self, no: AgentNo, media: MediaNo, free: bool) -> bool {
+        if !self.staff.free[media].put(no, free) {
+            return false;
+        }
+        for signature in self.fitting(no, media).collect::<Vec<_>>() {
+            let count = &mut self.queues.signature_mut(signature).n_free;
+            *count = if free { *count + 1 } else { *count - 1 };
+        }
+        true
+    }
+
+    fn freshen(&mut self, no: AgentNo, media: MediaNo, trigger: Trigger) {
+        for signature in self.fitting(no, media).collect::<Vec<_>>() {
+            self.queues.freshen(signature, Some(trigger));
         }
     }
 
@@ -463,20 +519,6 @@ impl Index {
         for item in items {
             self.refresh_item(facts, item);
         }
-    }
-}
-
-impl Signature {
-    /// The agent's level in the skills asked for, added up.
-    pub(crate) fn level_sum(&self, agent: &Agent) -> u32 {
-        let levels = self.skills.iter().map(|skill| agent.profile.level(skill));
-        levels.map(u32::from).sum()
-    }
-}
-
-impl Desk {
-    fn load_of(&self, media: MediaNo) -> u16 {
-        self.load.get(media).copied().unwrap_or(0)
     }
 }
 

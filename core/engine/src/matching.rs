@@ -2,7 +2,7 @@
 //!
 //! The rule: of all waiting items that a free agent fits, the one that ranks highest is offered
 //! to the agent who stands first. When the state was settled before, a new pair has at least
-//! one side that is fresh, so only fresh items and the best item of each fresh agent can be it.
+//! one side that is fresh, so only signatures with a fresh item or a fresh agent can hold it.
 
 use std::cmp::Reverse;
 
@@ -33,41 +33,25 @@ struct Standing<'a> {
 
 /// The next offer at `now`, if any item and agent fit.
 pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
-    if !state.index.anybody_free() {
-        return None;
+    let mut best: Option<Rank> = None;
+    for (no, bound) in state.index.queues.contenders(now) {
+        if best.is_some_and(|rank| rank.priority > bound) {
+            break;
+        }
+        best = best.max(best_in(state, now, state.index.queues.signature(no)));
     }
-    let items = state.index.fresh_items().iter();
-    let items = items.filter_map(|(id, trigger)| Some((candidate(state, now, *id)?, *trigger)));
-    let agents = state.index.fresh_agents().iter();
-    let agents = agents.filter_map(|(no, trigger)| Some((best_item(state, now, *no)?, *trigger)));
-    // Several triggers may lead to one item; which of them is named must not depend on how
-    // agents happen to be numbered.
-    let best = |(rank, trigger): &(Rank, Trigger)| (*rank, *trigger as u8);
-    let (rank, trigger) = items.chain(agents).max_by_key(best)?;
-    offer(state, now, rank.item.0, trigger)
+    offer(state, now, best?.item.0)
 }
 
-/// The rank of a fresh item that some free agent fits.
-fn candidate(state: &State, now: Timestamp, id: ItemId) -> Option<Rank> {
-    let signature = state.index.signature_of(id)?;
-    let item = &state.item(id)?;
-    let free = state.index.free_for(signature);
-    let mut fitting = signature.fits.iter_and(free);
-    let asked = |no: AgentNo| !excluded(item, &state.index.desk(no).agent, now);
-    fitting.any(asked).then(|| state.index.rank(item, now))
-}
-
-/// The best waiting item for an agent.
-fn best_item(state: &State, now: Timestamp, no: AgentNo) -> Option<Rank> {
-    let agent = &state.index.desk(no).agent;
-    let asked = |id| state.item(id).is_some_and(|item| !excluded(&item, agent, now));
-    reachable(state, no).filter_map(|signature| signature.waiting.best(now, asked)).max()
-}
-
-/// The signatures with waiting items that an agent fits and has room for.
-fn reachable(state: &State, no: AgentNo) -> impl Iterator<Item = &Signature> {
-    state.index.waiting().filter(move |signature| {
-        signature.fits.contains(no) && state.index.free_for(signature).contains(no)
+/// The best item of a signature that somebody free may have.
+fn best_in(state: &State, now: Timestamp, signature: &Signature) -> Option<Rank> {
+    signature.waiting.best(now, |id| {
+        state.item(id).is_some_and(|item| {
+            item.exclusions.is_empty() || {
+                let mut free = signature.fits.iter_and(state.index.free_for(signature));
+                free.any(|no| !excluded(&item, &state.index.desk(no).agent, now))
+            }
+        })
     })
 }
 
@@ -77,10 +61,13 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
     exclusions.any(|excluded| excluded.agent == *agent && excluded.until > now)
 }
 
-fn offer(state: &State, now: Timestamp, id: ItemId, trigger: Trigger) -> Option<Event> {
+fn offer(state: &State, now: Timestamp, id: ItemId) -> Option<Event> {
     let item = &state.item(id)?;
     let process = state.index.routes.process(item)?;
     let signature = state.index.signature_of(id)?;
+    // Several triggers may lead to one item; the same one is named however they came about.
+    let triggers = [state.index.fresh_item(id), signature.freed_by()];
+    let trigger = triggers.into_iter().flatten().max_by_key(|trigger| *trigger as u8)?;
     let field = Field::new(state, now, item, signature);
     let (no, winner) = field.standing.first()?;
     let rung = state.rung(item, process, now);
@@ -122,7 +109,8 @@ impl<'a> Field<'a> {
                 field.excluded.push(no);
             } else if let Some(agent) = state.agent(id) {
                 field.n_standing += 1;
-                field.rank(no, standing(agent, signature));
+                let level_sum = state.index.level_sum(signature, no);
+                field.rank(no, standing(agent, level_sum));
             }
         }
         field
@@ -158,7 +146,7 @@ impl<'a> Field<'a> {
         trigger: Trigger,
     ) -> Explanation {
         let (priority, next_change_at) = self.state.priority(now, self.item);
-        let could_have = reachable(self.state, winner).map(|queue| queue.waiting.len());
+        let could_have = self.state.index.reach(winner).map(|queue| queue.waiting.len());
         Explanation {
             version: self.state.config_version(),
             revision: self.item.revision,
@@ -179,7 +167,7 @@ impl<'a> Field<'a> {
         let agent = self.state.agent(id);
         Candidate {
             agent: id.clone(),
-            level_sum: agent.map_or(0, |agent| self.signature.level_sum(agent)),
+            level_sum: self.state.index.level_sum(self.signature, no),
             idle_since: agent.map_or(Timestamp::default(), |agent| agent.idle_since),
             failed,
         }
@@ -219,8 +207,8 @@ impl<'a> Field<'a> {
     /// How many agents failed each test first, in the order of the tests.
     fn counts(&self, stage: Stage) -> Vec<ReasonCount> {
         let (all, fits) = (self.state.agents().len(), &self.signature.fits);
-        let fit_ready = fits.count_and(self.state.index.ready());
-        let fit_free = fits.count_and(self.state.index.free_for(self.signature));
+        let fit_ready = self.signature.n_ready as usize;
+        let fit_free = self.signature.n_free as usize;
         [
             (barred(self.item, stage), all - fits.len()),
             (Reason::NotReady, fits.len() - fit_ready),
@@ -250,12 +238,8 @@ pub(crate) const fn barred(item: &WorkItem, stage: Stage) -> Reason {
     }
 }
 
-fn standing<'a>(agent: &'a Agent, signature: &Signature) -> Standing<'a> {
-    Standing {
-        level_sum: signature.level_sum(agent),
-        idle_since: Reverse(agent.idle_since),
-        agent: Reverse(&agent.profile.id),
-    }
+fn standing(agent: &Agent, level_sum: u32) -> Standing<'_> {
+    Standing { level_sum, idle_since: Reverse(agent.idle_since), agent: Reverse(&agent.profile.id) }
 }
 
 /// An explanation is stored with every offer, so it must not grow with the names of agents.

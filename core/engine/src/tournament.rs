@@ -64,6 +64,12 @@ impl Tournament {
         self.nodes.get(1).map_or(NEVER, |root| root.until)
     }
 
+    /// The line of the best item, as far as the tree's own instant goes.
+    pub(crate) fn head(&self) -> Option<&Piece> {
+        let root = self.nodes.get(1).filter(|root| root.winner != NOBODY)?;
+        Some(&self.leaves[root.winner as usize].piece)
+    }
+
     /// Adds an item and returns its place. The tree may stand before `now`: what is uncertain by
     /// then stays marked as uncertain.
     pub(crate) fn insert(

@@ -1,0 +1,253 @@
+//! What waits, by signature: everything that asks for the same and is served by the same people.
+
+use std::collections::{BTreeSet, HashMap};
+
+use gantry_model::decision::Trigger;
+use gantry_model::name::{AgentId, Name};
+use gantry_model::priority::Priority;
+use gantry_model::{ItemId, Requirement, Timestamp};
+
+use super::SignatureNo;
+use super::staff::{ClassNo, MediaNo};
+use crate::bits::BitSet;
+use crate::curve::{Curve, NEVER};
+use crate::tournament::Tournament;
+
+/// A head's value is compared in floating point first. Values stay below 2^62 units and are
+/// computed from three roundings of 2^-53 each, so they are off by less than 2^12.
+const ROUNDING: f64 = 4096.0;
+
+/// All signatures.
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    signatures: Vec<Signature>,
+    /// The best item of each signature, as far as it takes to see which of them can win.
+    heads: Vec<Head>,
+    nos: HashMap<Key, SignatureNo>,
+    /// Signatures that name an agent.
+    naming: HashMap<AgentId, Vec<SignatureNo>>,
+    /// When the certainties of each signature's tournament run out.
+    certainties: BTreeSet<(Timestamp, SignatureNo)>,
+    /// Signatures in which an agent and an item may newly have found each other.
+    fresh: Vec<SignatureNo>,
+}
+
+/// What makes items wait together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    /// What is asked of an agent.
+    pub(crate) requirement: Requirement,
+    /// What it takes of an agent's capacity.
+    pub(crate) media: MediaNo,
+    /// Agents may be inactive for a queue, and its process says who stands first.
+    pub(crate) queue: Name,
+}
+
+/// All that waits for the same kind of agent.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub(crate) key: Key,
+    /// The skills that count towards "highest level".
+    pub(super) skills: Vec<Name>,
+    /// Agents who fit.
+    pub(crate) fits: BitSet,
+    /// How many of them are ready.
+    pub(crate) n_ready: u32,
+    /// How many of them are ready and have room.
+    pub(crate) n_free: u32,
+    /// The level sums of the classes that fit, in the order of their numbers.
+    pub(super) sums: Vec<(ClassNo, u32)>,
+    pub(crate) waiting: Tournament,
+    fresh: Fresh,
+}
+
+/// Why a signature is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Fresh {
+    #[default]
+    No,
+    /// An item came in: see what is known of the item.
+    Item,
+    /// Somebody who fits got room.
+    Agent(Trigger),
+}
+
+/// The line of the best item: floating point, for a first comparison only.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    from: Timestamp,
+    value: f64,
+    /// Units a millisecond.
+    slope: f64,
+    /// Until when this is the best item's line.
+    until: Timestamp,
+}
+
+const EMPTY: Head = Head { from: Timestamp(0), value: f64::NEG_INFINITY, slope: 0.0, until: NEVER };
+
+impl Queues {
+    pub(crate) fn signature(&self, no: SignatureNo) -> &Signature {
+        &self.signatures[no as usize]
+    }
+
+    pub(super) fn signature_mut(&mut self, no: SignatureNo) -> &mut Signature {
+        &mut self.signatures[no as usize]
+    }
+
+    pub(super) fn no(&self, key: &Key) -> Option<SignatureNo> {
+        self.nos.get(key).copied()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SignatureNo, &Signature)> {
+        (0..).zip(&self.signatures)
+    }
+
+    /// Signatures that name an agent.
+    pub(super) fn naming(&self, agent: &str) -> Vec<SignatureNo> {
+        self.naming.get(agent).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, signature: Signature) -> SignatureNo {
+        let no = self.signatures.len() as SignatureNo;
+        self.nos.insert(signature.key.clone(), no);
+        for agent in named(&signature.key.requirement) {
+            self.naming.entry(agent.clone()).or_default().push(no);
+        }
+        self.signatures.push(signature);
+        self.heads.push(EMPTY);
+        no
+    }
+
+    /// Adds an item and returns its place.
+    pub(super) fn insert(
+        &mut self,
+        no: SignatureNo,
+        now: Timestamp,
+        item: ItemId,
+        since: Timestamp,
+        curve: Curve,
+    ) -> u32 {
+        self.change(no, |waiting| waiting.insert(now, item, since, curve))
+    }
+
+    pub(super) fn remove(&mut self, no: SignatureNo, now: Timestamp, place: u32) {
+        self.change(no, |waiting| waiting.remove(now, place));
+    }
+
+    /// Changes a tournament and everything that is known of it elsewhere.
+    fn change<T>(&mut self, no: SignatureNo, change: impl FnOnce(&mut Tournament) -> T) -> T {
+        let waiting = &mut self.signatures[no as usize].waiting;
+        let before = waiting.until();
+        let result = change(waiting);
+        let until = waiting.until();
+        self.heads[no as usize] = match waiting.head() {
+            Some(piece) => {
+                let (from, value, slope) = piece.line();
+                Head { from, value, slope, until }
+            }
+            None => EMPTY,
+        };
+        if before != until {
+            self.certainties.remove(&(before, no));
+            if until != NEVER {
+                self.certainties.insert((until, no));
+            }
+        }
+        result
+    }
+
+    /// Brings all tournaments to `now`.
+    pub(super) fn sharpen(&mut self, now: Timestamp) {
+        while let Some((_, no)) = self.certainties.first().copied().filter(|(at, _)| *at <= now) {
+            self.change(no, |waiting| waiting.advance(now));
+        }
+    }
+
+    /// Notes that an item came in, or somebody got room, where the two fit.
+    pub(super) fn freshen(&mut self, no: SignatureNo, trigger: Option<Trigger>) {
+        let signature = &mut self.signatures[no as usize];
+        if signature.fresh == Fresh::No {
+            self.fresh.push(no);
+        }
+        signature.fresh = match (signature.fresh, trigger) {
+            (Fresh::Agent(before), Some(trigger)) if before as u8 > trigger as u8 => {
+                Fresh::Agent(before)
+            }
+            (_, Some(trigger)) => Fresh::Agent(trigger),
+            (Fresh::No, None) => Fresh::Item,
+            (before, None) => before,
+        };
+    }
+
+    pub(super) fn settle(&mut self) {
+        for no in self.fresh.drain(..) {
+            self.signatures[no as usize].fresh = Fresh::No;
+        }
+    }
+
+    /// Signatures in which somebody free may newly have something waiting, each with a bound that
+    /// its best item does not exceed at `now`; the highest bound first.
+    pub(crate) fn contenders(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (SignatureNo, Priority)> {
+        let servable = self.fresh.iter().filter(|no| {
+            let signature = self.signature(**no);
+            signature.n_free > 0 && !signature.waiting.is_empty()
+        });
+        let mut bounds: Vec<_> =
+            servable.map(|no| (self.heads[*no as usize].bound(now), *no)).collect();
+        std::iter::from_fn(move || {
+            let highest = (0..bounds.len()).max_by_key(|at| bounds[*at])?;
+            let (bound, no) = bounds.swap_remove(highest);
+            Some((no, bound))
+        })
+    }
+}
+
+impl Signature {
+    pub(super) fn new(key: Key) -> Self {
+        Self {
+            skills: key.requirement.skills().into_iter().cloned().collect(),
+            key,
+            fits: BitSet::default(),
+            n_ready: 0,
+            n_free: 0,
+            sums: Vec::new(),
+            waiting: Tournament::default(),
+            fresh: Fresh::No,
+        }
+    }
+
+    /// What freed somebody for this signature since everything was settled.
+    pub(crate) const fn freed_by(&self) -> Option<Trigger> {
+        match self.fresh {
+            Fresh::Agent(trigger) => Some(trigger),
+            Fresh::No | Fresh::Item => None,
+        }
+    }
+}
+
+impl Head {
+    /// The best item's priority at `now` is at most this.
+    fn bound(&self, now: Timestamp) -> Priority {
+        if self.until <= now {
+            return Priority(i64::MAX);
+        }
+        let gone = now.since(self.from).0 as f64;
+        // A cast of a float saturates.
+        Priority((self.value + self.slope * gone + ROUNDING) as i64)
+    }
+}
+
+/// The agents that a requirement names.
+pub(super) fn named(requirement: &Requirement) -> BTreeSet<&AgentId> {
+    match requirement {
+        Requirement::Agent(agent) => BTreeSet::from([agent]),
+        Requirement::All(parts) | Requirement::AnyOf(parts) => {
+            parts.iter().flat_map(named).collect()
+        }
+        Requirement::Not(part) => named(part),
+        Requirement::Anybody | Requirement::Skill { .. } | Requirement::Group(_) => BTreeSet::new(),
+    }
+}
