@@ -42,9 +42,9 @@ pub enum RemarkKind {
 
 impl Table {
     pub(crate) fn remarks(&self) -> Vec<TableRemark> {
-        let (kind, collide): (_, fn(&Self, &Row, &Row) -> bool) = match self.hit {
-            HitPolicy::First => (RemarkKind::Unreachable, Self::covered),
-            HitPolicy::Unique => (RemarkKind::Overlap, Self::overlapping),
+        let kind = match self.hit {
+            HitPolicy::First => RemarkKind::Unreachable,
+            HitPolicy::Unique => RemarkKind::Overlap,
         };
         let buckets = Buckets::new(&self.rows, self.conditions.len());
         let mut remarks = Vec::new();
@@ -55,7 +55,7 @@ impl Table {
             if pairs > PAIRS_MAX || remarks.len() >= REMARKS_MAX {
                 break;
             }
-            let other = earlier.into_iter().find(|other| collide(self, &self.rows[*other], row));
+            let other = earlier.into_iter().find(|other| self.collide(&self.rows[*other], row));
             if let Some(other) = other {
                 remarks.push(TableRemark { table: self.id.clone(), row: at, other, kind });
             }
@@ -63,13 +63,12 @@ impl Table {
         remarks
     }
 
-    fn covered(&self, earlier: &Row, row: &Row) -> bool {
-        earlier.tests.iter().zip(&row.tests).all(|(a, b)| covers(a, b))
-    }
-
-    fn overlapping(&self, a: &Row, b: &Row) -> bool {
-        let tests = a.tests.iter().zip(&b.tests).zip(&self.conditions);
-        tests.into_iter().all(|((a, b), condition)| overlap(a, b, condition.kind))
+    fn collide(&self, earlier: &Row, row: &Row) -> bool {
+        let mut tests = earlier.tests.iter().zip(&row.tests).zip(&self.conditions);
+        tests.all(|((a, b), condition)| match self.hit {
+            HitPolicy::First => covers(a, b),
+            HitPolicy::Unique => overlap(a, b, condition.kind),
+        })
     }
 }
 
@@ -185,17 +184,19 @@ fn ends_after(a: &Bound, b: &Bound) -> bool {
 /// `true` if a value satisfies both.
 fn overlap(a: &Test, b: &Test, kind: Kind) -> bool {
     match (a, b) {
-        (Test::Condition { .. }, _) | (_, Test::Condition { .. }) => false,
+        (Test::Condition { .. }, _)
+        | (_, Test::Condition { .. })
+        | (Test::Absent, Test::Present)
+        | (Test::Present, Test::Absent) => false,
         (Test::Any, _)
         | (_, Test::Any)
         | (Test::Absent, Test::Absent)
-        | (Test::Present, Test::Present) => true,
+        | (Test::Present, Test::Present)
+        | (Test::OneOf { not: true, .. }, Test::OneOf { not: true, .. }) => true,
         (Test::Absent, Test::OneOf { not, .. }) | (Test::OneOf { not, .. }, Test::Absent) => *not,
         (Test::Present, Test::OneOf { not, .. }) | (Test::OneOf { not, .. }, Test::Present) => {
             !not || kind != Kind::Boolean
         }
-        (Test::Absent, Test::Present) | (Test::Present, Test::Absent) => false,
-        (Test::OneOf { not: true, .. }, Test::OneOf { not: true, .. }) => true,
         (Test::OneOf { not: false, parts: a }, Test::OneOf { not: false, parts: b }) => {
             a.iter().any(|a| b.iter().any(|b| parts_overlap(a, b)))
         }
