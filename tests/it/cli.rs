@@ -3,3 +3,4 @@
 mod alone;
 mod beside;
 mod roles;
+mod simulate;

@@ -109,6 +109,8 @@ pub(crate) struct Live {
     /// `true` once its first wait is over.
     pub(crate) waited: bool,
     pub(crate) agent: Option<u32>,
+    /// Of the latest offer.
+    pub(crate) epoch: u32,
     pub(crate) due_at: Option<Timestamp>,
     pub(crate) done_at: Option<Timestamp>,
 }

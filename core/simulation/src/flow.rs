@@ -16,7 +16,7 @@ pub(crate) enum Arrivals {
     Poisson {
         /// Items a millisecond.
         rate: Weekly<f64>,
-        random: Stream,
+        random: Box<Stream>,
         /// Milliseconds from the last arrival, rounded down, to the exact one.
         rest: f64,
     },
@@ -40,7 +40,7 @@ impl Arrivals {
         match flow {
             Flow::Poisson(windows) => {
                 let rate = rate(windows, utc_offset);
-                Self::Poisson { rate, random, rest: 0.0 }
+                Self::Poisson { rate, random: Box::new(random), rest: 0.0 }
             }
             Flow::Every(time) => Self::Every(*time),
             Flow::Recorded(all) => Self::Recorded { all: Arc::clone(all), next: 0 },

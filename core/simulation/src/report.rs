@@ -290,7 +290,6 @@ fn reason(state: &State, now: Timestamp, item: ItemId) -> String {
     let asked = explained.requirement.filter(|asked| asked != ANYBODY);
     let with = asked.as_ref().map_or_else(String::new, |asked| format!(" with {asked}"));
     match explained.why_not {
-        None => explained.standing,
         Some(WhyNot::NobodyFits) => match asked {
             Some(asked) => format!("no agent has {asked}"),
             None => "there are no agents".into(),
@@ -301,6 +300,6 @@ fn reason(state: &State, now: Timestamp, item: ItemId) -> String {
             format!("everybody{with} who is ready declined it or let it ring")
         }
         Some(WhyNot::Error { reason, .. } | WhyNot::Held { reason }) => reason,
-        Some(_) => explained.standing,
+        None | Some(_) => explained.standing,
     }
 }

@@ -286,6 +286,7 @@ impl<'w, O: Observer> Simulation<'w, O> {
             waiting: true,
             waited: false,
             agent: None,
+            epoch: 0,
             due_at: None,
             done_at: None,
         };

@@ -11,6 +11,9 @@ impl<O: Observer> Simulation<'_, O> {
     pub(super) fn offered(&mut self, item: ItemId, agent: &AgentId, epoch: u32) {
         let Some(agent) = self.staff.number(agent) else { return };
         self.count(agent, |tally| tally.offers += 1);
+        if let Some(live) = self.items.get(item) {
+            live.epoch = epoch;
+        }
         let spec = &self.world.spec.staff[self.staff.kind_no(agent)];
         if let Some(Answer { after, accepts }) = self.staff.kind_of(agent).answer(spec) {
             let answer = Happening::Answer { item, epoch, agent, accepts };
@@ -27,7 +30,7 @@ impl<O: Observer> Simulation<'_, O> {
         live.agent = Some(agent);
         let speed = self.world.spec.staff[self.staff.kind_no(agent)].speed;
         let takes = gantry_model::Millis(libm::round(live.handle_time.0 as f64 / speed) as i64);
-        let epoch = self.state.item(id).map_or(0, |item| item.epoch);
+        let epoch = live.epoch;
         self.agenda.push(self.now.plus(takes), Happening::WorkEnds { item: id, epoch, agent });
     }
 

@@ -77,7 +77,6 @@ struct Model<'a> {
 impl Model<'_> {
     /// A world in which so many items arrive, after a tenth of them as warm-up.
     fn world(&self, items: f64) -> World {
-        let factor = if std::env::var_os("GANTRY_SIMULATION_LONG").is_some() { 10.0 } else { 1.0 };
         let total: f64 = self.rates.iter().map(|(_, rate)| rate).sum();
         let length = |items: f64| Millis((items / total * SERVICE_SECS * 1000.0) as i64);
         let stream = |(process, rate): &(&str, f64)| {
@@ -87,15 +86,17 @@ impl Model<'_> {
             stream
         };
         let streams = self.rates.iter().map(stream).collect();
-        let mut spec =
-            scenario(length(items * factor * 1.1), streams, vec![staff("server", self.servers)]);
-        spec.warm_up = length(items * factor * 0.1);
+        let mut spec = scenario(length(items * 1.1), streams, vec![staff("server", self.servers)]);
+        spec.warm_up = length(items * 0.1);
         world(spec, self.processes)
     }
 
     /// Compares with the formulas. `precise` is the largest standard error, relative to the
     /// value, for which the comparison means something.
     fn check(&self, name: &str, items: f64, precise: f64, asks: &[(Ask, f64)]) {
+        // Ten times as many items give errors a third as large.
+        let long = std::env::var_os("GANTRY_SIMULATION_LONG").is_some();
+        let (items, precise) = if long { (items * 10.0, precise / 3.0) } else { (items, precise) };
         let mut waits = Waits::default();
         let options = Options { seed: self.seed, check: false };
         let report = run(&self.world(items), options, &mut waits).expect("it runs");
@@ -199,7 +200,7 @@ fn ten_servers() {
         seed: 1,
     };
     let asks = [(Ask::Waited, waits), (Ask::Mean(0), mean), (Ask::Within(0.1), within)];
-    model.check("M/M/10, load 8", 60_000.0, 0.1, &asks);
+    model.check("M/M/10, load 8", 40_000.0, 0.12, &asks);
 }
 
 #[test]
@@ -210,10 +211,10 @@ fn a_hundred_servers() {
         rates: &[("test/a", 90.0)],
         abandonment: None,
         processes: FIFO,
-        seed: 1,
+        seed: 2,
     };
     let asks = [(Ask::Waited, waits), (Ask::Mean(0), mean), (Ask::Within(0.1), within)];
-    model.check("M/M/100, load 90", 60_000.0, 0.15, &asks);
+    model.check("M/M/100, load 90", 60_000.0, 0.25, &asks);
 }
 
 #[test]
@@ -224,10 +225,10 @@ fn a_hundred_servers_and_impatience() {
         rates: &[("test/a", 110.0)],
         abandonment: Some(0.5),
         processes: FIFO,
-        seed: 1,
+        seed: 3,
     };
     let asks = [(Ask::Waited, waits), (Ask::Abandoned, abandoned), (Ask::Mean(0), mean)];
-    model.check("M/M/100+M, load 110", 40_000.0, 0.05, &asks);
+    model.check("M/M/100+M, load 110", 25_000.0, 0.08, &asks);
 }
 
 #[test]
@@ -238,10 +239,10 @@ fn fifty_servers_and_impatience() {
         rates: &[("test/a", 55.0)],
         abandonment: Some(1.0),
         processes: FIFO,
-        seed: 1,
+        seed: 4,
     };
     let asks = [(Ask::Waited, waits), (Ask::Abandoned, abandoned), (Ask::Mean(0), mean)];
-    model.check("M/M/50+M, load 55", 40_000.0, 0.05, &asks);
+    model.check("M/M/50+M, load 55", 25_000.0, 0.08, &asks);
 }
 
 #[test]
@@ -252,10 +253,10 @@ fn one_server_and_rising_priorities() {
         rates: &[("test/a", 0.3), ("test/b", 0.3), ("test/c", 0.3)],
         abandonment: None,
         processes: ACCUMULATING,
-        seed: 1,
+        seed: 5,
     };
     let asks = [0, 1, 2].map(|class| (Ask::Mean(class), exact[class]));
-    model.check("accumulating priorities, M/M/1", 120_000.0, 0.15, &asks);
+    model.check("accumulating priorities, M/M/1", 80_000.0, 0.2, &asks);
 }
 
 #[test]
@@ -266,8 +267,8 @@ fn twenty_servers_and_rising_priorities() {
         rates: &[("test/a", 6.0), ("test/b", 6.0), ("test/c", 6.0)],
         abandonment: None,
         processes: ACCUMULATING,
-        seed: 1,
+        seed: 6,
     };
     let asks = [0, 1, 2].map(|class| (Ask::Mean(class), exact[class]));
-    model.check("accumulating priorities, M/M/20", 80_000.0, 0.15, &asks);
+    model.check("accumulating priorities, M/M/20", 50_000.0, 0.2, &asks);
 }
