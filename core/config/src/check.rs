@@ -1,6 +1,9 @@
 //! What must hold between the parts of a config: names exist, and parts fit each other.
 
+mod escalation;
 mod names;
+mod priority;
+mod process;
 mod routing;
 mod segmentation;
 
@@ -20,6 +23,9 @@ pub(crate) fn check(tree: &Node, spec: &Spec, findings: &mut Findings) {
     checker.rules();
     checker.decision_tables();
     checker.routing();
+    checker.department_parts();
+    checker.capacity_rules();
+    checker.fairness();
     checker.priorities();
     checker.processes();
 }

@@ -32,3 +32,5 @@ pub(crate) const OFFER_TIMEOUT: Millis = Millis::from_secs(30);
 pub(crate) const DECLINE_COOL_DOWN: Millis = Millis::from_secs(300);
 /// `[process.NAME] completion.within`
 pub(crate) const CONFIRM_WITHIN: Millis = Millis::from_secs(3600);
+/// `weight` of a flow in `[fairness]`
+pub(crate) const FLOW_WEIGHT: u32 = 1;

@@ -132,6 +132,16 @@ codes! {
     Calendar = "GANTRY-C026",
     /// A file of holidays that cannot be used.
     Ics = "GANTRY-C027",
+    /// An escalation that does not hold together.
+    Escalation = "GANTRY-C028",
+    /// Business time without a calendar.
+    NoCalendar = "GANTRY-C029",
+    /// Dates of validity that run backwards.
+    Validity = "GANTRY-C030",
+    /// A capacity rule that cannot work.
+    Capacity = "GANTRY-C031",
+    /// Something that can never have an effect.
+    NoEffect = "GANTRY-C032",
 }
 
 /// The files that were read, for pointing into them.

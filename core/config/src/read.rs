@@ -2,10 +2,15 @@
 //!
 //! Whether names exist and the parts fit together is for `check`, which has the whole spec.
 
+mod attribute;
 mod calendar;
+mod escalation;
 mod pipeline;
+mod priority;
+mod process;
 mod routing;
 mod segmentation;
+mod validity;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,20 +27,37 @@ use crate::tree::{Node, RULES, TABLES};
 pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
     let mut root = Table::open("the config", tree, findings);
     let hub = hub(&mut root, findings);
-    let attributes = family(&mut root, "attribute", findings, routing::attribute);
+    let attributes = family(&mut root, "attribute", findings, attribute::attribute);
     let sources = family(&mut root, "source", findings, pipeline::source);
     let captures = family(&mut root, "capture", findings, pipeline::capture);
     let lookups = family(&mut root, "lookup", findings, pipeline::lookup);
     let callbacks = family(&mut root, "callback", findings, pipeline::callback);
-    let priorities = family(&mut root, "priority", findings, routing::priority);
+    let priorities = family(&mut root, "priority", findings, priority::priority);
     let calendars = family(&mut root, "calendar", findings, calendar::calendar);
-    let processes = family(&mut root, "process", findings, routing::process);
+    let processes = family(&mut root, "process", findings, process::process);
+    let departments = family(&mut root, "department", findings, routing::department);
+    let capacity_rules = family(&mut root, "capacity", findings, routing::capacity);
+    let fairness = routing::fairness(&mut root, findings);
     let words = routing::words(&mut root, findings);
     let segmentation = root.get(RULES).map(|node| segmentation::rules(node, findings));
     let tables = root.get(TABLES).map(|node| segmentation::decision_tables(node, findings));
     root.close(findings);
     let unconfirmed = captures.iter().filter(|(_, capture)| capture.confirm == Confirm::None);
     let unconfirmed = unconfirmed.map(|(name, _)| name.clone()).collect();
+    let mut routing = RoutingSpec {
+        calendars,
+        priorities,
+        processes,
+        default_process: words.default_process,
+        reasons: words.reasons,
+        unconfirmed,
+        departments,
+        capacity_rules,
+        ramp_up: words.ramp_up,
+        absence: words.absence,
+        fairness,
+    };
+    validity::resolve(tree, &mut routing, findings);
     Spec {
         hub,
         attributes: attributes.into_iter().filter_map(|(name, kind)| Some((name, kind?))).collect(),
@@ -47,15 +69,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
         callbacks,
         segmentation: segmentation.unwrap_or_default(),
         decision_tables: tables.unwrap_or_default(),
-        routing: Arc::new(RoutingSpec {
-            calendars,
-            priorities,
-            processes,
-            default_process: words.default_process,
-            reasons: words.reasons,
-            unconfirmed,
-            ..RoutingSpec::default()
-        }),
+        routing: Arc::new(routing),
     }
 }
 
@@ -85,8 +99,9 @@ fn family<T>(
 
 fn family_name(family: &str, name: &str, place: Place, findings: &mut Findings) {
     match family {
-        "process" => routing::process_name(name, place, findings),
-        "attribute" => routing::attribute_name(name, place, findings),
+        "process" => process::process_name(name, place, findings),
+        "department" => routing::department_name(name, place, findings),
+        "attribute" => attribute::attribute_name(name, place, findings),
         _ => check_name(&format!("a {family}"), name, place, findings),
     }
 }

@@ -11,7 +11,7 @@ use crate::tree::{Node, Value};
 use crate::units::{self, UnitError};
 
 /// Keys that a later version will have: a clear word instead of "unknown key".
-const NOT_YET: [&str; 6] = ["calendar", "cron", "tz", "valid_from", "valid_to", "limits"];
+const NOT_YET: [&str; 3] = ["cron", "tz", "limits"];
 
 /// A table that is being read.
 pub(crate) struct Table<'n> {
@@ -78,7 +78,7 @@ impl<'n> Table<'n> {
         node
     }
 
-    fn title_of(&self, key: &str) -> String {
+    pub(crate) fn title_of(&self, key: &str) -> String {
         format!("`{key}` in {}", self.title)
     }
 
@@ -136,18 +136,25 @@ impl<'n> Table<'n> {
         key: &'static str,
         findings: &mut Findings,
     ) -> Option<Millis> {
-        let node = self.get(key)?;
-        let title = self.title_of(key);
-        let text = unit_text(&title, node, findings)?;
-        units::duration(text).map_err(|error| findings.push(wrong_unit(&title, node, error))).ok()
+        self.unit(key, units::duration, findings)
     }
 
-    /// A duration or a share of the SLA.
+    /// A duration or a time towards the SLA.
     pub(crate) fn span(&mut self, key: &'static str, findings: &mut Findings) -> Option<Span> {
+        self.unit(key, units::span, findings)
+    }
+
+    /// A value with its unit.
+    pub(crate) fn unit<T>(
+        &mut self,
+        key: &'static str,
+        read: fn(&str) -> Result<T, UnitError>,
+        findings: &mut Findings,
+    ) -> Option<T> {
         let node = self.get(key)?;
         let title = self.title_of(key);
         let text = unit_text(&title, node, findings)?;
-        units::span(text).map_err(|error| findings.push(wrong_unit(&title, node, error))).ok()
+        read(text).map_err(|error| findings.push(wrong_unit(&title, node, error))).ok()
     }
 
     /// One of a few words.
@@ -310,15 +317,17 @@ pub(crate) fn wrong_type(title: &str, expected: &str, node: &Node) -> Found {
 
 pub(crate) fn wrong_unit(title: &str, node: &Node, error: UnitError) -> Found {
     match error {
-        UnitError::Business => {
-            let message = "business calendars are not there yet in this version";
-            Found::error(Code::NotYet, node.place, message)
-                .label("business time")
-                .help("write the time on the wall clock: 72 business hours are about \"9d\"")
+        UnitError::Time(help) => {
+            let message = format!("{title} cannot be read");
+            Found::error(Code::Unit, node.place, message).label("no such time").help(help)
         }
         UnitError::Form(help) => {
             let message = format!("{title} cannot be read");
-            Found::error(Code::Unit, node.place, message).label("no such time").help(help)
+            Found::error(Code::Unit, node.place, message).label("not like this").help(help)
+        }
+        UnitError::Long(help) => {
+            let message = format!("{title} is out of range");
+            Found::error(Code::Value, node.place, message).label("too much").help(help)
         }
     }
 }

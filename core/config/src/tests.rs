@@ -5,6 +5,7 @@ mod cases;
 mod csv;
 mod laws;
 mod plugins;
+mod routing;
 
 use crate::{Checked, Manifests, check_text};
 

@@ -1,42 +1,100 @@
-//! Values with units: durations and shares of the SLA.
+//! Values with units: durations, SLAs and times towards the SLA.
 
 use gantry_model::Millis;
-use gantry_model::spec::Span;
+use gantry_model::spec::{ParseSlaError, PointValue, Rate, Sla, Span};
 
 /// Why a value with a unit cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum UnitError {
-    /// It is a duration in business time, which needs a calendar.
-    Business,
-    /// It is something else; the text says what is expected.
+    /// It is no time; the text says what is expected.
+    Time(&'static str),
+    /// It has another form; the text says what is expected.
     Form(&'static str),
+    /// It is longer than [`LENGTH_MAX`] or [`SHARE_MAX`]; the text says what is possible.
+    Long(&'static str),
 }
 
+/// Longest duration: 100 years.
+pub(crate) const LENGTH_MAX: Millis = Millis(DAYS_MAX * 86_400_000);
+/// Days of 100 years.
+const DAYS_MAX: i64 = 36_525;
+/// Largest share of an SLA, in thousandths: a hundred times the SLA.
+const SHARE_MAX: u32 = 100_000;
+
 const DURATION: &str = "write numbers with units d, h, m, s or ms, as in \"1h30m\"";
-const SPAN: &str = "write a share of the SLA (\"10% sla\", \"sla\") or a duration (\"1h30m\")";
+const SPAN: &str = "write a share of the SLA (\"10% sla\", \"sla\"), a time before it \
+                    (\"sla - 2h\") or a duration (\"1h30m\", \"2h business\")";
+const SLA: &str = "write \"72h\", \"72h business\" or \"3 workdays\"";
+const SHARE: &str = "write a share from \"0%\" to \"100%\", as in \"50%\"";
+const RATE: &str = "write a number and a period, as in \"10/1m\"";
+const YEARS: &str = "write at most 100 years (\"36525d\")";
+const SHARES: &str = "write at most \"10000% sla\"";
 
 /// Reads `"1h30m"`.
 pub(crate) fn duration(text: &str) -> Result<Millis, UnitError> {
-    if text.split_whitespace().any(|word| word.eq_ignore_ascii_case("business")) {
-        return Err(UnitError::Business);
-    }
-    text.parse().map_err(|_| UnitError::Form(DURATION))
+    length(text, DURATION)
 }
 
-/// Reads `"10% sla"`, `"sla"` or `"1h30m"`; one decimal of a percent counts.
-pub(crate) fn span(text: &str) -> Result<Span, UnitError> {
-    let Some(share) = text.trim().strip_suffix("sla") else {
-        return match duration(text) {
-            Ok(time) => Ok(Span::Time(time)),
-            Err(UnitError::Business) => Err(UnitError::Business),
-            Err(UnitError::Form(_)) => Err(UnitError::Form(SPAN)),
-        };
-    };
-    if share.trim().is_empty() {
-        return Ok(Span::SlaPermille(1000));
+fn length(text: &str, form: &'static str) -> Result<Millis, UnitError> {
+    let length = text.parse().map_err(|_| UnitError::Time(form))?;
+    if length > LENGTH_MAX { Err(UnitError::Long(YEARS)) } else { Ok(length) }
+}
+
+/// Reads `"72h"`, `"72h business"` or `"3 workdays"`.
+pub(crate) fn sla(text: &str) -> Result<Sla, UnitError> {
+    let sla = text.parse().map_err(|_: ParseSlaError| UnitError::Time(SLA))?;
+    match sla {
+        Sla::Wall(length) | Sla::Business(length) if length > LENGTH_MAX => {
+            Err(UnitError::Long(YEARS))
+        }
+        Sla::Workdays(days) if i64::from(days) > DAYS_MAX => Err(UnitError::Long(YEARS)),
+        sla => Ok(sla),
     }
-    let permille = share.trim().strip_suffix('%').and_then(|number| permille(number.trim()));
-    permille.map(Span::SlaPermille).ok_or(UnitError::Form(SPAN))
+}
+
+/// Reads `"10% sla"`, `"sla"`, `"sla - 2h"`, `"1h30m"` or `"2h business"`; one decimal of a
+/// percent counts.
+pub(crate) fn span(text: &str) -> Result<Span, UnitError> {
+    let text = text.trim();
+    if let Some(share) = text.strip_suffix("sla") {
+        if share.trim().is_empty() {
+            return Ok(Span::SlaPermille(1000));
+        }
+        let share = share.trim().strip_suffix('%').and_then(|number| permille(number.trim()));
+        return match share {
+            Some(share) if share > SHARE_MAX => Err(UnitError::Long(SHARES)),
+            share => share.map(Span::SlaPermille).ok_or(UnitError::Time(SPAN)),
+        };
+    }
+    if let Some(before) = text.strip_prefix("sla") {
+        let before = before.trim_start().strip_prefix('-').ok_or(UnitError::Time(SPAN))?;
+        return length(before, SPAN).map(Span::BeforeSla);
+    }
+    match text.strip_suffix("business") {
+        Some(time) => length(time, SPAN).map(Span::Business),
+        None => length(text, SPAN).map(Span::Time),
+    }
+}
+
+/// Reads `"50%"`, a share of the way from a minimum to a maximum.
+pub(crate) fn share(text: &str) -> Result<PointValue, UnitError> {
+    let share = text.trim().strip_suffix('%').and_then(|number| permille(number.trim()));
+    match share.map(u16::try_from) {
+        Some(Ok(permille)) if permille <= 1000 => Ok(PointValue::Range { permille }),
+        Some(_) => Err(UnitError::Long(SHARE)),
+        None => Err(UnitError::Form(SHARE)),
+    }
+}
+
+/// Reads `"10/1m"`: so many in a period.
+pub(crate) fn rate(text: &str) -> Result<Rate, UnitError> {
+    let (count, per) = text.split_once('/').ok_or(UnitError::Form(RATE))?;
+    let count = count.trim().parse().map_err(|_| UnitError::Form(RATE))?;
+    let per = length(per, RATE)?;
+    if count == 0 || per.0 == 0 {
+        return Err(UnitError::Form(RATE));
+    }
+    Ok(Rate { count, per })
 }
 
 fn permille(number: &str) -> Option<u32> {

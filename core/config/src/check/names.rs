@@ -38,7 +38,7 @@ impl Checker<'_> {
     }
 
     /// Reports an attribute that is not declared.
-    fn attribute(&mut self, name: &Name, place: Place) {
+    pub(super) fn attribute(&mut self, name: &Name, place: Place) {
         if self.spec.attribute_type(name).is_some() {
             return;
         }
@@ -179,26 +179,25 @@ impl Checker<'_> {
         let events: Vec<Name> = CALLBACK_EVENTS.iter().map(Name::new).collect();
         for (name, callback) in &self.spec.callbacks {
             self.source("callback", name, &callback.source);
-            self.listed("event", "callback", name, "on", &callback.on, &events);
+            self.listed("event", &["callback", name, "on"], &callback.on, &events);
             let captures: Vec<Name> = self.spec.captures.keys().cloned().collect();
-            let listed = &callback.captures;
-            self.listed("capture point", "callback", name, "captures", listed, &captures);
+            let path = ["callback", name.as_str(), "captures"];
+            self.listed("capture point", &path, &callback.captures, &captures);
         }
     }
 
     /// Checks a list that the spec keeps sorted, at the places where the file has its parts.
-    fn listed(
+    pub(super) fn listed(
         &mut self,
         what: &str,
-        family: &str,
-        name: &Name,
-        key: &str,
+        path: &[&str],
         names: &BTreeSet<Name>,
         known: &[Name],
     ) {
         for at in 0.. {
             let number = at.to_string();
-            let path = [family, name.as_str(), key, number.as_str()];
+            let mut path = path.to_vec();
+            path.push(&number);
             let Some(node) = self.tree.at(&path) else { break };
             if let crate::tree::Value::Text(text) = &node.value
                 && let Some(listed) = names.get(text.as_str())

@@ -1,8 +1,10 @@
-//! The hub, priorities, processes and the words of routing.
+//! The hub, the words of routing, departments, capacity rules and shares.
+
+use std::collections::BTreeSet;
 
 use gantry_model::agent::REASON_RONA;
-use gantry_model::spec::{Overdue, PointValue, PrioritySchema, Shape, Span};
-use gantry_model::{Millis, Name};
+use gantry_model::spec::{FLOW_OTHER, FlowKey};
+use gantry_model::{AttributeType, Name};
 
 use super::Checker;
 use crate::finding::{Code, Found};
@@ -48,88 +50,113 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn priorities(&mut self) {
-        for (name, schema) in &self.spec.routing.priorities {
-            self.curve(name, schema);
-            if let Some(overdue) = &schema.overdue {
-                self.overdue(name, schema, overdue);
+    /// A department is the first part of the names of processes.
+    pub(super) fn department_parts(&mut self) {
+        let departments = self.departments();
+        for (name, department) in &self.spec.routing.departments {
+            if !departments.contains(name) {
+                let place = self.tree.key_of(&["department", name]);
+                let message = format!("there is no department `{name}`");
+                let found = Found::error(Code::UnknownName, place, message);
+                let known = departments.iter().map(Name::as_str);
+                self.findings.push(found.label("no process is in it").suggest(name, known));
+            }
+            if let Some(calendar) = &department.calendar {
+                let path = ["department", name.as_str(), "calendar"];
+                self.known("calendar", calendar, &path, self.spec.routing.calendars.keys());
             }
         }
     }
 
-    fn curve(&mut self, name: &Name, schema: &PrioritySchema) {
-        let Shape::Points(points) = &schema.shape else { return };
-        if points.is_empty() && self.tree.at(&["priority", name, "points"]).is_some() {
-            let place = self.tree.place_of(&["priority", name, "points"]);
-            let message = format!("priority schema `{name}` has no points");
-            let found = Found::error(Code::Curve, place, message).label("empty");
-            let help = "a constant priority is one point: [{ at = \"0\", priority = 500 }]";
+    pub(super) fn capacity_rules(&mut self) {
+        for (name, rule) in &self.spec.routing.capacity_rules {
+            let path = ["capacity", name.as_str(), "media"];
+            if rule.media.is_empty() && self.tree.at(&path).is_some() {
+                let message = format!("capacity rule `{name}` gives an agent nothing");
+                let found = Found::error(Code::Capacity, self.tree.place_of(&path), message);
+                let help = "write media = { workitem = 2 }; agents who take nothing are not ready";
+                self.findings.push(found.label("no media type").help(help));
+            }
+            for (media, others) in &rule.excludes {
+                self.excludes(name, media, others);
+            }
+        }
+    }
+
+    /// The first may be carried elsewhere, a call for example; the others are given here.
+    fn excludes(&mut self, rule: &Name, media: &Name, others: &BTreeSet<Name>) {
+        let given = &self.spec.routing.capacity_rules[rule].media;
+        let path = ["capacity", rule.as_str(), "excludes", media.as_str()];
+        if others.contains(media) {
+            let message = format!("capacity rule `{rule}` lets `{media}` exclude itself");
+            let found = Found::error(Code::Capacity, self.tree.place_of(&path), message);
+            let help = format!("one at a time is written media = {{ {media} = 1 }}");
+            self.findings.push(found.label("names itself").help(help));
+        }
+        // An empty rule was told already.
+        if !given.is_empty() {
+            let given: Vec<Name> = given.keys().cloned().collect();
+            self.listed("media type", &path, others, &given);
+        }
+    }
+
+    pub(super) fn fairness(&mut self) {
+        let Some(fairness) = &self.spec.routing.fairness else { return };
+        let place = self.tree.place_of(&["fairness", "flows"]);
+        if fairness.flows.is_empty() && self.tree.at(&["fairness", "flows"]).is_some() {
+            let message = "no flow has a share or a rate".to_owned();
+            let found = Found::error(Code::Value, place, message).label("empty");
+            let help = "write flows = { gold = { weight = 3 } }, or leave [fairness] out";
             self.findings.push(found.help(help));
         }
-        let (mut share, mut time) = (None, None);
-        for (at, point) in points.iter().enumerate() {
-            // Shares and durations meet only once the due date is known; each must rise by itself.
-            let rises = match point.at {
-                Span::SlaPermille(now) => share.replace(now).is_none_or(|before| before < now),
-                Span::BeforeSla(_) => true,
-                Span::Time(now) | Span::Business(now) => {
-                    time.replace(now).is_none_or(|before: Millis| before < now)
-                }
-            };
-            if !rises {
-                let number = at.to_string();
-                let before = (at - 1).to_string();
-                let place = self.tree.place_of(&["priority", name, "points", &number, "at"]);
-                let first = self.tree.place_of(&["priority", name, "points", &before, "at"]);
-                let message = format!("the points of priority schema `{name}` do not rise in time");
-                let found = Found::error(Code::Curve, place, message).label("not later");
-                self.findings.push(found.related(first, "than this").help("order them by `at`"));
-            }
-        }
-    }
-
-    fn overdue(&mut self, name: &Name, schema: &PrioritySchema, overdue: &Overdue) {
-        let Shape::Points(points) = &schema.shape else { return };
-        let (Some(max), Some(last)) = (overdue.max, points.last()) else { return };
-        let PointValue::Points(last) = last.priority else { return };
-        let reachable = match overdue.add {
-            add if add >= 0 => max >= last,
-            _ => max <= last,
+        let captures = &self.spec.captures;
+        let values: Option<Vec<Name>> = match &fairness.by {
+            FlowKey::CapturePoint => Some(captures.keys().cloned().collect()),
+            FlowKey::Attribute(attribute) => self.flow_attribute(attribute),
         };
-        if !reachable {
-            let place = self.tree.place_of(&["priority", name, "overdue", "max"]);
-            let message =
-                format!("the limit of priority schema `{name}` lies behind the last point, {last}");
-            let found = Found::error(Code::Curve, place, message).label("already passed");
-            self.findings.push(found.help("write a limit that the climb can reach"));
+        let what = match &fairness.by {
+            FlowKey::CapturePoint => "capture point".to_owned(),
+            FlowKey::Attribute(attribute) => format!("label of `{attribute}`"),
+        };
+        for (name, flow) in &fairness.flows {
+            if let Some(values) = values.as_ref().filter(|_| *name != *FLOW_OTHER) {
+                let known = values.contains(name);
+                let place = self.tree.key_of(&["fairness", "flows", name]);
+                if !known {
+                    let message = format!("there is no {what} `{name}`");
+                    let found = Found::error(Code::UnknownName, place, message);
+                    let known = values.iter().map(Name::as_str).chain([FLOW_OTHER]);
+                    self.findings.push(found.label("not defined").suggest(name, known));
+                }
+            }
+            let path = ["fairness", "flows", name.as_str(), "weight"];
+            if fairness.strength == 0 && flow.weight != 1 {
+                let message = format!("the weight of flow `{name}` does not count");
+                let found = Found::warning(Code::NoEffect, self.tree.place_of(&path), message);
+                let strength = self.tree.place_of(&["fairness", "strength"]);
+                let found = found.label("this weight").related(strength, "nothing for an offer");
+                self.findings.push(found.help("write the points that an offer costs a flow"));
+            }
         }
     }
 
-    pub(super) fn processes(&mut self) {
-        for (name, process) in &self.spec.routing.processes {
-            let priorities = self.spec.routing.priorities.keys();
-            let path = ["process", name.as_str(), "priority"];
-            self.known("priority schema", &process.priority, &path, priorities);
-            self.show(name, &process.show);
-            let stages = &process.route.stages;
-            for (at, stage) in stages.iter().enumerate() {
-                let number = at.to_string();
-                let path = ["process", name.as_str(), "route", "stages", &number, "for"];
-                if at + 1 < stages.len() && stage.lasts.is_none() && self.tree.at(&path).is_none() {
-                    let message = format!("stage {} of process `{name}` never ends", at + 1);
-                    let stage = self.tree.at(&path[..5]).map(|node| node.place);
-                    let place = stage.unwrap_or_default();
-                    let found = Found::error(Code::Stage, place, message);
-                    let help = "add for = \"20% sla\": how long until the next stage is added";
-                    self.findings.push(found.label("`for` is missing").help(help));
-                }
+    /// The labels of an attribute that divides items; none if it has any text.
+    fn flow_attribute(&mut self, attribute: &Name) -> Option<Vec<Name>> {
+        let place = self.tree.place_of(&["fairness", "by"]);
+        match self.spec.attribute_type(attribute) {
+            Some(AttributeType::Text) => None,
+            Some(AttributeType::Enumeration(labels)) => {
+                Some(labels.iter().map(Name::new).collect())
             }
-            if process.disposition_required && process.dispositions.is_empty() {
-                let path = ["process", name.as_str(), "disposition_required"];
-                let message = format!("process `{name}` needs a disposition, but offers none");
-                let found = Found::error(Code::Value, self.tree.place_of(&path), message);
-                let help = "add dispositions = [\"Processed\"]";
-                self.findings.push(found.label("nothing to choose from").help(help));
+            Some(kind) => {
+                let message = format!("`{attribute}` is {}, which divides no items", kind.label());
+                let found = Found::error(Code::Type, place, message).label("not text");
+                self.findings.push(found.help("name an attribute of type text or enumeration"));
+                None
+            }
+            None => {
+                self.attribute(attribute, place);
+                None
             }
         }
     }

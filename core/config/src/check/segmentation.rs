@@ -87,7 +87,7 @@ impl Checker<'_> {
     }
 
     /// The departments are what the processes say they are.
-    fn departments(&self) -> BTreeSet<Name> {
+    pub(super) fn departments(&self) -> BTreeSet<Name> {
         let processes = self.spec.routing.processes.keys();
         processes.filter_map(|name| Some(Name::new(name.split_once('/')?.0))).collect()
     }

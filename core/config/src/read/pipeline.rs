@@ -83,15 +83,15 @@ fn yields(table: &mut Table<'_>, findings: &mut Findings) -> BTreeMap<Name, Attr
     table.need("yields");
     let mut yields = BTreeMap::new();
     for (name, node) in table.entries_of("yields", findings) {
-        super::routing::attribute_name(name, node.key, findings);
+        super::attribute::attribute_name(name, node.key, findings);
         let title = format!("`{name}` in `yields` of {}", table.title);
         let Some(word) = text(&title, node, findings) else { continue };
-        if let Some(kind) = super::routing::plain_type(word) {
+        if let Some(kind) = super::attribute::plain_type(word) {
             yields.insert(Name::new(name), kind);
         } else {
             let message = format!("unknown type `{word}`");
             let found = Found::error(Code::Value, node.place, message).label("no such type");
-            findings.push(found.suggest(word, super::routing::PLAIN_TYPES.iter().map(|t| t.0)));
+            findings.push(found.suggest(word, super::attribute::PLAIN_TYPES.iter().map(|t| t.0)));
         }
     }
     yields

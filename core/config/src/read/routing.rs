@@ -1,90 +1,30 @@
-//! Reads what the business edits: attributes, priorities, processes.
+//! Reads what holds for all of routing: words, departments, capacity rules, shares.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use gantry_model::Name;
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
-    Completion, CompletionMode, CurvePoint, Overdue, PrioritySchema, ProcessSpec, RouteSpec, Sla,
-    Span, StageSpec,
+    Absence, AbsenceAction, CapacityRule, DepartmentSpec, Fairness, FlowKey, FlowSpec, RampUp,
+    Validity,
 };
-use gantry_model::{AttributeType, Millis, Name, Requirement};
 
+use super::validity;
 use crate::defaults;
 use crate::finding::{Code, Findings, Found, Place};
-use crate::table::{Table, list};
+use crate::table::{Table, list, text};
 use crate::tree::Node;
+use crate::units;
 
-/// Types without parameters.
-pub(super) const PLAIN_TYPES: &[(&str, AttributeType)] = &[
-    ("text", AttributeType::Text),
-    ("integer", AttributeType::Integer),
-    ("decimal", AttributeType::Decimal),
-    ("boolean", AttributeType::Boolean),
-    ("timestamp", AttributeType::Timestamp),
-    ("list", AttributeType::List),
-    ("map", AttributeType::Map),
-];
-const ENUMERATION: &str = "enumeration";
+/// Most interactions that a capacity rule gives an agent, and most offers of a period.
+const COUNT_MAX: i64 = 1000;
+/// Largest weight of a flow.
+const WEIGHT_MAX: i64 = 1000;
+/// How `by` names the capture point.
+const BY_CAPTURE_POINT: &str = "capture_point";
 
-pub(super) fn plain_type(word: &str) -> Option<AttributeType> {
-    let found = PLAIN_TYPES.iter().find(|(name, _)| *name == word);
-    found.map(|(_, kind)| kind.clone())
-}
-
-pub(super) fn attribute(table: &mut Table<'_>, findings: &mut Findings) -> Option<AttributeType> {
-    let named = table.need("type");
-    let word = table.text("type", findings);
-    let labels_node = table.get("labels");
-    let labels = table.names("labels", findings);
-    let word = word?;
-    if word == ENUMERATION {
-        if labels.is_empty() {
-            let message = format!("{} needs `labels`", table.title);
-            let found = Found::error(Code::MissingKey, table.node.key, message);
-            let help = "write labels = [\"Gold\", \"Silver\"]";
-            findings.push(found.label("which labels?").help(help));
-        }
-        let labels = labels.iter().map(ToString::to_string).collect();
-        return Some(AttributeType::Enumeration(labels));
-    }
-    if let Some(node) = labels_node {
-        let message = format!("`labels` in {} mean nothing for this type", table.title);
-        let found = Found::error(Code::Value, node.key, message).label("not used");
-        findings.push(found.help("write type = \"enumeration\", or leave the labels out"));
-    }
-    let kind = plain_type(word);
-    if let (None, Some(node)) = (&kind, named) {
-        let known = PLAIN_TYPES.iter().map(|(name, _)| *name).chain([ENUMERATION]);
-        let found = Found::error(Code::Value, node.place, format!("unknown type `{word}`"));
-        findings.push(found.label("no such type").suggest(word, known));
-    }
-    kind
-}
-
-/// Attributes are written in expressions, so their names must be words there.
-pub(super) fn attribute_name(name: &str, place: Place, findings: &mut Findings) {
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let reserved = ["custom", "in", "true", "false", "null"].contains(&name);
-    if !starts || !name.chars().all(fits) || reserved {
-        let message = format!("`{name}` cannot be the name of an attribute");
-        let found = Found::error(Code::Value, place, message).label("not as a name");
-        findings.push(found.help("use small letters (a to z), digits and `_`"));
-    }
-}
-
-pub(super) fn process_name(name: &str, place: Place, findings: &mut Findings) {
-    let parts = name.split_once('/');
-    let two = parts.is_some_and(|(department, process)| {
-        let filled = |part: &str| !part.trim().is_empty() && part.trim() == part;
-        filled(department) && filled(process) && !process.contains('/')
-    });
-    if !two {
-        let message = format!("`{name}` is no process");
-        let found = Found::error(Code::Value, place, message).label("not department/process");
-        findings.push(found.help("write [process.\"department/process\"]"));
-    }
-}
+const ABSENCES: &[(&str, AbsenceAction)] =
+    &[("return", AbsenceAction::Return), ("park", AbsenceAction::Park)];
 
 /// `[routing]`
 #[derive(Default)]
@@ -93,6 +33,8 @@ pub(super) struct Words {
     pub(super) groups: BTreeSet<Name>,
     pub(super) reasons: BTreeSet<Name>,
     pub(super) default_process: Name,
+    pub(super) ramp_up: Option<RampUp>,
+    pub(super) absence: Option<Absence>,
 }
 
 pub(super) fn words(root: &mut Table<'_>, findings: &mut Findings) -> Words {
@@ -105,99 +47,90 @@ pub(super) fn words(root: &mut Table<'_>, findings: &mut Findings) -> Words {
         groups: table.names("groups", findings).into_iter().collect(),
         reasons: table.names("reasons", findings).into_iter().collect(),
         default_process: table.need_name("default_process", findings),
+        ramp_up: table.get("ramp_up").and_then(|node| ramp_up(node, findings)),
+        absence: table.get("absence").and_then(|node| absence(node, findings)),
     };
     table.close(findings);
     words
 }
 
-pub(super) fn priority(table: &mut Table<'_>, findings: &mut Findings) -> PrioritySchema {
-    let mut points = Vec::new();
-    if let Some(node) = table.need("points") {
-        for point in list(&format!("`points` in {}", table.title), node, findings) {
-            points.push(curve_point(&table.title, point, findings));
-        }
+fn ramp_up(node: &Node, findings: &mut Findings) -> Option<RampUp> {
+    let mut table = Table::open("`ramp_up` in [routing]", node, findings);
+    for key in ["for", "offers", "per"] {
+        table.need(key);
     }
-    let overdue = table.get("overdue").and_then(|node| overdue(&table.title, node, findings));
-    PrioritySchema { overdue, ..PrioritySchema::of_points(points) }
-}
-
-/// A point that cannot be read still stands for one, so that the others keep their numbers.
-fn curve_point(title: &str, node: &Node, findings: &mut Findings) -> CurvePoint {
-    let mut table = Table::open(format!("a point of {title}"), node, findings);
-    table.need("at");
-    table.need("priority");
-    let at = table.span("at", findings);
-    let priority = table.integer("priority", -POINTS_MAX..=POINTS_MAX, findings);
+    let lasts = table.duration("for", findings);
+    let offers = table.integer("offers", 1..=COUNT_MAX, findings);
+    let per = table.duration("per", findings);
     table.close(findings);
-    CurvePoint { at: at.unwrap_or(Span::Time(Millis(0))), priority: priority.unwrap_or(0).into() }
+    Some(RampUp { lasts: lasts?, offers: offers? as u16, per: per? })
 }
 
-fn overdue(title: &str, node: &Node, findings: &mut Findings) -> Option<Overdue> {
-    let mut table = Table::open(format!("`overdue` of {title}"), node, findings);
-    table.need("add");
-    table.need("every");
-    let add = table.integer("add", -POINTS_MAX..=POINTS_MAX, findings);
-    let every = table.duration("every", findings);
-    let max = table.integer("max", -POINTS_MAX..=POINTS_MAX, findings);
+fn absence(node: &Node, findings: &mut Findings) -> Option<Absence> {
+    let mut table = Table::open("`absence` in [routing]", node, findings);
+    table.need("after");
+    table.need("then");
+    let after = table.duration("after", findings);
+    let then = table.choice("then", ABSENCES, findings);
     table.close(findings);
-    Some(Overdue { priority: None, add: add?, every: every?, max })
+    Some(Absence { after: after?, then: then? })
 }
 
-pub(super) fn process(table: &mut Table<'_>, findings: &mut Findings) -> ProcessSpec {
-    ProcessSpec {
-        priority: table.need_name("priority", findings),
-        sla: table.duration("sla", findings).map(Sla::Wall),
-        route: route(table, findings),
-        offer_timeout: table.duration("offer_timeout", findings).unwrap_or(defaults::OFFER_TIMEOUT),
-        decline_cool_down: table
-            .duration_or_zero("decline_cool_down", findings)
-            .unwrap_or(defaults::DECLINE_COOL_DOWN),
-        completion: completion(table, findings),
-        dispositions: table.names("dispositions", findings),
-        disposition_required: table.boolean("disposition_required", findings).unwrap_or(false),
-        show: table.names("show", findings),
-        ..ProcessSpec::default()
+/// A department is the first part of the name of a process.
+pub(super) fn department_name(name: &str, place: Place, findings: &mut Findings) {
+    if name.trim().is_empty() || name.trim() != name || name.contains('/') {
+        let message = format!("`{name}` is no department");
+        let found = Found::error(Code::Value, place, message).label("not as a name");
+        findings.push(found.help("write the first part of a process: [department.sales]"));
     }
 }
 
-fn completion(table: &mut Table<'_>, findings: &mut Findings) -> Completion {
-    let standard = Completion { mode: CompletionMode::default(), within: defaults::CONFIRM_WITHIN };
-    let Some(node) = table.get("completion") else {
-        return standard;
-    };
-    let mut inner = Table::open(format!("`completion` of {}", table.title), node, findings);
-    let mode = inner.choice("mode", MODES, findings);
-    let within = inner.duration("within", findings);
-    inner.close(findings);
-    Completion { mode: mode.unwrap_or_default(), within: within.unwrap_or(standard.within) }
+/// Dates of validity are read by `validity`, which knows all calendars.
+pub(super) fn department(table: &mut Table<'_>, findings: &mut Findings) -> DepartmentSpec {
+    validity::ask(table);
+    DepartmentSpec { valid: Validity::default(), calendar: table.name("calendar", findings) }
 }
 
-const MODES: &[(&str, CompletionMode)] = &[
-    ("source", CompletionMode::Source),
-    ("done_then_confirm", CompletionMode::DoneThenConfirm),
-    ("done_closes", CompletionMode::DoneCloses),
-];
-
-fn route(table: &mut Table<'_>, findings: &mut Findings) -> RouteSpec {
-    let Some(node) = table.get("route") else {
-        return RouteSpec::default();
-    };
-    let mut inner = Table::open(format!("`route` of {}", table.title), node, findings);
-    let preferred = inner.span("preferred", findings);
-    let stages = inner
-        .get("stages")
-        .map_or(&[][..], |node| list(&format!("`stages` of {}", table.title), node, findings));
-    let stages = stages.iter().map(|node| stage(&table.title, node, findings)).collect();
-    inner.close(findings);
-    RouteSpec { preferred, stages }
+pub(super) fn capacity(table: &mut Table<'_>, findings: &mut Findings) -> CapacityRule {
+    table.need("media");
+    let media = table.numbers("media", 1..=COUNT_MAX, findings);
+    let total = table.integer("total", 1..=COUNT_MAX, findings);
+    let title = format!("`excludes` in {}", table.title);
+    let mut excludes = BTreeMap::new();
+    for (media, node) in table.entries_of("excludes", findings) {
+        let others = list(&format!("`{media}` in {title}"), node, findings).iter();
+        let others = others.filter_map(|other| text(&title, other, findings)).map(Name::new);
+        excludes.insert(Name::new(media), others.collect());
+    }
+    CapacityRule {
+        media: media.into_iter().map(|(media, count)| (media, count as u16)).collect(),
+        total: total.map(|total| total as u16),
+        excludes,
+    }
 }
 
-/// What the stage asks of an agent is read by `expressions`, which knows all skills and groups.
-fn stage(title: &str, node: &Node, findings: &mut Findings) -> StageSpec {
-    let mut table = Table::open(format!("a stage of {title}"), node, findings);
-    table.need("skills");
-    table.text("skills", findings);
-    let lasts = table.span("for", findings);
+pub(super) fn fairness(root: &mut Table<'_>, findings: &mut Findings) -> Option<Fairness> {
+    let node = root.get("fairness")?;
+    let mut table = Table::open("[fairness]", node, findings);
+    for key in ["by", "strength", "flows"] {
+        table.need(key);
+    }
+    let by = table.name("by", findings);
+    let strength = table.integer("strength", 0..=POINTS_MAX, findings);
+    let mut flows = BTreeMap::new();
+    for (name, node) in table.entries_of("flows", findings) {
+        flows.insert(Name::new(name), flow(name, node, findings));
+    }
     table.close(findings);
-    StageSpec { requirement: Requirement::Anybody, lasts }
+    let by = by?;
+    let by = if by == *BY_CAPTURE_POINT { FlowKey::CapturePoint } else { FlowKey::Attribute(by) };
+    Some(Fairness { by, strength: strength?, flows })
+}
+
+fn flow(name: &str, node: &Node, findings: &mut Findings) -> FlowSpec {
+    let mut table = Table::open(format!("flow `{name}` in [fairness]"), node, findings);
+    let weight = table.integer("weight", 1..=WEIGHT_MAX, findings);
+    let rate = table.unit("rate", units::rate, findings);
+    table.close(findings);
+    FlowSpec { weight: weight.map_or(defaults::FLOW_WEIGHT, |weight| weight as u32), rate }
 }

@@ -1,7 +1,7 @@
 //! Reads the rules and decision tables that give an item its process.
 
-use gantry_model::spec::{DecisionTable, HitPolicy, SegmentLevel, SegmentRule, Sla};
-use gantry_model::{Millis, Name};
+use gantry_model::Name;
+use gantry_model::spec::{DecisionTable, HitPolicy, SegmentLevel, SegmentRule};
 
 use crate::finding::{Code, Findings, Found};
 use crate::table::{Table, check_name, list, text, wrong_type};
@@ -37,28 +37,13 @@ fn rule(table: &mut Table<'_>, findings: &mut Findings) -> SegmentRule {
         when: table.text("when", findings).map(str::to_owned),
         department: table.name("department", findings),
         process: table.name("process", findings),
-        sla: sla(table, findings),
+        sla: super::process::sla(table, findings),
         priority: table.name("priority", findings),
         start: points(table, "start", findings),
         min: points(table, "min", findings),
         max: points(table, "max", findings),
         set: table.texts("set", findings),
     }
-}
-
-/// `"72h"`, `"72h business"` or `"3 workdays"`, longer than nothing.
-fn sla(table: &mut Table<'_>, findings: &mut Findings) -> Option<Sla> {
-    let place = table.get("sla")?.place;
-    let parsed = table.text("sla", findings)?.parse();
-    if let Ok(sla) = parsed
-        && ![Sla::Wall(Millis(0)), Sla::Business(Millis(0)), Sla::Workdays(0)].contains(&sla)
-    {
-        return Some(sla);
-    }
-    let message = format!("`sla` in {} cannot be read", table.title);
-    let found = Found::error(Code::Unit, place, message).label("no such time");
-    findings.push(found.help("write \"72h\", \"72h business\" or \"3 workdays\""));
-    None
 }
 
 /// Points of priority: a number, or an expression that gives one.

@@ -49,7 +49,13 @@ fn mistakes_are_told_with_file_line_and_column() {
     let cases: [(&str, Code, usize, usize, &str); 8] = [
         ("id,nps\na,> x\n", Code::Value, 2, 5, "x"),
         ("id,nsp\na,> 5\n", Code::Expression, 1, 4, "nsp"),
-        ("id,nps\n\na,\"{item.nps == \"\"x\"\"}\"\n", Code::Expression, 3, 5, "item.nps == \"\"x\"\""),
+        (
+            "id,nps\n\na,\"{item.nps == \"\"x\"\"}\"\n",
+            Code::Expression,
+            3,
+            5,
+            "item.nps == \"\"x\"\"",
+        ),
         ("id,set process\na,sales/lead\n", Code::UnknownName, 2, 3, "sales/lead"),
         ("id,nps\na,1\na,2\n", Code::Twice, 3, 1, "a"),
         ("id,nps\na,1,2\n", Code::Value, 2, 1, "a,1,2"),
