@@ -30,6 +30,7 @@ pub(crate) enum Permission {
     ReadDeadLetters,
     SettleDeadLetters,
     ReadStatus,
+    ReadConfig,
 }
 
 /// Whoever sent the request, authenticated.
@@ -61,6 +62,7 @@ impl Role {
                     | P::Follow
                     | P::ReadDeadLetters
                     | P::ReadStatus
+                    | P::ReadConfig
             ),
         }
     }

@@ -70,6 +70,11 @@ pub(crate) async fn top(
     .await
 }
 
+/// The active config version.
+pub(crate) async fn config_version(hub: &Handle) -> Result<u32, Error> {
+    ask(hub, |state, _| state.config_version()).await
+}
+
 /// All agents, in order of id.
 pub(crate) async fn agents(hub: &Handle) -> Result<Vec<Agent>, Error> {
     ask(hub, |state, _| state.agents().cloned().collect()).await

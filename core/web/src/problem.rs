@@ -78,6 +78,7 @@ kinds! {
     NAMES_IN_USE = "GANTRY-W030" 409 "The config drops names in use";
     RECORD = "GANTRY-W031" 422 "The record is refused";
     SENDER = "GANTRY-W032" 401 "The sender of the webhook is refused";
+    FORM = "GANTRY-W033" 422 "The form is not filled in as the process asks";
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.
@@ -89,9 +90,20 @@ pub struct Problem {
     pub detail: String,
     /// A more exact code than the kind's, from deeper in the hub.
     pub code: Option<Cow<'static, str>>,
+    /// The fields that are wrong, where they can be told apart.
+    pub faults: Vec<Fault>,
 }
 
-/// The members of RFC 9457 and two of our own.
+/// One field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The field, with the fields that it lies in before it: `skills/sales`; empty = the whole.
+    pub field: String,
+    /// What is wrong, readable alone.
+    pub detail: String,
+}
+
+/// The members of RFC 9457 and three of our own.
 #[derive(Debug, Serialize)]
 pub(crate) struct Body<'a> {
     /// Address of the page about the code.
@@ -102,12 +114,21 @@ pub(crate) struct Body<'a> {
     pub(crate) code: &'a str,
     /// Finds the log lines that belong to the request.
     pub(crate) trace_id: &'a str,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) fields: &'a [Fault],
+}
+
+impl Fault {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
 }
 
 impl Problem {
     /// A problem of that kind.
     pub fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), code: None }
+        Self { kind, detail: detail.into(), code: None, faults: Vec::new() }
     }
 
     /// The same with a more exact code; an empty one is none.
@@ -115,6 +136,15 @@ impl Problem {
     pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
         self.code = Some(code.into()).filter(|code| !code.is_empty());
         self
+    }
+
+    /// Wrong fields, all that were found; none is no problem.
+    pub(crate) fn of_faults(kind: &'static Kind, faults: Vec<Fault>) -> Result<(), Self> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let details: Vec<_> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+        Err(Self { faults: faults.clone(), ..Self::new(kind, details.join("; ")) })
     }
 
     /// Something that should not happen: the cause goes to the log, not to whoever asked.
@@ -147,6 +177,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code(),
             trace_id,
+            fields: &self.faults,
         }
     }
 }

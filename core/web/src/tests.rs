@@ -3,6 +3,7 @@
 
 mod attendance;
 mod bodies;
+mod config;
 mod events;
 mod pages;
 mod problems;

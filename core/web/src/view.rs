@@ -86,6 +86,9 @@ pub(crate) struct Card {
     pub(crate) disposition_required: bool,
     /// `false` if only the source says that the item is done.
     pub(crate) may_mark_done: bool,
+    /// JSON Schema of the attributes that mark done asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) form: Option<serde_json::Value>,
 }
 
 /// An agent's desk.

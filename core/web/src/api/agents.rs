@@ -16,7 +16,8 @@ use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, Json as Body};
 use crate::live;
-use crate::problem::{self, Problem};
+use crate::problem::Problem;
+use crate::profile;
 use crate::view::{Card, Desk, Shown, Summary};
 
 /// Items waiting for their source that a desk shows, the latest first.
@@ -60,22 +61,8 @@ pub(super) async fn put(
     Body(profile): Body<AgentProfile>,
 ) -> Result<Json<Reply>, Problem> {
     caller.must(Permission::WriteAgents)?;
-    check(&agent, &profile)?;
+    profile::check(&agent, &profile, &app.intake.spec())?;
     answered(app.hub.command(caller.actor(), Command::PutAgent(profile)).await?)
-}
-
-fn check(agent: &Name, profile: &AgentProfile) -> Result<(), Problem> {
-    let fault = |detail: String| Err(Problem::new(&problem::FIELDS, detail));
-    if profile.id != *agent {
-        return fault(format!("the address names agent {agent:?}, the body {:?}", profile.id));
-    }
-    if agent.chars().any(char::is_control) {
-        return fault(format!("agent id {agent:?} has characters that cannot be shown"));
-    }
-    if let Some((skill, level)) = profile.skills.iter().find(|(_, level)| **level > 100) {
-        return fault(format!("skill {skill:?} has level {level}; levels are 0 to 100"));
-    }
-    Ok(())
 }
 
 /// `DELETE /agents/{agent}`.
@@ -183,6 +170,7 @@ async fn card(
         attributes,
         dispositions: process.map(|p| p.dispositions.clone()).unwrap_or_default(),
         disposition_required: process.is_some_and(|p| p.disposition_required),
+        form: process.and_then(|p| p.form.clone()),
         may_mark_done: process.is_none_or(|p| p.completion.mode != CompletionMode::Source),
     })
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 mod capture;
+mod config;
 mod dead_letters;
 mod events;
 pub(crate) mod items;
@@ -36,6 +37,8 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/offers/{item}/{epoch}/accept", post(work::accept))
         .route("/offers/{item}/{epoch}/decline", post(work::decline))
         .route("/assignments/{item}/{epoch}/done", post(work::done))
+        .route("/calendars", get(config::calendars))
+        .route("/config/routing", get(config::routing))
         .route("/events", get(events::follow))
         .route("/dead-letters", get(dead_letters::list))
         .route("/dead-letters/{id}", get(dead_letters::one))

@@ -12,6 +12,7 @@ use super::answered;
 use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, Json as Body};
+use crate::form;
 use crate::live;
 use crate::problem::{self, Problem};
 
@@ -62,11 +63,7 @@ pub(super) async fn done(
     Body(Done { disposition, attributes }): Body<Done>,
 ) -> Result<Json<Reply>, Problem> {
     let agent = caller.working_agent()?.clone();
-    let document = if attributes.is_empty() {
-        None
-    } else {
-        Some(changed(&app, item, &agent, attributes).await?)
-    };
+    let document = filled(&app, (item, epoch), &agent, attributes).await?;
     let attributes_changed = document.is_some();
     let command = Command::MarkDone { item, epoch, agent, disposition, attributes_changed };
     let work = vec![Work { document, ..Work::new(command) }];
@@ -75,15 +72,32 @@ pub(super) async fn done(
     answered(replies.pop().expect("invariant: one reply for each command"))
 }
 
-/// The item's document with what the agent changed in it; `null` takes an attribute out.
-async fn changed(
+/// The item's document with what the agent changed in it; `null` takes an attribute out. None if
+/// nothing was changed. What the form of the process asks for has to be there.
+async fn filled(
     app: &App,
-    item: ItemId,
+    (item, epoch): (ItemId, u32),
     agent: &Name,
     attributes: BTreeMap<Name, serde_json::Value>,
-) -> Result<NewDocument, Problem> {
-    let mut document = live::document(app, item).await?;
+) -> Result<Option<NewDocument>, Problem> {
+    let view = super::items::read(app, item).await?;
+    if view.item.epoch != epoch || view.item.agent() != Some(agent) {
+        // The hub refuses it, and its reason says more than a form that is not theirs.
+        return Ok(None);
+    }
     let spec = app.intake.spec();
+    let process = view.item.process().and_then(|name| spec.routing.processes.get(name));
+    let form = process.filter(|process| process.form.is_some());
+    if attributes.is_empty() && form.is_none() {
+        return Ok(None);
+    }
+    let mut document = live::document(app, item).await?;
+    if let Some(process) = form {
+        form::check(process, &document, &attributes)?;
+    }
+    if attributes.is_empty() {
+        return Ok(None);
+    }
     for (name, json) in attributes {
         if json.is_null() {
             document.attributes.remove(&name);
@@ -99,7 +113,7 @@ async fn changed(
         document.set(name, value, Some(Origin::Agent(agent.clone())));
     }
     let text = |name: &str| document.text(name).map(str::to_owned);
-    let head = Head { name: text("name"), source_url: text("source_url") };
+    let head = Head { name: text("name"), source_url: text("source_url"), customer: None };
     let attributes = document.to_vec();
-    Ok(NewDocument { attributes, payload: None, content_type: None, head })
+    Ok(Some(NewDocument { attributes, payload: None, content_type: None, head }))
 }

@@ -32,6 +32,8 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/dead-letters/none/retry", "-sa--"),
     ("POST", "/dead-letters/none/skip", "-sa--"),
     ("GET", "/status", "-sa-u"),
+    ("GET", "/calendars", "-sa-u"),
+    ("GET", "/config/routing", "-sa-u"),
     ("DELETE", "/agents/anna", "--a--"),
 ];
 

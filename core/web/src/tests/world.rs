@@ -13,8 +13,9 @@ use gantry_engine::State;
 use gantry_hub::{CaptureKey, Handle, Head, Hub, HubClock, NewDocument, Submission, Work};
 use gantry_model::command::{Capture, Classified, Verdict};
 use gantry_model::spec::{
-    Completion, CompletionMode, CurvePoint, MessageKind, OnChange, OnReopen, PrioritySchema,
-    ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, Spec,
+    CalendarSpec, CapacityRule, Completion, CompletionMode, CurvePoint, Hours, MessageKind,
+    OnChange, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, Spec,
+    Weekday,
 };
 use gantry_model::{
     Actor, Classification, Command, Document, Millis, Name, Reply, Timestamp, Value,
@@ -75,7 +76,9 @@ impl World {
         let routing = Arc::new(routing());
         let activate = Command::Activate { version: 1, routing: Arc::clone(&routing) };
         handle.command(Actor::Hub, activate).await.unwrap();
-        let spec = Arc::new(Spec { routing, ..Spec::default() });
+        let skills = ["sales".into(), "german".into()].into();
+        let groups = ["berlin".into()].into();
+        let spec = Arc::new(Spec { routing, skills, groups, ..Spec::default() });
         let intake = Arc::new(StandIn {
             hub: handle.clone(),
             spec,
@@ -212,10 +215,38 @@ fn routing() -> RoutingSpec {
     let points = vec![CurvePoint { at: Span::Time(Millis(0)), priority: 500.into() }];
     RoutingSpec {
         priorities: BTreeMap::from([("flat".into(), PrioritySchema::of_points(points))]),
-        processes: BTreeMap::from([("sales/leads".into(), process)]),
+        processes: BTreeMap::from([
+            ("sales/leads".into(), process.clone()),
+            ("sales/orders".into(), ProcessSpec { form: Some(form()), ..process }),
+        ]),
+        calendars: BTreeMap::from([("office".into(), office())]),
+        capacity_rules: BTreeMap::from([("blended".into(), CapacityRule::default())]),
         default_process: "sales/leads".into(),
         reasons: ["Lunch".into()].into(),
         ..RoutingSpec::default()
+    }
+}
+
+/// What mark done of an order asks for.
+fn form() -> Json {
+    json!({
+        "type": "object",
+        "required": ["total", "name"],
+        "properties": {
+            "name": { "type": "string" },
+            "total": { "type": "number", "minimum": 0 },
+        },
+    })
+}
+
+/// Open from 8 to 17 on weekdays, in Berlin.
+fn office() -> CalendarSpec {
+    let hours: Hours = serde_json::from_value(json!(["08:00-17:00"])).unwrap();
+    let week = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri];
+    CalendarSpec {
+        timezone: "Europe/Berlin".into(),
+        hours: week.map(|day| (day, hours.clone())).into(),
+        exceptions: BTreeMap::new(),
     }
 }
 
@@ -268,7 +299,7 @@ impl StandIn {
         let class = Classification {
             version: 1,
             rules: vec![Name::new("all-leads")],
-            process: Name::new("sales/leads"),
+            process: Name::new(record["process"].as_str().unwrap_or("sales/leads")),
             schema: Name::new("flat"),
             sla: None,
             requirement: None,
@@ -302,7 +333,7 @@ impl StandIn {
             hash,
         };
         let text = |name: &str| document.text(name).map(str::to_owned);
-        let head = Head { name: text("name"), source_url: text("source_url") };
+        let head = Head { name: text("name"), source_url: text("source_url"), customer: None };
         let document = NewDocument { attributes, payload: None, content_type: None, head };
         Some((external_id, Work { command, key: Some(key), document: Some(document) }))
     }
