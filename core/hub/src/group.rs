@@ -7,7 +7,9 @@ use gantry_engine::State;
 use gantry_model::command::{ContentHash, Known};
 use gantry_model::journal::{Entry, Segment};
 use gantry_model::{Command, ItemId, Name, Refusal, Reply, Timestamp};
-use gantry_store::{AgentChange, Commit, DocumentRow, ItemHead, ItemRow, KeyRow, MessageRow};
+use gantry_store::{
+    AgentChange, Commit, CustomerRow, DocumentRow, ItemHead, ItemRow, KeyRow, MessageRow,
+};
 use tokio::sync::oneshot;
 
 use crate::handle::Committed;
@@ -26,6 +28,8 @@ pub(crate) struct Group {
     messages: Vec<MessageRow>,
     /// List columns that come from attributes, of items whose document changed.
     heads: BTreeMap<ItemId, ItemHead>,
+    /// Customers of items whose document changed.
+    customers: BTreeMap<ItemId, String>,
     pub(crate) replies: Vec<(oneshot::Sender<Vec<Reply>>, Vec<Reply>)>,
     /// Answers of queries, opened after the commit.
     pub(crate) queries: Vec<oneshot::Sender<()>>,
@@ -121,7 +125,10 @@ impl Group {
         external_id: Option<String>,
     ) {
         let NewDocument { attributes, payload, content_type, head } = document;
-        let Head { name, source_url } = head;
+        let Head { name, source_url, customer } = head;
+        if let Some(customer) = customer {
+            self.customers.insert(item, customer);
+        }
         let known_id = self.heads.remove(&item).and_then(|head| head.external_id);
         let external_id = external_id.or(known_id);
         self.heads.insert(item, ItemHead { external_id, name, source_url });
@@ -167,6 +174,7 @@ impl Group {
         debug_assert!(heads.is_empty(), "invariant: an item with a new document has changed");
         let Side { positions, cursors, lanes, dead_letters, configs } =
             std::mem::take(&mut self.side);
+        let customers = std::mem::take(&mut self.customers).into_iter();
         let commit = Commit {
             seq,
             at: now,
@@ -177,6 +185,7 @@ impl Group {
             agents: changes.agents.into_iter().map(agent_row).collect(),
             documents: std::mem::take(&mut self.documents),
             keys: last_of_each_key(std::mem::take(&mut self.keys)),
+            customers: customers.map(|(item, customer)| CustomerRow { item, customer }).collect(),
             messages: std::mem::take(&mut self.messages),
             positions,
             cursors,

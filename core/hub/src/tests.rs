@@ -116,7 +116,7 @@ fn record(id: &str, hash: u8, message_id: Option<&str>) -> Work {
         attributes: document.to_vec(),
         payload: None,
         content_type: None,
-        head: Head { name: Some(format!("lead {id}")), source_url: None },
+        head: Head { name: Some(format!("lead {id}")), source_url: None, customer: None },
     };
     Work { command, key: Some(key), document: Some(document) }
 }

@@ -63,6 +63,8 @@ pub struct Head {
     pub name: Option<String>,
     /// Attribute `source_url`.
     pub source_url: Option<String>,
+    /// The customer, where earlier items of a customer are looked up; never in a list.
+    pub customer: Option<String>,
 }
 
 /// Rows of a submission that the engine does not know.

@@ -7,6 +7,7 @@
 //! what is asked, and a look-up that names what an earlier one yields waits for it.
 
 pub(crate) mod breaker;
+pub(crate) mod history;
 mod lookup;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use gantry_model::spec::{OnFailure, Spec};
-use gantry_model::{Document, Millis, Name, Origin};
+use gantry_model::{Document, ItemId, Millis, Name, Origin};
 use gantry_rules::Rules;
 use serde_json::Value;
 
@@ -102,7 +103,12 @@ impl Enrich {
     ///
     /// # Errors
     /// [`Held`] if a look-up or its condition failed and the item may not go on without it.
-    pub(crate) async fn run(&self, point: &Point, document: &mut Document) -> Result<(), Held> {
+    pub(crate) async fn run(
+        &self,
+        point: &Point,
+        item: ItemId,
+        document: &mut Document,
+    ) -> Result<(), Held> {
         for stage in &point.stages {
             let mut asked = Vec::with_capacity(stage.len());
             for name in stage {
@@ -112,7 +118,7 @@ impl Enrich {
                 }
             }
             let read_only = &*document;
-            let answers = join_all(asked.iter().map(|lookup| lookup.ask(read_only))).await;
+            let answers = join_all(asked.iter().map(|lookup| lookup.ask(read_only, item))).await;
             for (lookup, answer) in asked.into_iter().zip(answers) {
                 self.take(lookup, answer, document)?;
             }

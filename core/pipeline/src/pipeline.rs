@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::callback::{Caller, Desk, Subscriber, captures_of};
 use crate::capture::{Feed, Feeder};
 use crate::enrich::Enrich;
+use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
 use crate::limits::Limits;
 use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
@@ -132,7 +133,13 @@ impl Pipeline {
         let Core { spec, version, rules, hub, store, after_seq, limits } = core;
         let limits = Arc::new(limits);
         let drain_timeout = spec.hub.drain_timeout.to_std();
-        let Ports { captures, lookups, callbacks, sources } = ports;
+        let Ports { captures, mut lookups, callbacks, sources } = ports;
+        for (name, lookup) in &spec.lookups {
+            if let Some(key) = lookup.history_key() {
+                let history = History::new(Arc::clone(&store), key);
+                lookups.insert(name.clone(), Arc::new(history));
+            }
+        }
         let enrich = Enrich::new(&spec, Arc::clone(&rules), lookups, &hub.clock(), &limits);
         let intake = Arc::new(Intake {
             points: points(&spec, &enrich),

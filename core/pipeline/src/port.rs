@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use gantry_model::ItemId;
 use gantry_plugin_host::api::{
     Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
     RecordOutcome,
@@ -41,8 +42,8 @@ pub(crate) trait BatchStream: Send {
 /// A look-up.
 #[async_trait]
 pub(crate) trait LookupPort: Send + Sync {
-    /// Asks one question; `None`: the other system has no such key.
-    async fn ask(&self, query: Query) -> Result<Option<Value>, Trouble>;
+    /// Asks one question about an item; `None`: the other system has no such key.
+    async fn ask(&self, query: Query, about: ItemId) -> Result<Option<Value>, Trouble>;
 }
 
 /// A callback.
@@ -121,7 +122,7 @@ impl CapturePort for Missing {
 
 #[async_trait]
 impl LookupPort for Missing {
-    async fn ask(&self, _: Query) -> Result<Option<Value>, Trouble> {
+    async fn ask(&self, _: Query, _: ItemId) -> Result<Option<Value>, Trouble> {
         Err(self.trouble())
     }
 }

@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::intake::{Intake, document_row};
+use crate::intake::Intake;
 use crate::status::{Count, RunStatus};
 
 /// Items whose run is known to wait; of more, the hub is asked again later.
@@ -262,7 +262,7 @@ async fn attempt(intake: &Intake, open: &Open) -> Result<Option<Reply>, gantry_h
         }
         (Ok(old), Some(point)) => {
             let mut document = old.clone();
-            match intake.enrich.run(point, &mut document).await {
+            match intake.enrich.run(point, item, &mut document).await {
                 Ok(()) => {
                     let version = intake.version;
                     let (verdict, _) = intake.rules.classify(&point.name, version, &mut document);
@@ -275,11 +275,12 @@ async fn attempt(intake: &Intake, open: &Open) -> Result<Option<Reply>, gantry_h
             }
         }
     };
+    let document = document.map(|document| intake.document_row(&document));
     let succeeded = !matches!(verdict, Verdict::Failed { .. });
     let verdict = Box::new(verdict);
     let enriched = document.is_some();
     let command = Command::EndRun { item, revision, run, enriched, verdict };
-    let work = Work { command, key: None, document: document.as_ref().map(document_row) };
+    let work = Work { command, key: None, document };
     let submission = Submission { actor: Actor::Hub, work: vec![work], side: Side::default() };
     let reply = intake.hub.submit(submission).await?.pop();
     Ok(reply.filter(|reply| succeeded || matches!(reply, Reply::Refused(_))))

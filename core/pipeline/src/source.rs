@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gantry_model::Name;
+use gantry_model::{ItemId, Name};
 use gantry_plugin_host::api::{
     Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
     RecordOutcome, Secret,
@@ -292,7 +292,7 @@ impl BatchStream for RecordStream {
 
 #[async_trait]
 impl LookupPort for Attached<LookupHandle> {
-    async fn ask(&self, query: Query) -> Result<Option<Value>, Trouble> {
+    async fn ask(&self, query: Query, _: ItemId) -> Result<Option<Value>, Trouble> {
         let queries = &[query];
         let ask = || self.call(|handle| async move { handle.lookup(queries).await });
         let one = "invariant: the host gives one answer a query";

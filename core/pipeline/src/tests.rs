@@ -4,6 +4,7 @@ mod callbacks;
 mod classification;
 mod feeding;
 mod flaky;
+mod history;
 mod intake;
 mod lookups;
 mod script;

@@ -29,6 +29,8 @@ pub struct Commit {
     pub documents: Vec<DocumentRow>,
     /// Keys whose item or content hash changed; a key stands here once.
     pub keys: Vec<KeyRow>,
+    /// Customers whose earlier items are looked up; an item stands here once.
+    pub customers: Vec<CustomerRow>,
     /// Messages of sources that were seen.
     pub messages: Vec<MessageRow>,
     /// How far sources have been read; the last one of a source partition counts.
@@ -98,6 +100,15 @@ pub struct KeyRow {
     pub item: ItemId,
     /// Hash of the content it was last captured with.
     pub hash: ContentHash,
+}
+
+/// The customer that an item is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerRow {
+    /// The item.
+    pub item: ItemId,
+    /// The customer, by the attribute that the look-up names.
+    pub customer: String,
 }
 
 /// A message (event id, delivery id, source version) that was seen.

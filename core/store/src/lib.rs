@@ -27,9 +27,9 @@ use gantry_model::command::Known;
 use gantry_model::{ItemId, Name, Timestamp};
 
 pub use commit::{
-    AgentChange, Commit, ConfigRow, CursorRow, DeadLetterChange, DeadLetterKind, DeadLetterRow,
-    DocumentRow, ItemHead, ItemRow, KeyRow, LaneChange, LaneKey, LaneRow, LaneState, MessageRow,
-    POSITION_BYTES_MAX, PositionRow, Resolution,
+    AgentChange, Commit, ConfigRow, CursorRow, CustomerRow, DeadLetterChange, DeadLetterKind,
+    DeadLetterRow, DocumentRow, ItemHead, ItemRow, KeyRow, LaneChange, LaneKey, LaneRow, LaneState,
+    MessageRow, POSITION_BYTES_MAX, PositionRow, Resolution,
 };
 pub use error::Error;
 pub use read::{
@@ -74,6 +74,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The latest item with that key.
     async fn find(&self, capture_point: &str, external_id: &str)
     -> Result<Option<ItemView>, Error>;
+
+    /// The latest items of a customer, newest first, at most `limit` (1 to 1,000). Only items
+    /// whose commit named the customer ([`Commit::customers`]).
+    async fn customer_items(&self, customer: &str, limit: u32) -> Result<Vec<ItemView>, Error>;
 
     /// One page of the items that fit the filter.
     async fn list(&self, filter: &ItemFilter, page: Page) -> Result<Vec<ItemView>, Error>;

@@ -99,6 +99,12 @@ impl Spec {
         self.lookups.keys().filter(|name| !bound.contains(name)).collect()
     }
 
+    /// The attribute that names the customer whose earlier items are looked up; none = nobody
+    /// looks them up.
+    pub fn history_key(&self) -> Option<&str> {
+        self.lookups.values().find_map(LookupSpec::history_key)
+    }
+
     /// The canonical JSON: equal configs give equal bytes.
     pub fn to_canonical_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: a config has text keys only")

@@ -136,6 +136,26 @@ impl MessageKind {
     }
 }
 
+/// Source of the look-ups that the hub answers itself, from a customer's earlier items.
+pub const SOURCE_HUB: &str = "hub";
+/// The attribute that names the customer, unless `key` in the settings names another.
+pub const HISTORY_KEY: &str = "customer_id";
+/// What the hub knows of a customer's earlier items, sorted by name.
+pub const HISTORY_YIELDS: [(&str, AttributeType); 4] = [
+    ("last_agent", AttributeType::Text),
+    ("last_contact_at", AttributeType::Timestamp),
+    ("last_disposition", AttributeType::Text),
+    ("open_items", AttributeType::Integer),
+];
+
+impl LookupSpec {
+    /// The attribute that names the customer, if the hub answers from earlier items.
+    pub fn history_key(&self) -> Option<&str> {
+        let key = || self.settings.get("key").and_then(serde_json::Value::as_str);
+        (self.source == SOURCE_HUB).then(|| key().unwrap_or(HISTORY_KEY))
+    }
+}
+
 /// `[lookup.NAME]`: one question to another system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LookupSpec {

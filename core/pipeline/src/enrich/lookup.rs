@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_model::spec::{LookupSpec, Spec};
-use gantry_model::{Clock, Document, Name, Value};
+use gantry_model::{Clock, Document, ItemId, Name, Value};
 use gantry_plugin_host::api::{ErrorClass, Json, Query};
 use serde_json::Value as JsonValue;
 use tokio::sync::Semaphore;
@@ -54,7 +54,9 @@ impl Lookup {
         if let Some(when) = &spec.when {
             words.extend(words_in(when));
         }
-        let answers = spec.cache.map(|kept| {
+        // What the hub knows itself differs from item to item, and changes at any time.
+        let kept = spec.cache.filter(|_| spec.history_key().is_none());
+        let answers = kept.map(|kept| {
             let answers = moka::future::Cache::builder().max_capacity(limits.answers_kept_max);
             answers.time_to_live(kept.to_std()).build()
         });
@@ -98,15 +100,19 @@ impl Lookup {
     }
 
     /// Asks about an item, or takes a kept answer; equal questions at one time are asked once.
-    pub(crate) async fn ask(&self, document: &Document) -> Result<Option<JsonValue>, Trouble> {
+    pub(crate) async fn ask(
+        &self,
+        document: &Document,
+        about: ItemId,
+    ) -> Result<Option<JsonValue>, Trouble> {
         let question = self.question(document);
         let Some(answers) = &self.answers else {
-            return self.fetch(&question).await;
+            return self.fetch(&question, about).await;
         };
         let fetched = AtomicBool::new(false);
         let answer = answers.try_get_with_by_ref(&question, async {
             fetched.store(true, Ordering::Relaxed);
-            Ok::<_, Trouble>(self.fetch(&question).await?.map(Arc::new))
+            Ok::<_, Trouble>(self.fetch(&question, about).await?.map(Arc::new))
         });
         let answer = answer.await.map_err(|trouble| (*trouble).clone())?;
         if !fetched.load(Ordering::Relaxed) {
@@ -115,11 +121,11 @@ impl Lookup {
         Ok(answer.map(Arc::unwrap_or_clone))
     }
 
-    async fn fetch(&self, question: &[u8]) -> Result<Option<JsonValue>, Trouble> {
+    async fn fetch(&self, question: &[u8], about: ItemId) -> Result<Option<JsonValue>, Trouble> {
         let mut backoff = Backoff::new(&self.limits);
         let mut attempt = 0;
         loop {
-            let trouble = match self.attempt(question).await {
+            let trouble = match self.attempt(question, about).await {
                 Ok(answer) => {
                     self.pulse.ok(self.clock.now());
                     return Ok(answer);
@@ -138,7 +144,7 @@ impl Lookup {
         }
     }
 
-    async fn attempt(&self, question: &[u8]) -> Result<Option<JsonValue>, Trouble> {
+    async fn attempt(&self, question: &[u8], about: ItemId) -> Result<Option<JsonValue>, Trouble> {
         let permit = self.permits.acquire().await;
         let _permit = permit.expect("invariant: the permits are never closed");
         self.breaker.check(Instant::now()).map_err(|rest| {
@@ -148,7 +154,7 @@ impl Lookup {
         self.asked.add(1);
         let query = Query::new(Json::from_bytes(question.to_vec()));
         let timeout = self.spec.timeout.to_std();
-        let answer = tokio::time::timeout(timeout, self.port.ask(query)).await;
+        let answer = tokio::time::timeout(timeout, self.port.ask(query, about)).await;
         let answer = answer.unwrap_or_else(|_| Err(Trouble::timeout("it", timeout)));
         match &answer {
             Err(trouble) if trouble.class != ErrorClass::Gone => {

@@ -5,7 +5,7 @@ use gantry_model::spec::MessageKind;
 use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, Value};
 
 use super::settle::{Batch, ToMerge, unavailable};
-use super::{Intake, Point, Refused, document_row};
+use super::{Intake, Point, Refused};
 use crate::outcome::Settled;
 
 /// How often a change is merged anew because the item moved on meanwhile.
@@ -101,7 +101,7 @@ impl Intake {
             }
         }
         let command = Command::Update { item, base_revision, rerun, verdict };
-        Ok(Merged { command, document: document_row(&document) })
+        Ok(Merged { command, document: self.document_row(&document) })
     }
 
     /// `true` if the item is held because a look-up or rule failed.

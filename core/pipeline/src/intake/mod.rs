@@ -137,6 +137,18 @@ impl Intake {
         Some(Box::new(verdict))
     }
 
+    /// The row of a document, without payload.
+    pub(crate) fn document_row(&self, document: &Document) -> NewDocument {
+        let text = |name: &str| document.text(name).map(Into::into);
+        let customer = self.spec.history_key().and_then(text);
+        NewDocument {
+            attributes: document.to_vec(),
+            payload: None,
+            content_type: None,
+            head: Head { name: text("name"), source_url: text("source_url"), customer },
+        }
+    }
+
     fn capture(&self, point: &Point, mapped: &mut Mapped) -> Command {
         let verdict = self.classify(point, &mut mapped.document);
         let created_at = timestamp(&mapped.document, "source_created_at")
@@ -158,17 +170,6 @@ impl Point {
     /// The payload as it came, for inspection. Where nothing is mapped, the document says the same.
     fn kept_payload(&self, record: &Incoming) -> Option<Bytes> {
         (!self.spec.map.is_empty()).then(|| record.payload.clone())
-    }
-}
-
-/// The row of a document, without payload.
-pub(crate) fn document_row(document: &Document) -> NewDocument {
-    let text = |name: &str| document.text(name).map(Into::into);
-    NewDocument {
-        attributes: document.to_vec(),
-        payload: None,
-        content_type: None,
-        head: Head { name: text("name"), source_url: text("source_url") },
     }
 }
 

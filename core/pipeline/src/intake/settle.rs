@@ -16,7 +16,7 @@ use gantry_rules::Mapped;
 use gantry_store::{DeadLetterChange, KeyQuery, PositionRow};
 
 use super::message::{FromRecord, command_of};
-use super::{Incoming, Intake, Point, Refused, document_row};
+use super::{Incoming, Intake, Point, Refused};
 use crate::dead_letter;
 use crate::outcome::{Change, Outcome, Settled};
 
@@ -118,7 +118,7 @@ impl Intake {
             if mapped.kind == MessageKind::Create {
                 let command = self.capture(point, &mut mapped);
                 sent.push((index, record, mapped.kind));
-                work.push(created(point, record, mapped, command));
+                work.push(self.created(point, record, mapped, command));
                 continue;
             }
             let Some(known) = known.next().flatten() else {
@@ -212,6 +212,21 @@ impl Intake {
         });
         let dead_letters = std::mem::take(&mut batch.dead_letters);
         Side { positions, dead_letters, ..Side::default() }
+    }
+
+    fn created(&self, point: &Point, record: &Incoming, mapped: Mapped, command: Command) -> Work {
+        debug_assert!(matches!(command, Command::Capture(Capture { .. })));
+        let mut document = self.document_row(&mapped.document);
+        document.payload = point.kept_payload(record);
+        document.content_type = document.payload.as_ref().and(record.content_type.clone());
+        let message_id = record.message_id(&mapped.external_id);
+        let key = CaptureKey {
+            capture_point: point.name.clone(),
+            external_id: mapped.external_id,
+            message_id,
+            hash: mapped.hash,
+        };
+        Work { command, key: Some(key), document: Some(document) }
     }
 
     /// Notes a refusal and its dead letter, which the next submission stores.
@@ -378,21 +393,6 @@ fn about_known(point: &Point, record: &Incoming, mapped: &Mapped, known: Known) 
         hash: known.hash,
     });
     FromRecord::Send(Box::new(Work { command, key, document: None }))
-}
-
-fn created(point: &Point, record: &Incoming, mapped: Mapped, command: Command) -> Work {
-    debug_assert!(matches!(command, Command::Capture(Capture { .. })));
-    let mut document = document_row(&mapped.document);
-    document.payload = point.kept_payload(record);
-    document.content_type = document.payload.as_ref().and(record.content_type.clone());
-    let message_id = record.message_id(&mapped.external_id);
-    let key = CaptureKey {
-        capture_point: point.name.clone(),
-        external_id: mapped.external_id,
-        message_id,
-        hash: mapped.hash,
-    };
-    Work { command, key: Some(key), document: Some(document) }
 }
 
 const fn accepted(item: ItemId, change: Change) -> Settled {

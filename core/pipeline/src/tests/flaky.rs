@@ -55,6 +55,10 @@ impl Store for FlakyStore {
         self.inner.find(point, external_id).await
     }
 
+    async fn customer_items(&self, customer: &str, limit: u32) -> Result<Vec<ItemView>, Error> {
+        self.inner.customer_items(customer, limit).await
+    }
+
     async fn list(&self, filter: &ItemFilter, page: Page) -> Result<Vec<ItemView>, Error> {
         self.inner.list(filter, page).await
     }

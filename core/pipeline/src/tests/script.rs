@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use gantry_model::ItemId;
 use gantry_plugin_host::api::{
     Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
     Query, Record, RecordOutcome,
@@ -149,7 +150,7 @@ where
 
 #[async_trait]
 impl LookupPort for ScriptedLookup {
-    async fn ask(&self, query: Query) -> Result<Option<Value>, Trouble> {
+    async fn ask(&self, query: Query, _: ItemId) -> Result<Option<Value>, Trouble> {
         let n = self.asked.fetch_add(1, Ordering::SeqCst);
         (self.answer)(n, query.attributes.parse().unwrap()).await
     }

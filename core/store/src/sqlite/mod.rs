@@ -217,6 +217,11 @@ impl crate::Store for SqliteStore {
         query::items::by_key(&mut reader, self.partition, capture_point, external_id).await
     }
 
+    async fn customer_items(&self, customer: &str, limit: u32) -> Result<Vec<ItemView>, Error> {
+        let mut reader = self.reader().await?;
+        query::items::by_customer(&mut reader, self.partition, customer, limit).await
+    }
+
     async fn list(&self, filter: &ItemFilter, page: Page) -> Result<Vec<ItemView>, Error> {
         query::items::list(&mut *self.reader().await?, self.partition, filter, page).await
     }

@@ -16,7 +16,10 @@ use crate::error::Error;
 /// Marks a database as one of ours: "GANT".
 const APPLICATION_ID: i64 = 0x4741_4e54;
 /// The schema's steps, in order. A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_start.sql"),
+    include_str!("../../migrations/sqlite/0002_customer_item.sql"),
+];
 /// Bytes of a page. A single capture touches seven pages: twice the size would make it a third
 /// slower, and a batch no faster.
 pub(super) const PAGE_BYTES: u32 = 4096;

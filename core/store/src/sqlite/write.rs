@@ -44,6 +44,7 @@ struct Statements {
     items: RowsStatement,
     documents: RowsStatement,
     keys: RowsStatement,
+    customers: RowsStatement,
     messages: RowsStatement,
     agents: RowsStatement,
     positions: RowsStatement,
@@ -240,6 +241,12 @@ impl Statements {
                 &["partition", "capture_point", "external_id"],
                 &["item", "hash"],
             ),
+            customers: insert(
+                "customer_item",
+                &["item", "customer"],
+                "ON CONFLICT DO UPDATE SET customer = excluded.customer \
+                 WHERE customer <> excluded.customer",
+            ),
             messages: insert(
                 "message",
                 &["partition", "capture_point", "message_id", "item", "at"],
@@ -310,7 +317,13 @@ impl Statements {
         super::query::journal::push_seq(&mut segment, commit.seq);
         let segment = |to: &mut Binder| to.add(segment.as_slice());
         self.items.execute_with(connection, segment, &commit.items, bind_item).await?;
-        self.documents.execute(connection, &commit.documents, bind_document).await
+        self.documents.execute(connection, &commit.documents, bind_document).await?;
+        self.customers
+            .execute(connection, &commit.customers, |row, to| {
+                to.add_u64(row.item.as_u64());
+                to.text(&row.customer);
+            })
+            .await
     }
 
     /// Keys and messages are written in the order of their tables: neighbours share pages.

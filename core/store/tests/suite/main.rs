@@ -97,6 +97,7 @@ suite! {
     keys::a_message_leads_to_its_own_item,
     keys::a_key_moves_to_the_newer_item,
     keys::old_messages_are_forgotten,
+    keys::a_customer_leads_to_its_latest_items,
     lists::filters_select_and_pages_join,
     lists::sparse_live_items_are_found_among_ended_ones,
     lists::counts_add_up,

@@ -64,6 +64,27 @@ pub(in crate::sqlite) async fn by_key(
     row.as_ref().map(view).transpose()
 }
 
+pub(in crate::sqlite) async fn by_customer(
+    reader: &mut SqliteConnection,
+    partition: PartitionId,
+    customer: &str,
+    limit: u32,
+) -> Result<Vec<ItemView>, Error> {
+    const SQL: &str = "SELECT i.state, i.external_id, i.name, i.source_url \
+        FROM customer_item c CROSS JOIN item i ON i.id = c.item \
+        WHERE c.customer = ? AND c.item BETWEEN ? AND ? ORDER BY c.item DESC LIMIT ?";
+    let (first, last) = all_ids(partition);
+    let rows = sqlx::query(SQL)
+        .bind(customer)
+        .bind(first)
+        .bind(last)
+        .bind(i64::from(limit.clamp(1, PAGE_MAX)))
+        .fetch_all(reader)
+        .await
+        .map_err(|source| classify(DOING, source))?;
+    rows.iter().map(view).collect()
+}
+
 pub(in crate::sqlite) async fn list(
     reader: &mut SqliteConnection,
     partition: PartitionId,

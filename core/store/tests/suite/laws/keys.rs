@@ -3,7 +3,7 @@
 use gantry_model::ItemId;
 use gantry_model::command::{ContentHash, Known};
 use gantry_store::baseline::{KeyOrder, key};
-use gantry_store::{Commit, KeyQuery, KeyRow, MessageRow};
+use gantry_store::{Commit, CustomerRow, KeyQuery, KeyRow, MessageRow};
 
 use crate::Bed;
 use crate::world::{self, POINT, at, capture, commit, hash};
@@ -120,4 +120,28 @@ pub(crate) async fn old_messages_are_forgotten(bed: &dyn Bed) {
     let known = store.known(&queries).await.unwrap();
     let seen: Vec<_> = known.iter().map(Option::is_some).collect();
     assert_eq!(seen, [false, false, false, false, false, true, true, true, true, true]);
+}
+
+pub(crate) async fn a_customer_leads_to_its_latest_items(bed: &dyn Bed) {
+    let store = bed.open().await.unwrap();
+    let mut made = capture(1, 1, 6, KeyOrder::Ordered);
+    let row = |counter: u64, customer: &str| CustomerRow {
+        item: ItemId::new(0, counter),
+        customer: customer.into(),
+    };
+    made.customers = vec![row(1, "ada"), row(2, "bob"), row(4, "ada"), row(5, "ada")];
+    store.commit(&made).await.unwrap();
+    let items = async |customer: &str, limit: u32| {
+        let found = store.customer_items(customer, limit).await.unwrap();
+        found.iter().map(|view| view.item.id.counter()).collect::<Vec<_>>()
+    };
+    assert_eq!(items("ada", 10).await, [5, 4, 1]);
+    assert_eq!(items("ada", 2).await, [5, 4]);
+    assert_eq!(items("nobody", 10).await, [0u64; 0]);
+    // An item that turns out to be about somebody else; the same row again changes nothing.
+    let mut moved = commit(2, Vec::new());
+    moved.customers = vec![row(4, "bob"), row(5, "ada")];
+    store.commit(&moved).await.unwrap();
+    assert_eq!(items("ada", 10).await, [5, 1]);
+    assert_eq!(items("bob", 10).await, [4, 2]);
 }
