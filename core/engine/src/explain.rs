@@ -87,7 +87,7 @@ impl State {
     /// look at each agent. `None` if there is no such item or it has ended.
     pub fn explain_now(&self, now: Timestamp, id: ItemId) -> Option<LiveExplanation> {
         let item = &self.item(id)?;
-        let process = self.index.routes.process(item);
+        let process = self.index.routes.queue(item);
         let in_routing = process.filter(|_| item.life_cycle == LifeCycle::Queued);
         let rung = in_routing.map(|process| self.rung(item, process, now));
         let requirement =

@@ -17,7 +17,7 @@ use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp,
 use crate::bits::BitSet;
 use crate::curve::NEVER;
 use crate::facts::Facts;
-use crate::ladder;
+use crate::ladder::Ladder;
 use crate::routes::Routes;
 use crate::timers;
 
@@ -57,9 +57,10 @@ struct Slot {
 
 impl Index {
     /// Builds all indexes at an instant. Everybody free counts as newly free.
-    pub(crate) fn build(facts: &Facts, clock: Timestamp) -> Self {
-        let mut index =
-            Self { clock, routes: Routes::new(facts.config.as_ref()), ..Self::default() };
+    /// `before`: what was ready of the config version before.
+    pub(crate) fn build(facts: &Facts, clock: Timestamp, before: &Routes) -> Self {
+        let routes = Routes::new(facts.config.as_ref(), before);
+        let mut index = Self { clock, routes, ..Self::default() };
         for agent in facts.agents.values() {
             index.put_agent(facts, &agent.profile.id, Trigger::TimePassed);
         }
@@ -140,7 +141,7 @@ impl Index {
     /// Signatures for which anything waits.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Signature> + '_ {
         let all = self.queues.iter().map(|(_, signature)| signature);
-        all.filter(|signature| !signature.waiting.is_empty())
+        all.filter(|signature| !signature.is_empty())
     }
 
     /// The signatures that an agent fits and has room for.
@@ -217,7 +218,7 @@ impl Index {
             let room =
                 room.map(|(at, name)| (name, desk.load_of(at), self.staff.free[at].contains(no)));
             let room: BTreeSet<_> = room.filter(|(_, load, free)| *load > 0 || *free).collect();
-            let reach = self.reach(no).filter(|signature| !signature.waiting.is_empty());
+            let reach = self.reach(no).filter(|signature| !signature.is_empty());
             let reach: BTreeSet<_> = reach.map(|signature| &signature.key.requirement).collect();
             let (items, since) = (&desk.items, desk.idle_since);
             let _ = writeln!(text, "{id} {room:?} {items:?} idle since {since} reaches {reach:?}");
@@ -225,7 +226,7 @@ impl Index {
         let mut queues: Vec<_> = self.waiting().collect();
         queues.sort_by_key(|queue| {
             let key = &queue.key;
-            (&key.requirement, &media[key.media], &key.queue)
+            (&key.requirement, &media[key.media], &key.queue, key.clock)
         });
         for queue in queues {
             let fits: BTreeMap<_, _> = queue
@@ -233,7 +234,7 @@ impl Index {
                 .iter()
                 .map(|no| (&self.desk(no).agent, self.level_sum(queue, no)))
                 .collect();
-            let ranks: Vec<_> = queue.waiting.descending(self.clock).collect();
+            let ranks: Vec<_> = queue.descending(self.clock).collect();
             let Key { requirement, queue: name, .. } = &queue.key;
             let (ready, free) = (queue.n_ready, queue.n_free);
             let _ = writeln!(
@@ -270,18 +271,19 @@ impl Index {
         slot: &mut Slot,
         trigger: Trigger,
     ) -> Timestamp {
-        let Some(process) = self.routes.process(item) else {
+        let Some(process) = self.routes.queue(item) else {
             return NEVER;
         };
-        let known = facts.prefers_known(item);
-        let rung = ladder::rung(item, &process.route, known, self.clock);
-        let requirement = ladder::requirement(item, &process.route, known, rung.stage);
+        let ladder = Ladder::new(&self.routes, item, process, facts.prefers_known(item));
+        let rung = ladder.at(self.clock);
+        let requirement = ladder.requirement(rung.stage);
         let curve = self.routes.curve(item);
         let since = item.routing_at.unwrap_or(item.captured_at);
         let key = Key {
             requirement,
             media: self.staff.media_no(media_type(item)),
-            queue: item.queue().cloned().unwrap_or_default(),
+            queue: self.routes.queue_name(item).cloned().unwrap_or_default(),
+            clock: self.routes.clock_of(item),
         };
         let no = self.signature(facts, key);
         slot.queue = Some((no, self.queues.insert(no, self.clock, item.id, since, curve)));
@@ -330,7 +332,8 @@ impl Index {
         if let Some(no) = self.queues.no(&key) {
             return no;
         }
-        let mut signature = Signature::new(key);
+        let clock = self.routes.clock(key.clock).clone();
+        let mut signature = Signature::new(key, clock);
         let (requirement, queue) = (&signature.key.requirement, &signature.key.queue);
         let classes = self.staff.classes_for(requirement, queue);
         for &class in &classes {
@@ -415,7 +418,7 @@ impl Index {
     fn introduce(&mut self, class: staff::ClassNo) {
         let mut found = Vec::new();
         for (no, signature) in self.queues.iter() {
-            let Key { requirement, media, queue } = &signature.key;
+            let Key { requirement, media, queue, .. } = &signature.key;
             if self.staff.class_fits(class, requirement, queue) {
                 found.push((no, *media, self.staff.level_sum(class, &signature.skills)));
             }

@@ -114,7 +114,7 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
         let id = &agent.profile.id;
         let fits = |item: &WorkItem| {
             let media = media_type(item);
-            let Some(process) = state.index.routes.process(item) else {
+            let Some(process) = state.index.routes.queue(item) else {
                 return false;
             };
             let stage = state.rung(item, process, now).stage;
@@ -143,7 +143,7 @@ fn classified(state: &State, _: Timestamp) -> Option<String> {
 }
 
 fn indexes_follow(state: &State, _: Timestamp) -> Option<String> {
-    let anew = Index::build(&state.facts, state.index.clock);
+    let anew = Index::build(&state.facts, state.index.clock, &state.index.routes);
     let (have, want) = (state.index.render(&state.facts), anew.render(&state.facts));
     (have != want).then(|| format!("have\n{have}\nwant\n{want}"))
 }

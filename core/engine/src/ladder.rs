@@ -2,87 +2,128 @@
 //!
 //! Preferred agent, then the route's targets one after the other, each adding agents to those
 //! before. Windows count from when the item came into routing. No stage is ever stored.
+//!
+//! An item that was sent to somebody by hand has one stage that asks for them and nothing else:
+//! whoever sent it there knows better than route and rules.
 
-use gantry_model::decision::Stage;
-use gantry_model::spec::RouteSpec;
+use gantry_model::decision::{Stage, StageCause};
+use gantry_model::spec::{ProcessSpec, RouteSpec, Span};
 use gantry_model::{Requirement, Timestamp, WorkItem};
 
-use crate::curve::span_length;
+use crate::routes::Routes;
+use crate::window::Windows;
 
 /// Where an item stands on its ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rung {
     pub(crate) stage: Stage,
+    /// Why the stage began.
+    pub(crate) cause: StageCause,
+    /// When it began.
+    pub(crate) since: Timestamp,
     /// When the next stage begins; `None` on the last.
     pub(crate) ends_at: Option<Timestamp>,
 }
 
-/// `true` if the item's ladder begins with its preferred agent. `known` says whether that agent
-/// exists; a required agent leaves nobody to prefer.
-fn prefers(item: &WorkItem, route: &RouteSpec, known: bool) -> bool {
-    route.preferred.is_some() && item.required_agent.is_none() && known
-}
-
-/// The stage that counts at `now`.
-pub(crate) fn rung(item: &WorkItem, route: &RouteSpec, known: bool, now: Timestamp) -> Rung {
-    let mut from = item.routing_at.unwrap_or(item.captured_at);
-    // A share of an SLA that the item does not have is no time at all.
-    let length = |span| span_length(span, item.anchor_at, item.due_at).unwrap_or_default();
-    if let Some(span) = route.preferred.filter(|_| prefers(item, route, known)) {
-        let ends_at = from.plus(length(span));
-        if now < ends_at {
-            return Rung { stage: Stage::Preferred, ends_at: Some(ends_at) };
-        }
-        from = ends_at;
-    }
-    let last = route.stages.len().saturating_sub(1);
-    for (number, stage) in route.stages.iter().enumerate().take(last) {
-        let ends_at = stage.lasts.map(|span| from.plus(length(span)));
-        match ends_at {
-            Some(ends_at) if now >= ends_at => from = ends_at,
-            _ => {
-                return Rung { stage: target(number), ends_at };
-            }
-        }
-    }
-    Rung { stage: target(last), ends_at: None }
-}
-
-fn target(number: usize) -> Stage {
-    Stage::Target(u8::try_from(number).unwrap_or(u8::MAX))
-}
-
-/// What the item asks of an agent in a stage. `known`: see [`rung`].
-pub(crate) fn requirement(
-    item: &WorkItem,
-    route: &RouteSpec,
+/// The ladder of one item.
+pub(crate) struct Ladder<'a> {
+    item: &'a WorkItem,
+    route: &'a RouteSpec,
+    windows: Windows<'a>,
+    /// Whether the item's preferred agent exists.
     known: bool,
-    stage: Stage,
-) -> Requirement {
-    let preferred = item
-        .preferred_agent
-        .as_ref()
-        .filter(|_| prefers(item, route, known))
-        .map(|agent| Requirement::Agent(agent.clone()));
-    let target = match (stage, preferred) {
-        (Stage::Preferred, preferred) => preferred.unwrap_or(Requirement::Anybody),
-        (Stage::Target(number), preferred) => reached(route, number, preferred),
-    };
-    let asked = item.class.as_ref().and_then(|class| class.requirement.as_ref());
-    let required = item.required_agent.clone().map(Requirement::Agent);
-    [asked.cloned(), required].into_iter().flatten().fold(target, Requirement::and)
 }
 
-/// Any of the targets up to this one, or the preferred agent, whose turn came before.
-fn reached(route: &RouteSpec, number: u8, preferred: Option<Requirement>) -> Requirement {
-    let targets = route.stages.iter().take(usize::from(number) + 1);
-    let targets: Vec<_> = targets.map(|stage| stage.requirement.clone()).collect();
-    if targets.is_empty() {
-        return Requirement::Anybody;
+impl<'a> Ladder<'a> {
+    /// The ladder on the route of the process whose queue the item is in.
+    pub(crate) fn new(
+        routes: &Routes,
+        item: &'a WorkItem,
+        process: &'a ProcessSpec,
+        known: bool,
+    ) -> Self {
+        let windows = Windows::new(routes, item);
+        Self { item, route: &process.route, windows, known }
     }
-    let mut any: Vec<_> = preferred.into_iter().chain(targets).collect();
-    if any.len() == 1 {
-        return any.remove(0);
+
+    /// The stage that counts at `now`.
+    pub(crate) fn at(&self, now: Timestamp) -> Rung {
+        let mut rung = self.first();
+        while rung.ends_at.is_some_and(|end| now >= end) {
+            rung = self.next(&rung);
+        }
+        rung
     }
-    Requirement::AnyOf(any)
+
+    fn first(&self) -> Rung {
+        let since = self.item.routing_at.unwrap_or(self.item.captured_at);
+        let cause = match (&self.item.target, &self.item.preferred_agent, self.route.preferred) {
+            (Some(_), ..) => StageCause::SentByHand,
+            (None, Some(_), Some(_)) if !self.known => StageCause::PreferredUnknown,
+            _ => StageCause::Begin,
+        };
+        match self.route.preferred.filter(|_| self.prefers()) {
+            Some(span) => {
+                Rung { stage: Stage::Preferred, cause, since, ends_at: Some(self.end(span, since)) }
+            }
+            None => self.target(0, cause, since),
+        }
+    }
+
+    fn next(&self, rung: &Rung) -> Rung {
+        let number = match rung.stage {
+            Stage::Preferred => 0,
+            Stage::Target(number) => usize::from(number) + 1,
+        };
+        self.target(number, StageCause::WindowOver, rung.ends_at.unwrap_or(rung.since))
+    }
+
+    fn target(&self, number: usize, cause: StageCause, since: Timestamp) -> Rung {
+        let more = number + 1 < self.route.stages.len().min(u8::MAX.into());
+        let stage = self.route.stages.get(number).filter(|_| more && self.item.target.is_none());
+        let ends_at = stage.and_then(|stage| stage.lasts).map(|span| self.end(span, since));
+        Rung { stage: Stage::Target(number as u8), cause, since, ends_at }
+    }
+
+    fn end(&self, span: Span, from: Timestamp) -> Timestamp {
+        // A share of an SLA that the item does not have is no time at all: nobody waits for it.
+        self.windows.end(span, from).unwrap_or(from)
+    }
+
+    /// `true` if the ladder begins with the preferred agent: one who exists, unless the item is
+    /// for one agent only or was sent to somebody by hand.
+    fn prefers(&self) -> bool {
+        let free = self.item.required_agent.is_none() && self.item.target.is_none();
+        self.route.preferred.is_some() && free && self.known
+    }
+
+    /// What the item asks of an agent in a stage.
+    pub(crate) fn requirement(&self, stage: Stage) -> Requirement {
+        if let Some(target) = &self.item.target {
+            return target.clone();
+        }
+        let preferred = self.item.preferred_agent.as_ref().filter(|_| self.prefers());
+        let preferred = preferred.map(|agent| Requirement::Agent(agent.clone()));
+        let target = match stage {
+            Stage::Preferred => preferred.unwrap_or(Requirement::Anybody),
+            Stage::Target(number) => self.reached(number, preferred),
+        };
+        let asked = self.item.class.as_ref().and_then(|class| class.requirement.as_ref());
+        let required = self.item.required_agent.clone().map(Requirement::Agent);
+        [asked.cloned(), required].into_iter().flatten().fold(target, Requirement::and)
+    }
+
+    /// Any of the targets up to this one, or the preferred agent, whose turn came before.
+    fn reached(&self, number: u8, preferred: Option<Requirement>) -> Requirement {
+        let targets = self.route.stages.iter().take(usize::from(number) + 1);
+        let targets: Vec<_> = targets.map(|stage| stage.requirement.clone()).collect();
+        if targets.is_empty() {
+            return Requirement::Anybody;
+        }
+        let mut any: Vec<_> = preferred.into_iter().chain(targets).collect();
+        if any.len() == 1 {
+            return any.remove(0);
+        }
+        Requirement::AnyOf(any)
+    }
 }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod bits;
+mod clock;
 mod curve;
 mod decide;
 mod explain;
@@ -27,6 +28,7 @@ mod state;
 mod step;
 mod timers;
 mod tournament;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
 
 /// The best item of a signature that somebody free may have.
 fn best_in(state: &State, now: Timestamp, signature: &Signature) -> Option<Rank> {
-    signature.waiting.best(now, |id| {
+    signature.best(now, |id| {
         state.item(id).is_some_and(|item| {
             item.exclusions.is_empty() || {
                 let mut free = signature.fits.iter_and(state.index.free_for(signature));
@@ -63,7 +63,7 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
 
 fn offer(state: &State, now: Timestamp, id: ItemId) -> Option<Event> {
     let item = &state.item(id)?;
-    let process = state.index.routes.process(item)?;
+    let process = state.index.routes.queue(item)?;
     let signature = state.index.signature_of(id)?;
     // Several triggers may lead to one item; the same one is named however they came about.
     let triggers = [state.index.fresh_item(id), signature.freed_by()];
@@ -146,7 +146,7 @@ impl<'a> Field<'a> {
         trigger: Trigger,
     ) -> Explanation {
         let (priority, next_change_at) = self.state.priority(now, self.item);
-        let could_have = self.state.index.reach(winner).map(|queue| queue.waiting.len());
+        let could_have = self.state.index.reach(winner).map(Signature::len);
         Explanation {
             version: self.state.config_version(),
             revision: self.item.revision,

@@ -3,32 +3,72 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gantry_model::calendar::Calendar;
 use gantry_model::priority::Priority;
-use gantry_model::spec::{CompletionMode, PrioritySchema, ProcessSpec, RoutingSpec};
+use gantry_model::spec::{Anchor, CompletionMode, PrioritySchema, ProcessSpec, RoutingSpec};
 use gantry_model::{Hold, Name, Timestamp, WorkItem};
 
-use crate::curve::Curve;
+use crate::clock::{ClockNo, CurveClock, WALL};
+use crate::curve::{Curve, NEVER, SchemaCurve};
 
-/// A config version: the spec as it was journaled, and its schemas ready to be shared by items.
+/// A config version: the spec as it was journaled, its schemas ready to be shared by items, and
+/// its calendars ready to calculate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     pub(crate) spec: Arc<RoutingSpec>,
-    schemas: BTreeMap<Name, Arc<PrioritySchema>>,
+    schemas: BTreeMap<Name, (Arc<PrioritySchema>, ClockNo)>,
+    calendars: BTreeMap<Name, Arc<Calendar>>,
+    /// The business clocks that schemas run in, by number: 1 is the first.
+    clocks: Vec<CurveClock>,
 }
 
 impl Routes {
-    pub(crate) fn new(config: Option<&(u32, Arc<RoutingSpec>)>) -> Self {
+    /// Makes a config version ready. Takes over from the version before what is still the same:
+    /// a calendar takes about a millisecond to build.
+    pub(crate) fn new(config: Option<&(u32, Arc<RoutingSpec>)>, before: &Self) -> Self {
         let Some((_, spec)) = config else {
             return Self::default();
         };
-        let share =
-            |(name, schema): (&Name, &PrioritySchema)| (name.clone(), Arc::new(schema.clone()));
-        Self { spec: Arc::clone(spec), schemas: spec.priorities.iter().map(share).collect() }
+        if Arc::ptr_eq(spec, &before.spec) {
+            return before.clone();
+        }
+        let mut routes = Self { spec: Arc::clone(spec), ..Self::default() };
+        for (name, calendar) in &spec.calendars {
+            let known = before.spec.calendars.get(name).filter(|known| *known == calendar);
+            let built = match known.and_then(|_| before.calendars.get(name)) {
+                Some(known) => Arc::clone(known),
+                // A version with a calendar that is none is not activated.
+                None => match Calendar::new(calendar) {
+                    Ok(built) => Arc::new(built),
+                    Err(_) => continue,
+                },
+            };
+            routes.calendars.insert(name.clone(), built);
+        }
+        let mut numbers: BTreeMap<&Name, ClockNo> = BTreeMap::new();
+        for (name, schema) in &spec.priorities {
+            let calendar = schema.calendar.as_ref();
+            let built = calendar.and_then(|name| Some((name, routes.calendars.get(name)?)));
+            let no = built.map_or(WALL, |(name, calendar)| {
+                *numbers.entry(name).or_insert_with(|| {
+                    routes.clocks.push(CurveClock::Business(Arc::clone(calendar)));
+                    routes.clocks.len() as ClockNo
+                })
+            });
+            routes.schemas.insert(name.clone(), (Arc::new(schema.clone()), no));
+        }
+        routes
     }
 
-    /// The process of an item, once it is classified.
+    /// The item's own process, once it is classified: how it ends, and what it is counted under.
     pub(crate) fn process(&self, item: &WorkItem) -> Option<&ProcessSpec> {
         self.spec.processes.get(item.process()?)
+    }
+
+    /// The process whose queue the item is in: whom it is offered to, and how. It differs from
+    /// its own after a transfer.
+    pub(crate) fn queue(&self, item: &WorkItem) -> Option<&ProcessSpec> {
+        self.spec.processes.get(self.queue_name(item)?)
     }
 
     /// Who says that an item is done. A capture point whose source never confirms overrules
@@ -40,21 +80,64 @@ impl Routes {
         self.process(item).map_or_else(CompletionMode::default, |process| process.completion.mode)
     }
 
-    /// The item's priority as a function of time. An item without a class has priority 0.
+    /// The name of the process whose queue the item is in.
+    pub(crate) fn queue_name<'a>(&self, item: &'a WorkItem) -> Option<&'a Name> {
+        let transferred = item.queue.as_ref();
+        transferred.filter(|queue| self.spec.processes.contains_key(*queue)).or(item.process())
+    }
+
+    /// The calendar of a process: its own, else that of its department.
+    pub(crate) fn calendar(&self, process: &str) -> Option<&Arc<Calendar>> {
+        let own = self.spec.processes.get(process)?.calendar.as_ref();
+        let department = process.split_once('/').map_or(process, |(department, _)| department);
+        let of_department = || self.spec.departments.get(department)?.calendar.as_ref();
+        self.calendars.get(own.or_else(of_department)?)
+    }
+
+    /// The clock of a process's calendar; the wall's if it has none.
+    pub(crate) fn business_clock(&self, process: Option<&Name>) -> CurveClock {
+        let calendar = process.and_then(|process| self.calendar(process));
+        calendar.map_or(CurveClock::Wall, |calendar| CurveClock::Business(Arc::clone(calendar)))
+    }
+
+    /// The number of the clock that the item's priority runs in.
+    pub(crate) fn clock_of(&self, item: &WorkItem) -> ClockNo {
+        if item.priority.is_some() {
+            return WALL;
+        }
+        let schema = item.class.as_ref().and_then(|class| self.schemas.get(&class.schema));
+        schema.map_or(WALL, |(_, clock)| *clock)
+    }
+
+    /// A clock that priorities run in.
+    pub(crate) fn clock(&self, no: ClockNo) -> &CurveClock {
+        let business = usize::from(no).checked_sub(1).and_then(|at| self.clocks.get(at));
+        business.unwrap_or(&CurveClock::Wall)
+    }
+
+    /// The item's priority as a function of what its clock shows. An item without a class has
+    /// priority 0.
     pub(crate) fn curve(&self, item: &WorkItem) -> Curve {
+        let boost = Priority::from_points(item.boost);
         if let Some(points) = item.priority {
-            return Curve::Constant(Priority::from_points(points));
+            return Curve::Constant(Priority(Priority::from_points(points).0 + boost.0));
         }
         let class = item.class.as_ref();
-        let schema = class.and_then(|class| self.schemas.get(&class.schema));
-        match schema {
-            Some(schema) => Curve::Schema {
-                schema: Arc::clone(schema),
-                anchor_at: item.anchor_at,
-                due_at: item.due_at,
-            },
-            None => Curve::Constant(Priority::default()),
-        }
+        let Some((schema, clock)) = class.and_then(|class| self.schemas.get(&class.schema)) else {
+            return Curve::Constant(boost);
+        };
+        let clock = self.clock(*clock);
+        let anchor_at = match schema.anchor {
+            Anchor::Activation => item.anchor_at,
+            Anchor::Capture => item.captured_at,
+        };
+        Curve::Schema(SchemaCurve {
+            schema: Arc::clone(schema),
+            anchor: clock.read(anchor_at),
+            due: item.due_at.map(|due| clock.read(due)),
+            bounds: item.bounds.clone(),
+            boost,
+        })
     }
 
     /// The item's priority at an instant and when it changes its course. A held item stands
@@ -64,15 +147,16 @@ impl Routes {
         item: &WorkItem,
         now: Timestamp,
     ) -> (Priority, Option<Timestamp>) {
-        let curve = self.curve(item);
+        let (curve, clock) = (self.curve(item), self.clock(self.clock_of(item)));
         match &item.hold {
             Hold::Held { since, .. } | Hold::Error { since, .. } => {
-                (curve.piece(*since).at(*since), None)
+                (curve.at(clock.read(*since)), None)
             }
             Hold::None | Hold::Activation { .. } => {
-                let piece = curve.piece(now);
-                let next = Some(piece.until).filter(|until| *until != crate::curve::NEVER);
-                (piece.at(now), next)
+                let shown = clock.read(now);
+                let piece = curve.piece(shown);
+                let next = Some(clock.reaches(piece.until)).filter(|until| *until != NEVER);
+                (piece.at(shown), next)
             }
         }
     }

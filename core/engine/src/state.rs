@@ -14,7 +14,8 @@ use gantry_model::{
 
 use crate::facts::{ApplyError, Facts};
 use crate::index::Index;
-use crate::ladder::{self, Rung};
+use crate::ladder::{Ladder, Rung};
+use crate::routes::Routes;
 use crate::tournament::Rank;
 
 /// Everything the engine knows. One thread owns it; others send commands or ask.
@@ -96,7 +97,7 @@ impl State {
 
     /// The state over facts, with indexes as of `now`.
     pub(crate) fn over(facts: Facts, now: Timestamp) -> Self {
-        let index = Index::build(&facts, now);
+        let index = Index::build(&facts, now, &Routes::default());
         Self { facts, index, changed: Changed::default() }
     }
 
@@ -116,7 +117,7 @@ impl State {
         let mut touched = Touched::default();
         let applied = events.iter().try_for_each(|event| self.apply_one(at, event, &mut touched));
         if touched.config {
-            self.index = Index::build(&self.facts, self.index.clock);
+            self.index = Index::build(&self.facts, self.index.clock, &self.index.routes);
             return applied;
         }
         for agent in touched.agents {
@@ -227,7 +228,7 @@ impl State {
     /// The `count` waiting items with the highest priority at `now`, highest first.
     pub fn top(&self, now: Timestamp, count: usize) -> Vec<(WorkItem, Priority)> {
         let mut queues: Vec<_> =
-            self.index.waiting().map(|signature| signature.waiting.descending(now)).collect();
+            self.index.waiting().map(|signature| signature.descending(now)).collect();
         let mut heads: BinaryHeap<(Rank, usize)> = BinaryHeap::new();
         for (at, queue) in queues.iter_mut().enumerate() {
             heads.extend(queue.next().map(|rank| (rank, at)));
@@ -265,9 +266,14 @@ impl State {
         &self.index.routes.spec
     }
 
-    /// Where an item of a process stands on its ladder.
+    /// The ladder of an item in the queue of a process.
+    pub(crate) fn ladder<'a>(&self, item: &'a WorkItem, process: &'a ProcessSpec) -> Ladder<'a> {
+        Ladder::new(&self.index.routes, item, process, self.prefers_known(item))
+    }
+
+    /// Where an item stands on its ladder.
     pub(crate) fn rung(&self, item: &WorkItem, process: &ProcessSpec, now: Timestamp) -> Rung {
-        ladder::rung(item, &process.route, self.prefers_known(item), now)
+        self.ladder(item, process).at(now)
     }
 
     /// What an item of a process asks of an agent in a stage.
@@ -277,7 +283,7 @@ impl State {
         process: &ProcessSpec,
         stage: Stage,
     ) -> Requirement {
-        ladder::requirement(item, &process.route, self.prefers_known(item), stage)
+        self.ladder(item, process).requirement(stage)
     }
 
     /// `true` if the item's preferred agent exists.

@@ -22,6 +22,25 @@ pub enum Stage {
     Target(#[n(0)] u8),
 }
 
+/// Why an item stands in its stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum StageCause {
+    /// The ladder begins here.
+    #[n(0)]
+    Begin,
+    /// There is no such agent as the preferred one, so the ladder begins here.
+    #[n(1)]
+    PreferredUnknown,
+    /// The window of the stage before is over.
+    #[n(2)]
+    WindowOver,
+    /// Somebody sent it here by hand, in place of the stages.
+    #[n(3)]
+    SentByHand,
+}
+
 /// Why one item was offered to one agent.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct Explanation {

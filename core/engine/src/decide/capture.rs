@@ -236,7 +236,7 @@ fn classified(ctx: Context<'_>, item: &WorkItem, found: Classified, events: &mut
 fn still_fits(ctx: Context<'_>, before: &WorkItem, after: &WorkItem) -> bool {
     let state = ctx.state;
     let agent = after.agent().and_then(|agent| state.agent(agent));
-    let process = state.index.routes.process(after);
+    let process = state.index.routes.queue(after);
     let (Some(agent), Some(process)) = (agent, process) else {
         return false;
     };

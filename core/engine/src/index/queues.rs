@@ -10,8 +10,9 @@ use gantry_model::{ItemId, Requirement, Timestamp};
 use super::SignatureNo;
 use super::staff::{ClassNo, MediaNo};
 use crate::bits::BitSet;
+use crate::clock::{ClockNo, CurveClock};
 use crate::curve::{Curve, NEVER};
-use crate::tournament::Tournament;
+use crate::tournament::{Rank, Tournament};
 
 /// A head's value is compared in floating point first. Values stay below 2^62 units and are
 /// computed from three roundings of 2^-53 each, so they are off by less than 2^12.
@@ -41,6 +42,8 @@ pub(crate) struct Key {
     pub(crate) media: MediaNo,
     /// Agents may be inactive for a queue, and its process says who stands first.
     pub(crate) queue: Name,
+    /// The clock that priorities run in: in one tournament all curves run in the same.
+    pub(crate) clock: ClockNo,
 }
 
 /// All that waits for the same kind of agent.
@@ -57,7 +60,9 @@ pub(crate) struct Signature {
     pub(crate) n_free: u32,
     /// The level sums of the classes that fit, in the order of their numbers.
     pub(super) sums: Vec<(ClassNo, u32)>,
-    pub(crate) waiting: Tournament,
+    /// The clock that the tournament's instants are in.
+    clock: CurveClock,
+    waiting: Tournament,
     fresh: Fresh,
 }
 
@@ -127,18 +132,23 @@ impl Queues {
         since: Timestamp,
         curve: Curve,
     ) -> u32 {
-        self.change(no, |waiting| waiting.insert(now, item, since, curve))
+        self.change(no, now, |waiting, now| waiting.insert(now, item, since, curve))
     }
 
     pub(super) fn remove(&mut self, no: SignatureNo, now: Timestamp, place: u32) {
-        self.change(no, |waiting| waiting.remove(now, place));
+        self.change(no, now, |waiting, now| waiting.remove(now, place));
     }
 
-    /// Changes a tournament and everything that is known of it elsewhere.
-    fn change<T>(&mut self, no: SignatureNo, change: impl FnOnce(&mut Tournament) -> T) -> T {
-        let waiting = &mut self.signatures[no as usize].waiting;
+    /// Changes a tournament, by its own clock, and everything that is known of it elsewhere.
+    fn change<T>(
+        &mut self,
+        no: SignatureNo,
+        now: Timestamp,
+        change: impl FnOnce(&mut Tournament, Timestamp) -> T,
+    ) -> T {
+        let Signature { waiting, clock, .. } = &mut self.signatures[no as usize];
         let before = waiting.until();
-        let result = change(waiting);
+        let result = change(waiting, clock.read(now));
         let until = waiting.until();
         self.heads[no as usize] = match waiting.head() {
             Some(piece) => {
@@ -148,7 +158,8 @@ impl Queues {
             None => EMPTY,
         };
         if before != until {
-            self.certainties.remove(&(before, no));
+            self.certainties.remove(&(clock.reaches(before), no));
+            let until = clock.reaches(until);
             if until != NEVER {
                 self.certainties.insert((until, no));
             }
@@ -159,7 +170,7 @@ impl Queues {
     /// Brings all tournaments to `now`.
     pub(super) fn sharpen(&mut self, now: Timestamp) {
         while let Some((_, no)) = self.certainties.first().copied().filter(|(at, _)| *at <= now) {
-            self.change(no, |waiting| waiting.advance(now));
+            self.change(no, now, Tournament::advance);
         }
     }
 
@@ -185,6 +196,10 @@ impl Queues {
         }
     }
 
+    fn bound(&self, no: SignatureNo, now: Timestamp) -> Priority {
+        self.heads[no as usize].bound(self.signature(no).clock.read(now))
+    }
+
     /// Signatures in which somebody free may newly have something waiting, each with a bound that
     /// its best item does not exceed at `now`; the highest bound first.
     pub(crate) fn contenders(
@@ -193,10 +208,9 @@ impl Queues {
     ) -> impl Iterator<Item = (SignatureNo, Priority)> {
         let servable = self.fresh.iter().filter(|no| {
             let signature = self.signature(**no);
-            signature.n_free > 0 && !signature.waiting.is_empty()
+            signature.n_free > 0 && !signature.is_empty()
         });
-        let mut bounds: Vec<_> =
-            servable.map(|no| (self.heads[*no as usize].bound(now), *no)).collect();
+        let mut bounds: Vec<_> = servable.map(|no| (self.bound(*no, now), *no)).collect();
         std::iter::from_fn(move || {
             let highest = (0..bounds.len()).max_by_key(|at| bounds[*at])?;
             let (bound, no) = bounds.swap_remove(highest);
@@ -206,8 +220,9 @@ impl Queues {
 }
 
 impl Signature {
-    pub(super) fn new(key: Key) -> Self {
+    pub(super) fn new(key: Key, clock: CurveClock) -> Self {
         Self {
+            clock,
             skills: key.requirement.skills().into_iter().cloned().collect(),
             key,
             fits: BitSet::default(),
@@ -217,6 +232,25 @@ impl Signature {
             waiting: Tournament::default(),
             fresh: Fresh::No,
         }
+    }
+
+    /// How many items wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The best item that `accept` takes, at `now`.
+    pub(crate) fn best(&self, now: Timestamp, accept: impl FnMut(ItemId) -> bool) -> Option<Rank> {
+        self.waiting.best(self.clock.read(now), accept)
+    }
+
+    /// All items from the best to the worst, at `now`. Each step costs a logarithm.
+    pub(crate) fn descending(&self, now: Timestamp) -> impl Iterator<Item = Rank> + '_ {
+        self.waiting.descending(self.clock.read(now))
     }
 
     /// What freed somebody for this signature since everything was settled.

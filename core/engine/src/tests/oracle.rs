@@ -1,10 +1,16 @@
 //! The brute-force oracle: every waiting item scored, every agent tested, by definitions written
 //! anew from the domain's words. It shares no code with the engine.
 
-use gantry_model::priority::{FRACTION_BITS, POINTS_MAX, Priority};
-use gantry_model::spec::{PointValue, PrioritySchema, RouteSpec, RoutingSpec, Shape, Span};
+pub(crate) mod curve;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use gantry_model::calendar::Calendar;
+use gantry_model::priority::Priority;
+use gantry_model::spec::{Anchor, CalendarSpec, RoutingSpec, Sla, Span};
 use gantry_model::{
-    Agent, Assignment, Hold, LifeCycle, Presence, Requirement, Timestamp, WorkItem,
+    Agent, Assignment, Hold, LifeCycle, Millis, Name, Presence, Requirement, Timestamp, WorkItem,
 };
 
 use crate::State;
@@ -60,28 +66,29 @@ fn could_have(state: &State, item: &WorkItem, agent: &Agent, now: Timestamp) -> 
 
 /// What the item asks: every list must be met by any of its members.
 fn asked(state: &State, item: &WorkItem, now: Timestamp) -> Vec<Vec<Requirement>> {
+    if let Some(target) = &item.target {
+        return vec![vec![target.clone()]];
+    }
     let class = item.class.as_ref().unwrap();
-    let route = &state.routing().processes[&class.process].route;
-    let mut all = vec![targets(state, route, item, now)];
+    let mut all = vec![targets(state, item, now)];
     all.extend(class.requirement.iter().map(|one| vec![one.clone()]));
     all.extend(item.required_agent.iter().map(|id| vec![Requirement::Agent(id.clone())]));
     all
 }
 
-fn targets(state: &State, route: &RouteSpec, item: &WorkItem, now: Timestamp) -> Vec<Requirement> {
-    let sla = item.due_at.map_or(0, |due| (due.0 - item.anchor_at.0).max(0));
-    let window = |span: Span| match span {
-        Span::Time(time) | Span::Business(time) => time.0,
-        Span::BeforeSla(time) => (sla - time.0).max(0),
-        Span::SlaPermille(share) => sla * i64::from(share) / 1000,
-    };
+fn queue(item: &WorkItem) -> &Name {
+    item.queue.as_ref().unwrap_or(&item.class.as_ref().unwrap().process)
+}
+
+fn targets(state: &State, item: &WorkItem, now: Timestamp) -> Vec<Requirement> {
+    let route = &state.routing().processes[queue(item)].route;
     let mut reached = Vec::new();
-    let mut begins = item.routing_at.unwrap().0;
+    let mut begins = item.routing_at.unwrap();
     let preferred = item.preferred_agent.as_ref().filter(|id| state.agent(id).is_some());
     if let (Some(span), Some(id), None) = (route.preferred, preferred, &item.required_agent) {
         reached.push(Requirement::Agent(id.clone()));
-        begins += window(span);
-        if now.0 < begins {
+        begins = window(state.routing(), item, span, begins);
+        if now < begins {
             return reached;
         }
     }
@@ -91,14 +98,69 @@ fn targets(state: &State, route: &RouteSpec, item: &WorkItem, now: Timestamp) ->
     for stage in &route.stages {
         reached.push(stage.requirement.clone());
         match stage.lasts {
-            Some(span) => begins += window(span),
+            Some(span) => begins = window(state.routing(), item, span, begins),
             None => break,
         }
-        if now.0 < begins {
+        if now < begins {
             break;
         }
     }
     reached
+}
+
+/// When a window that begins at `from` is over.
+fn window(routing: &RoutingSpec, item: &WorkItem, span: Span, from: Timestamp) -> Timestamp {
+    let class = item.class.as_ref().unwrap();
+    let sla = class.sla.or(routing.processes[&class.process].sla);
+    let in_business = matches!(sla, Some(Sla::Business(_) | Sla::Workdays(_)));
+    let sla_calendar = calendar_of(routing, &class.process).filter(|_| in_business);
+    let later = |calendar: Option<Arc<Calendar>>, time: Millis| match calendar {
+        _ if time.0 == 0 => from,
+        Some(calendar) => calendar.add(from, time).unwrap_or(Timestamp(i64::MAX)),
+        None => from.plus(time),
+    };
+    match (span, item.due_at) {
+        (Span::Time(time), _) => later(None, time),
+        (Span::Business(time), _) => later(calendar_of(routing, queue(item)), time),
+        (Span::SlaPermille(share), Some(due)) if due > item.anchor_at => {
+            let whole = match &sla_calendar {
+                Some(calendar) => calendar.between(item.anchor_at, due),
+                None => due.since(item.anchor_at),
+            };
+            later(sla_calendar, Millis(whole.0 * i64::from(share) / 1000))
+        }
+        (Span::BeforeSla(time), Some(due)) => match sla_calendar {
+            Some(calendar) => {
+                // The first instant at which no more than so much working time is left.
+                let left = calendar.subtract(due, time);
+                left.map_or(from, |left| from.max(calendar.subtract(left, Millis(0)).unwrap()))
+            }
+            None => from.max(Timestamp(due.0 - time.0)),
+        },
+        (Span::SlaPermille(_) | Span::BeforeSla(_), _) => from,
+    }
+}
+
+fn calendar_of(routing: &RoutingSpec, process: &str) -> Option<Arc<Calendar>> {
+    let department = process.split('/').next().unwrap();
+    let own = routing.processes[process].calendar.clone();
+    let own = own.or_else(|| routing.departments.get(department)?.calendar.clone());
+    own.map(|name| calendar(routing, &name))
+}
+
+/// A calendar ready to calculate; built once a thread.
+fn calendar(routing: &RoutingSpec, name: &str) -> Arc<Calendar> {
+    thread_local! {
+        static BUILT: RefCell<Vec<(CalendarSpec, Arc<Calendar>)>> = const { RefCell::new(Vec::new()) };
+    }
+    let spec = &routing.calendars[name];
+    BUILT.with_borrow_mut(|built| {
+        if let Some((_, known)) = built.iter().find(|(known, _)| known == spec) {
+            return Arc::clone(known);
+        }
+        built.push((spec.clone(), Arc::new(Calendar::new(spec).unwrap())));
+        Arc::clone(&built.last().unwrap().1)
+    })
 }
 
 fn fits(requirement: &Requirement, agent: &Agent) -> bool {
@@ -115,61 +177,17 @@ fn level_sum(asked: &[Vec<Requirement>], agent: &Agent) -> u32 {
 /// The priority of an item that is not held.
 pub(crate) fn priority(routing: &RoutingSpec, item: &WorkItem, now: Timestamp) -> Priority {
     if let Some(points) = item.priority {
-        return Priority::from_points(points);
+        return Priority(Priority::from_points(points).0 + Priority::from_points(item.boost).0);
     }
     let schema = &routing.priorities[&item.class.as_ref().unwrap().schema];
-    let due = item.due_at.map(|due| due.0);
-    Priority(value(schema, item.anchor_at.0, due, now.0))
-}
-
-/// The value of a schema in units, floored: a walk along its points with exact fractions.
-pub(crate) fn value(schema: &PrioritySchema, anchor: i64, due: Option<i64>, now: i64) -> i64 {
-    if let (Some(overdue), Some(due)) = (schema.overdue, due) {
-        let start = due.max(anchor);
-        if now > start {
-            let begin = on_points(schema, anchor, Some(due), start);
-            let limit = overdue.max.unwrap_or(overdue.add.signum() * POINTS_MAX);
-            let limit = Priority::from_points(limit).0;
-            let climbed = i128::from(begin)
-                + ((i128::from(overdue.add) * i128::from(now - start)) << FRACTION_BITS)
-                    .div_euclid(i128::from(overdue.every.0));
-            return match overdue.add.signum() {
-                1 if begin < limit => climbed.min(limit.into()) as i64,
-                -1 if begin > limit => climbed.max(limit.into()) as i64,
-                _ => begin,
-            };
-        }
-    }
-    on_points(schema, anchor, due, now)
-}
-
-fn on_points(schema: &PrioritySchema, anchor: i64, due: Option<i64>, now: i64) -> i64 {
-    let mut points: Vec<(i64, i64)> = Vec::new();
-    let Shape::Points(course) = &schema.shape else { return 0 };
-    for point in course {
-        let at = match (point.at, due) {
-            (Span::Time(time) | Span::Business(time), _) => anchor + time.0,
-            (Span::BeforeSla(time), Some(due)) => (due - time.0).max(anchor),
-            (Span::BeforeSla(_), None) => break,
-            (Span::SlaPermille(0), _) => anchor,
-            (Span::SlaPermille(share), Some(due)) => {
-                anchor + (due - anchor).max(0) * i64::from(share) / 1000
-            }
-            (Span::SlaPermille(_), None) => break,
-        };
-        let at = points.last().map_or(at, |last| last.0.max(at));
-        let PointValue::Points(priority) = point.priority else { return 0 };
-        points.push((at, priority));
-    }
-    let before = points.iter().rev().find(|(at, _)| *at <= now);
-    let after = points.iter().find(|(at, _)| *at > now);
-    match (before, after) {
-        (None, None) => 0,
-        (None, Some((_, value))) | (Some((_, value)), None) => value << FRACTION_BITS,
-        (Some((from, start)), Some((to, end))) => {
-            let risen = ((i128::from(end - start) * i128::from(now - from)) << FRACTION_BITS)
-                .div_euclid(i128::from(to - from));
-            (start << FRACTION_BITS) + risen as i64
-        }
-    }
+    let anchor = if schema.anchor == Anchor::Capture { item.captured_at } else { item.anchor_at };
+    let clock = schema.calendar.as_ref().map(|name| calendar(routing, name));
+    let shows = |at: Timestamp| clock.as_ref().map_or(at.0, |calendar| calendar.clock(at).0);
+    let figures = curve::Figures {
+        anchor: shows(anchor),
+        due: item.due_at.map(shows),
+        bounds: item.bounds.as_deref().copied().unwrap_or_default(),
+        boost: item.boost,
+    };
+    Priority(curve::value(schema, figures, shows(now)))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use gantry_model::agent::AgentProfile;
 use gantry_model::command::{Capture, Known, Verdict};
+use gantry_model::item::PriorityBounds;
 use gantry_model::spec::{OnChange, OnReopen, Sla};
 use gantry_model::{Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, WorkItem};
 use proptest::prelude::*;
@@ -65,11 +66,13 @@ struct Found {
     priority: Option<i64>,
     preferred: Option<u8>,
     required: Option<u8>,
+    bounds: Option<PriorityBounds>,
 }
 
 const AGENTS: [&str; 5] = ["anna", "ben", "cleo", "dora", "emil"];
-const PROCESSES: [&str; 4] = ["sales/leads", "billing/disputes", "service/calls", "no/where"];
-const SCHEMAS: [&str; 4] = ["gold", "bronze", "cooling", "unknown"];
+const PROCESSES: [&str; 5] =
+    ["sales/leads", "billing/disputes", "service/calls", "care/claims", "no/where"];
+const SCHEMAS: [&str; 6] = ["gold", "bronze", "cooling", "working", "steps", "unknown"];
 
 fn found() -> impl Strategy<Value = Found> {
     let span = || 0..50_000_000_i64;
@@ -84,14 +87,15 @@ fn found() -> impl Strategy<Value = Found> {
         prop::option::weighted(0.2, -50..3_000_i64),
         prop::option::weighted(0.3, 0..6_u8),
         prop::option::weighted(0.1, 0..6_u8),
+        prop::option::weighted(0.2, bounds()),
     );
     (kinds, times, agents).prop_map(|(kinds, times, agents)| {
         let (kind, process, schema, chat, group) = kinds;
         let (sla, due, activation, expires) = times;
-        let (priority, preferred, required) = agents;
+        let (priority, preferred, required, bounds) = agents;
         // Unknown names are rare.
-        let mostly = |n: u8| if n < 2 { 3 } else { n % 3 };
-        let (process, schema) = (mostly(process), mostly(schema));
+        let mostly = |n: u8, unknown: u8| if n < 2 { unknown } else { n % unknown };
+        let (process, schema) = (mostly(process, 4), mostly(schema, 5));
         Found {
             kind,
             process,
@@ -105,8 +109,14 @@ fn found() -> impl Strategy<Value = Found> {
             priority,
             preferred,
             required,
+            bounds,
         }
     })
+}
+
+fn bounds() -> impl Strategy<Value = PriorityBounds> {
+    let points = || prop::option::of(-500..1_500_i64);
+    (points(), points(), points()).prop_map(|(start, min, max)| PriorityBounds { start, min, max })
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -178,7 +188,10 @@ impl World {
         let (process, schema) = (usize::from(found.process), usize::from(found.schema));
         let mut verdict = classified(PROCESSES[process], SCHEMAS[schema], version);
         let class = Arc::make_mut(verdict.class.as_mut().unwrap());
-        class.sla = found.sla.map(|sla| Sla::Wall(Millis(sla)));
+        class.sla = found.sla.map(|sla| match sla % 3 {
+            0 => Sla::Business(Millis(sla)),
+            _ => Sla::Wall(Millis(sla)),
+        });
         if found.chat {
             class.media_type = "chat".into();
         }
@@ -191,6 +204,7 @@ impl World {
         verdict.priority = found.priority;
         verdict.preferred_agent = found.preferred.map(agent);
         verdict.required_agent = found.required.map(agent);
+        verdict.bounds = found.bounds.map(Box::new);
         Verdict::Classified(verdict)
     }
 

@@ -7,6 +7,7 @@ use gantry_model::spec::{CurvePoint, Overdue, PrioritySchema, Span};
 use proptest::prelude::*;
 
 use super::*;
+use crate::curve::SchemaCurve;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -86,7 +87,8 @@ proptest! {
                     let anchor_at = Timestamp(now.0 + anchor - 100);
                     let due_at = Some(Timestamp(anchor_at.0 + sla));
                     let schema = Arc::clone(&schemas[schema]);
-                    let curve = Curve::Schema { schema, anchor_at, due_at };
+                    let (anchor, due, bounds, boost) = (anchor_at, due_at, None, Priority::default());
+                    let curve = Curve::Schema(SchemaCurve { schema, anchor, due, bounds, boost });
                     let place = tree.insert(now, item, since, curve.clone());
                     plain.push((place, item, since, curve));
                 }

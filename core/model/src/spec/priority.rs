@@ -31,7 +31,8 @@ pub struct PrioritySchema {
     /// Never below this.
     #[serde(default)]
     pub min: Option<Bound>,
-    /// Never above this; it does not bound the overdue part, which has its own.
+    /// Never above this; it does not bound the overdue part, which has its own. Of an item whose
+    /// expressions put it below the minimum, the minimum stands.
     #[serde(default)]
     pub max: Option<Bound>,
 }
@@ -74,7 +75,8 @@ pub enum Shape {
 pub struct Increments {
     /// Whole points at the anchor.
     pub initial: PointValue,
-    /// One after the other; the last goes on for ever.
+    /// One after the other; the last goes on for ever unless it says how long. What a bound cuts
+    /// off is gone: a later fall begins at the bound.
     pub steps: Vec<Increment>,
     /// `true`: the value jumps at the end of each period; `false`: it climbs evenly.
     #[serde(default)]
@@ -91,7 +93,7 @@ pub struct Increment {
     pub add: i64,
     /// … in each such period.
     pub every: Millis,
-    /// For so long; none only for the last.
+    /// For so long, then the next counts; none only for the last.
     #[serde(default)]
     pub lasts: Option<Span>,
 }
@@ -111,7 +113,8 @@ pub struct CurvePoint {
 pub enum PointValue {
     /// Whole points, within ±1,000,000.
     Points(i64),
-    /// A share of the way from the item's minimum to its maximum, 0 to 1000.
+    /// A share of the way from the item's minimum to its maximum, 0 to 1000. An item without a
+    /// minimum counts from 0, one without a maximum up to 1000 points.
     Range {
         /// Thousandths.
         permille: u16,
@@ -149,7 +152,7 @@ pub enum Span {
     SlaPermille(u32),
     /// A duration: of a curve in the schema's own time, else in wall-clock time.
     Time(Millis),
-    /// So long before the due date; without a due date as for a share.
+    /// Until so long before the due date, whenever it began; without a due date as for a share.
     BeforeSla(Millis),
     /// A duration in the business time of the process's calendar; in a curve as `Time`.
     Business(Millis),
