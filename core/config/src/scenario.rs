@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod recorded;
+mod rules;
 mod staff;
 mod value;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use gantry_model::spec::scenario::{Distribution, ScenarioSpec};
 use gantry_model::spec::{RoutingSpec, Spec};
 use gantry_model::{Millis, Name, Timestamp};
+use gantry_rules::Rules;
 
 use crate::finding::{Code, Finding, Findings, Found, Place, Severity, Source, Sources};
 use crate::load::{check_text, read_text};
@@ -43,8 +45,9 @@ pub struct CheckedScenario {
 pub fn load_scenario(path: &Path, config: Option<&Spec>) -> CheckedScenario {
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into());
+    let rules = config.map(|config| (config, gantry_rules::compile(config).0));
     let (sources, findings) = (Sources::default(), Findings::default());
-    let mut reader = Reader { folder: &folder, sources, findings };
+    let mut reader = Reader { folder: &folder, rules, sources, findings };
     let text = read_text(path).unwrap_or_else(|error| {
         let message = format!("cannot read {}: {error}", path.display());
         let found = Found::error(Code::File, Place::default(), message).label("this file");
@@ -76,6 +79,8 @@ pub fn load_scenario(path: &Path, config: Option<&Spec>) -> CheckedScenario {
 /// Reads one scenario.
 struct Reader<'a> {
     folder: &'a Path,
+    /// The config, and its rules.
+    rules: Option<(&'a Spec, Rules)>,
     sources: Sources,
     findings: Findings,
 }

@@ -113,6 +113,7 @@ fn arrivals(
         process: Name::new(process),
         segment: Name::new("all"),
         flow: Flow::Poisson(vec![RateWindow { window: WeekWindow::ALWAYS, per_hour }]),
+        found: None,
         schema: None,
         sla: None,
         due_in,
@@ -120,7 +121,7 @@ fn arrivals(
         group: None,
         preferred_agent: None,
         required_agent: None,
-        media_type: Name::new("workitem"),
+        media_type: None,
         handle_time,
         patience: None,
     }

@@ -64,6 +64,7 @@ fn arrivals(process: &str, per_hour: f64, handle_time: Distribution) -> ArrivalS
         process: Name::new(process),
         segment: Name::new("all"),
         flow: Flow::Poisson(vec![RateWindow { window: WeekWindow::ALWAYS, per_hour }]),
+        found: None,
         schema: None,
         sla: None,
         due_in: None,
@@ -71,7 +72,7 @@ fn arrivals(process: &str, per_hour: f64, handle_time: Distribution) -> ArrivalS
         group: None,
         preferred_agent: None,
         required_agent: None,
-        media_type: Name::new("workitem"),
+        media_type: None,
         handle_time,
         patience: None,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_model::agent::{AgentProfile, REASON_RONA};
+use gantry_model::agent::{AgentProfile, DEFAULT_MEDIA_TYPE, REASON_RONA};
 use gantry_model::command::{Capture, Classified, Verdict};
 use gantry_model::requirement::Compare;
 use gantry_model::spec::scenario::{ArrivalSpec, ScenarioSpec};
@@ -26,7 +26,8 @@ pub struct World {
 /// What all items of a stream have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct StreamWorld {
-    class: Arc<Classification>,
+    /// What every item is classified as.
+    found: Classified,
     /// What agents choose at the end, where they have to.
     pub(crate) disposition: Option<Name>,
 }
@@ -113,19 +114,10 @@ impl World {
 
     /// The capture of an item of a stream.
     pub(crate) fn capture(&self, stream: usize, due_at: Option<Timestamp>) -> Capture {
-        let spec = &self.spec.arrivals[stream];
-        let found = Classified {
-            class: Some(Arc::clone(&self.streams[stream].class)),
-            due_at,
-            activation_at: None,
-            expires_at: None,
-            priority: None,
-            preferred_agent: spec.preferred_agent.clone(),
-            required_agent: spec.required_agent.clone(),
-            bounds: None,
-        };
+        let mut found = self.streams[stream].found.clone();
+        found.due_at = due_at.or(found.due_at);
         Capture {
-            capture_point: spec.name.clone(),
+            capture_point: self.spec.arrivals[stream].name.clone(),
             hash: [0; 16],
             known: None,
             on_change: OnChange::Update,
@@ -143,21 +135,51 @@ impl StreamWorld {
             let (stream, process) = (spec.name.clone(), spec.process.clone());
             WorldError::UnknownProcess { stream, process }
         })?;
-        let schema = spec.schema.as_ref().unwrap_or(&process.priority).clone();
+        let mut found = match &spec.found {
+            Some(found) => (**found).clone(),
+            None => unclassified(),
+        };
+        let known = found.class.as_deref();
+        let schema = known.map(|class| &class.schema).unwrap_or(&process.priority);
+        let schema = spec.schema.as_ref().unwrap_or(schema).clone();
         if !routing.priorities.contains_key(&schema) {
             return Err(WorldError::UnknownSchema { stream: spec.name.clone(), schema });
         }
+        let asked = known.and_then(|class| class.requirement.clone());
+        let media_type = known.map(|class| class.media_type.clone());
+        let media_type = spec.media_type.clone().or(media_type);
         let class = Classification {
             version: VERSION,
-            rules: Vec::new(),
+            rules: known.map_or_else(Vec::new, |class| class.rules.clone()),
             process: spec.process.clone(),
             schema,
-            sla: spec.sla.map(Sla::Wall),
-            requirement: requirement(spec),
-            media_type: spec.media_type.clone(),
-            flow: None,
+            sla: spec.sla.map(Sla::Wall).or(known.and_then(|class| class.sla)),
+            flow: known.and_then(|class| class.flow.clone()),
+            requirement: asked.into_iter().chain(requirement(spec)).reduce(Requirement::and),
+            media_type: media_type.unwrap_or_else(|| Name::new(DEFAULT_MEDIA_TYPE)),
         };
-        Ok(Self { class: Arc::new(class), disposition: disposition(process) })
+        // A schema that the scenario names stands before a number from the rules.
+        if spec.schema.is_some() {
+            (found.priority, found.bounds) = (None, None);
+        }
+        found.class = Some(Arc::new(class));
+        found.preferred_agent = spec.preferred_agent.clone().or(found.preferred_agent);
+        found.required_agent = spec.required_agent.clone().or(found.required_agent);
+        Ok(Self { found, disposition: disposition(process) })
+    }
+}
+
+/// What rules that say nothing say.
+fn unclassified() -> Classified {
+    Classified {
+        class: None,
+        due_at: None,
+        activation_at: None,
+        expires_at: None,
+        priority: None,
+        preferred_agent: None,
+        required_agent: None,
+        bounds: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gantry_model::agent::{DEFAULT_MEDIA_TYPE, Level};
+use gantry_model::agent::Level;
 use gantry_model::spec::scenario::{ArrivalSpec, Distribution, Flow, RateWindow, WeekWindow};
 use gantry_model::{Millis, Name};
 
@@ -38,10 +38,13 @@ impl Reader<'_> {
 
     fn arrivals(&mut self, table: &mut Table<'_>) -> ArrivalSpec {
         table.need("handle_time");
-        let process = table.need_name("process", &mut self.findings);
+        let found = self.found(table);
+        let process = match found.as_deref().and_then(|found| found.class.as_ref()) {
+            Some(class) => class.process.clone(),
+            None => table.name("process", &mut self.findings).unwrap_or_default(),
+        };
         let segment = table.name("segment", &mut self.findings);
         let name = table.name("name", &mut self.findings);
-        let media_type = table.name("media_type", &mut self.findings);
         let default_name = || match &segment {
             Some(segment) => Name::from(format!("{process} {segment}")),
             None => process.clone(),
@@ -55,6 +58,7 @@ impl Reader<'_> {
             flow,
             process,
             segment,
+            found,
             schema: table.name("priority", &mut self.findings),
             sla: table.duration("sla", &mut self.findings),
             due_in: self.distribution(table, "due_in"),
@@ -62,7 +66,7 @@ impl Reader<'_> {
             group: table.name("group", &mut self.findings),
             preferred_agent: table.name("preferred_agent", &mut self.findings),
             required_agent: table.name("required_agent", &mut self.findings),
-            media_type: media_type.unwrap_or_else(|| Name::new(DEFAULT_MEDIA_TYPE)),
+            media_type: table.name("media_type", &mut self.findings),
             handle_time: self.distribution(table, "handle_time").unwrap_or(nothing),
             patience: self.distribution(table, "patience"),
         }

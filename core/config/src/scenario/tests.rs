@@ -81,6 +81,59 @@ fn without_a_config_processes_are_plain() {
     assert!(routing.reasons.contains("Tea"));
 }
 
+/// Rules that look at what an item is like.
+const RULES: &str = r#"
+[attribute.size]
+type = "integer"
+
+[[segmentation]]
+id = "gold"
+level = "global"
+when = 'item.customer_segment == "Gold" && item.size > 3'
+process = "sales/leads"
+priority = "gold"
+sla = "2h"
+
+[process."sales/rest"]
+priority = "gold"
+"#;
+
+#[test]
+fn the_rules_say_which_process() {
+    let config = format!("{}{RULES}", CONFIG.replacen("sales/leads", "sales/rest", 1));
+    let checked = check_text("gantry.toml", &config, &Manifests::default());
+    let config = checked.spec.unwrap_or_else(|| panic!("{:#?}", checked.findings));
+    let scenario = |attributes: &str| {
+        format!(
+            "{HEAD}[[arrivals]]\nsegment = \"s\"\nattributes = {attributes}\nper_hour = 1\n\
+             handle_time = \"5m\"\n{AGENTS}"
+        )
+    };
+    let process = |attributes: &str| {
+        let checked = load(&scenario(attributes), &[], Some(&config));
+        assert_eq!(mistakes(&checked), Vec::<String>::new());
+        let (spec, _) = checked.scenario.unwrap();
+        spec.arrivals[0].process.to_string()
+    };
+    assert_eq!(process("{ customer_segment = \"Gold\", size = 4 }"), "sales/leads");
+    assert_eq!(process("{ customer_segment = \"Gold\", size = 3 }"), "sales/rest");
+    assert_eq!(process("{}"), "sales/rest");
+
+    let told = |text: &str, config: Option<&Spec>| mistakes(&load(text, &[], config)).join("\n");
+    let wrong = told(&scenario("{ size = \"big\" }"), Some(&config));
+    assert_eq!(wrong, "scenario.toml:5:23 GANTRY-C004 attribute `size` is of another type");
+    let odd = told(&scenario("{ sise = 4 }"), Some(&config));
+    assert_eq!(odd, "scenario.toml:5:16 GANTRY-C009 attribute `sise` is not declared");
+    let nobody = told(&scenario("{ size = 4 }"), None);
+    assert!(nobody.contains("GANTRY-C005 [[arrivals]] number 1 has nobody to ask"), "{nobody}");
+    let twice = scenario("{ size = 4 }\nprocess = \"sales/rest\"");
+    let twice = told(&twice, Some(&config));
+    assert_eq!(
+        twice,
+        "scenario.toml:6:1 GANTRY-C008 [[arrivals]] number 1 names its process twice"
+    );
+}
+
 #[test]
 fn data_files() {
     let arrivals = |process: &str, file: &str| {

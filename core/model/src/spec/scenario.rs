@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::agent::Level;
+use crate::command::Classified;
 use crate::name::{AgentId, Name};
 use crate::time::{Millis, Timestamp};
 
@@ -43,9 +44,12 @@ pub struct ArrivalSpec {
     pub segment: Name,
     /// When they arrive.
     pub flow: Flow,
-    /// Priority schema; else the process's.
+    /// What the rules of a config say of its items; what the following fields say stands before
+    /// it.
+    pub found: Option<Box<Classified>>,
+    /// Priority schema; else the rules', else the process's.
     pub schema: Option<Name>,
-    /// SLA; else the process's.
+    /// SLA; else the rules', else the process's.
     pub sla: Option<Millis>,
     /// Due date given by the source, from the arrival on; it stands before any SLA.
     pub due_in: Option<Distribution>,
@@ -57,8 +61,8 @@ pub struct ArrivalSpec {
     pub preferred_agent: Option<AgentId>,
     /// The only agent who may have it.
     pub required_agent: Option<AgentId>,
-    /// Media type.
-    pub media_type: Name,
+    /// Media type; else the rules', else the default one.
+    pub media_type: Option<Name>,
     /// How long an agent works on an item.
     pub handle_time: Distribution,
     /// How long the source waits for an agent before it withdraws an item; none = for ever.
