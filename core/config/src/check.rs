@@ -1,6 +1,7 @@
 //! What must hold between the parts of a config: names exist, and parts fit each other.
 
 mod escalation;
+mod history;
 mod names;
 mod priority;
 mod process;

@@ -154,7 +154,10 @@ impl Checker<'_> {
 
     pub(super) fn lookups(&mut self) {
         for (name, lookup) in &self.spec.lookups {
-            self.source("lookup", name, &lookup.source);
+            match lookup.history_key() {
+                Some(key) => self.history(name, lookup, key),
+                None => self.source("lookup", name, &lookup.source),
+            }
             let OnFailure::Default(values) = &lookup.on_failure else { continue };
             for (attribute, json) in values {
                 let path = ["lookup", name.as_str(), "on_failure", "default", attribute.as_str()];

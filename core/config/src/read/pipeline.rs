@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
-    CallbackSpec, CaptureSpec, Confirm, Isolation, LookupSpec, OnChange, OnFailure, OnReopen,
-    SourceSpec,
+    CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec, OnChange, OnFailure,
+    OnReopen, SOURCE_HUB, SourceSpec,
 };
 use gantry_model::{AttributeType, Millis, Name};
 
@@ -66,17 +66,28 @@ const CONFIRM: &[(&str, Confirm)] =
 
 pub(super) fn lookup(table: &mut Table<'_>, findings: &mut Findings) -> LookupSpec {
     let retries = table.integer("retries", 0..=i64::from(defaults::LOOKUP_RETRIES_MAX), findings);
-    LookupSpec {
-        source: table.need_name("source", findings),
+    let source = table.need_name("source", findings);
+    let by_hub = source == SOURCE_HUB;
+    let yields = if by_hub && table.get("yields").is_none() {
+        HISTORY_YIELDS.map(|(name, kind)| (name.into(), kind)).into()
+    } else {
+        yields(table, findings)
+    };
+    let mut lookup = LookupSpec {
+        source,
         settings: table.json("settings", findings),
         when: table.text("when", findings).map(str::to_owned),
-        yields: yields(table, findings),
+        yields,
         timeout: table.duration("timeout", findings).unwrap_or(defaults::LOOKUP_TIMEOUT),
         retries: retries.map_or(defaults::LOOKUP_RETRIES, |retries| retries as u32),
         cache: table.duration("cache", findings),
         on_update: table.boolean("on_update", findings).unwrap_or(false),
         on_failure: on_failure(table, findings),
+    };
+    if let (None, Some(key)) = (&lookup.when, lookup.history_key()) {
+        lookup.when = Some(format!("has(item.{key})"));
     }
+    lookup
 }
 
 fn yields(table: &mut Table<'_>, findings: &mut Findings) -> BTreeMap<Name, AttributeType> {
