@@ -1,8 +1,9 @@
 //! How many items a second the store takes, beside what the disk and bare SQLite take.
 //!
-//! `cargo run --release -p gantry-store --example bench_store -- [FOLDER] [ITEMS] [BATCH]`
+//! `cargo run --release -p gantry-store --example bench_store -- [FOLDER] [ITEMS] [BATCH] [CUSTOMERS]`
 //!
-//! With BATCH, only ordered keys in commits of that size.
+//! With BATCH, only ordered keys in commits of that size; with CUSTOMERS, the items are those of so
+//! many customers, in random order, as where the hub looks up earlier items.
 //! An item is its hot row, a document of 400 bytes, a key, and its part of the journal segment.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "it prints a table")]
@@ -10,9 +11,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use gantry_model::ItemId;
 use gantry_store::baseline::{KeyOrder, Rate, bare_insert_rate, flush_rate, key};
 use gantry_store::sqlite::{Options, SqliteStore};
-use gantry_store::{Commit, Error, ItemFilter, KeyQuery, Page, Spread, Store};
+use gantry_store::{Commit, CustomerRow, Error, ItemFilter, KeyQuery, Page, Spread, Store};
 
 #[path = "../tests/suite/world.rs"]
 mod world;
@@ -29,7 +31,8 @@ async fn main() -> Result<(), Error> {
     let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let items = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(1_000_000_u64);
     if let Some(batch) = arguments.next().and_then(|batch| batch.parse().ok()) {
-        return capture(&folder, KeyOrder::Ordered, batch, items).await;
+        let customers = arguments.next().and_then(|count| count.parse().ok());
+        return capture(&folder, KeyOrder::Ordered, batch, items, customers).await;
     }
     baselines(&folder).await?;
     println!();
@@ -44,9 +47,9 @@ async fn main() -> Result<(), Error> {
         (KeyOrder::Random, 1_000),
     ] {
         let total = if batch < 100 { items / 10 } else { items };
-        capture(&folder, order, batch, total).await?;
+        capture(&folder, order, batch, total, None).await?;
     }
-    capture(&folder, KeyOrder::Ordered, 1, LATENCY_COMMITS).await
+    capture(&folder, KeyOrder::Ordered, 1, LATENCY_COMMITS, None).await
 }
 
 async fn baselines(folder: &Path) -> Result<(), Error> {
@@ -68,7 +71,13 @@ fn millis(spread: Spread) -> String {
     format!("{p50:>7.2} {p99:>7.2} {max:>7.2}")
 }
 
-async fn capture(folder: &Path, order: KeyOrder, batch: u64, items: u64) -> Result<(), Error> {
+async fn capture(
+    folder: &Path,
+    order: KeyOrder,
+    batch: u64,
+    items: u64,
+    customers: Option<u64>,
+) -> Result<(), Error> {
     let folder = folder.join("gantry-bench-store");
     let file = |action, source| Error::File { action, path: folder.clone(), source };
     // What an interrupted run left behind.
@@ -76,7 +85,7 @@ async fn capture(folder: &Path, order: KeyOrder, batch: u64, items: u64) -> Resu
     std::fs::create_dir_all(&folder).map_err(|source| file("create", source))?;
     let store = SqliteStore::open(folder.join("bench.db"), Options::default()).await?;
     let in_time = tokio::select! {
-        in_time = fill(&store, order, batch, items) => in_time?,
+        in_time = fill(&store, order, batch, items, customers) => in_time?,
         () = store.maintain() => unreachable!("it runs until it is dropped"),
     };
     let stats = store.stats();
@@ -104,19 +113,30 @@ async fn capture(folder: &Path, order: KeyOrder, batch: u64, items: u64) -> Resu
     std::fs::remove_dir_all(&folder).map_err(|source| file("remove", source))
 }
 
+fn customer_row(item: ItemId, customers: u64) -> CustomerRow {
+    CustomerRow { item, customer: key(KeyOrder::Random, item.counter() % customers) }
+}
+
 /// The time spent in commits, without that for making them up.
 async fn fill(
     store: &SqliteStore,
     order: KeyOrder,
     batch: u64,
     items: u64,
+    customers: Option<u64>,
 ) -> Result<Duration, Error> {
     let mut in_time = Duration::ZERO;
     let commits = items / batch;
     let mut seq = 1;
     while seq <= commits {
         let prepared: Vec<Commit> = (seq..=commits.min(seq + PREPARED - 1))
-            .map(|seq| world::capture(seq, 1 + (seq - 1) * batch, batch, order))
+            .map(|seq| {
+                let mut commit = world::capture(seq, 1 + (seq - 1) * batch, batch, order);
+                let items = commit.items.iter().filter(|_| customers.is_some());
+                let rows = items.map(|row| customer_row(row.item.id, customers.unwrap_or(1)));
+                commit.customers = rows.collect();
+                commit
+            })
             .collect();
         let begun = Instant::now();
         for commit in &prepared {
