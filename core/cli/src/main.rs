@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod check;
 mod client;
+mod curve;
 mod dlq;
 mod explain;
 mod item;
@@ -79,6 +80,8 @@ enum Command {
     Item(item::Command),
     /// Say why an item was offered to whom, or why it still waits.
     Explain(explain::Options),
+    /// Draw a priority over time, of an item or of a schema.
+    Curve(curve::Options),
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
@@ -115,6 +118,7 @@ fn block_on(command: Command, global: &Global) -> Result<()> {
             Command::Plugin(command) => plugin::run(global, command),
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
+            Command::Curve(options) => curve::curve(global, options).await,
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,

@@ -30,6 +30,23 @@ impl Priority {
         Self(clamped << FRACTION_BITS)
     }
 
+    /// The exact value as a decimal number, for people and programs that compute with it.
+    pub fn to_decimal(self) -> String {
+        let (units, mask) = (self.0.unsigned_abs(), (1u64 << FRACTION_BITS) - 1);
+        let mut text = if self.0 < 0 { "-".to_owned() } else { String::new() };
+        text.push_str(&(units >> FRACTION_BITS).to_string());
+        let mut rest = units & mask;
+        if rest > 0 {
+            text.push('.');
+        }
+        while rest > 0 {
+            rest *= 10;
+            text.push(char::from(b'0' + (rest >> FRACTION_BITS) as u8));
+            rest &= mask;
+        }
+        text
+    }
+
     /// The shown value: floored to whole points.
     pub const fn points(self) -> i64 {
         self.0 >> FRACTION_BITS

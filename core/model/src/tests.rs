@@ -31,6 +31,23 @@ fn item_ids_read_back_and_mistyped_ones_do_not() {
 }
 
 #[test]
+fn a_priority_as_a_decimal_is_exact() {
+    use crate::priority::Priority;
+    let half = 1 << 39;
+    for (units, text) in [
+        (0, "0"),
+        (700 << 40, "700"),
+        ((712 << 40) + half, "712.5"),
+        (-(712 << 40) - half, "-712.5"),
+        (1, "0.0000000000009094947017729282379150390625"),
+        (-1, "-0.0000000000009094947017729282379150390625"),
+        (i64::MIN, "-8388608"),
+    ] {
+        assert_eq!(Priority(units).to_decimal(), text);
+    }
+}
+
+#[test]
 fn durations_read_back() {
     for (text, millis) in
         [("0s", 0), ("500ms", 500), ("1h30m", 5_400_000), ("3d", 259_200_000), ("1m1s1ms", 61_001)]

@@ -13,6 +13,7 @@ mod answer;
 mod api;
 mod app;
 mod attendance;
+pub mod course;
 mod extract;
 mod form;
 pub mod intake;

@@ -58,6 +58,11 @@ pub(crate) async fn priorities(
     .await
 }
 
+/// An item that has not ended.
+pub(crate) async fn item(hub: &Handle, id: ItemId) -> Result<Option<WorkItem>, Error> {
+    ask(hub, move |state, _| state.item(id)).await
+}
+
 /// The waiting items that are most urgent now.
 pub(crate) async fn top(
     hub: &Handle,

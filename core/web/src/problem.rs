@@ -79,6 +79,7 @@ kinds! {
     RECORD = "GANTRY-W031" 422 "The record is refused";
     SENDER = "GANTRY-W032" 401 "The sender of the webhook is refused";
     FORM = "GANTRY-W033" 422 "The form is not filled in as the process asks";
+    NO_SCHEMA = "GANTRY-W034" 404 "No such priority schema";
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.

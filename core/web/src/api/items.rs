@@ -173,7 +173,11 @@ pub(super) async fn read(app: &App, item: ItemId) -> Result<ItemView, Problem> {
 }
 
 /// Reads an item that the caller may see.
-async fn read_own(app: &App, caller: &Caller, item: ItemId) -> Result<ItemView, Problem> {
+pub(super) async fn read_own(
+    app: &App,
+    caller: &Caller,
+    item: ItemId,
+) -> Result<ItemView, Problem> {
     caller.must(Permission::ReadItem)?;
     let view = read(app, item).await?;
     caller.must_own(&view.item)?;

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 mod capture;
 mod config;
+mod curves;
 mod dead_letters;
 mod events;
 pub(crate) mod items;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/items/{item}", get(items::one))
         .route("/items/{item}/history", get(items::history))
         .route("/items/{item}/explain", get(items::explain))
+        .route("/items/{item}/curve", get(curves::of_item))
         .route("/items/{item}/{kind}", post(capture::message_by_item))
         .route("/queue", get(items::queue))
         .route("/agents", get(agents::list))
@@ -38,6 +40,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/offers/{item}/{epoch}/decline", post(work::decline))
         .route("/assignments/{item}/{epoch}/done", post(work::done))
         .route("/calendars", get(config::calendars))
+        .route("/curves/{schema}", get(curves::of_schema))
         .route("/config/routing", get(config::routing))
         .route("/events", get(events::follow))
         .route("/dead-letters", get(dead_letters::list))

@@ -91,3 +91,35 @@ async fn mark_done_asks_for_what_the_form_of_the_process_says() {
     let answer = world.call(anna(), "POST", &done, with(json!({ "total": 12.5 }))).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
 }
+
+#[tokio::test]
+async fn courses_of_items_and_schemas_are_exact() {
+    let world = World::new().await;
+    let item = world.capture("a").await;
+    let course = world.get(Role::Auditor, &format!("/items/{item}/curve?samples=5")).await.json();
+    assert_eq!(course["item"], item.as_str());
+    assert_eq!((&course["schema"], &course["boost"]), (&json!("flat"), &json!(0)));
+    let points = course["points"].as_array().unwrap();
+    assert_eq!(points.len(), 5, "{course}");
+    assert!(points.iter().all(|point| point["priority"] == 500), "{course}");
+    assert_eq!(points[0]["at"], course["anchor_at"]);
+    assert!(course["due_at"].as_str() < points[4]["at"].as_str(), "{course}");
+
+    let anchor = "anchor=2026-03-02T09:00:00Z";
+    let path = format!("/curves/rising?sla=2h&{anchor}&samples=3&start=100");
+    let course = world.get(Role::Supervisor, &path).await.json();
+    let told: Vec<_> = course["points"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| (point["at"].as_str().unwrap(), point["exact"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told[0], ("2026-03-02T09:00:00Z", "100"));
+    assert!(told.contains(&("2026-03-02T11:00:00Z", "900")), "{told:?}");
+    assert!(told.contains(&("2026-03-02T10:15:00Z", "600")), "{told:?}");
+    world.get(Role::Supervisor, "/curves/risng").await.is_problem(404, "GANTRY-W034");
+    for wrong in ["sla=soon", "samples=10001", "to=1970-01-01T00:00:00Z", "sla=3 workdays"] {
+        let path = format!("/curves/rising?{}", wrong.replace(' ', "%20"));
+        world.get(Role::Supervisor, &path).await.is_problem(400, "GANTRY-W012");
+    }
+}

@@ -32,7 +32,9 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/dead-letters/none/retry", "-sa--"),
     ("POST", "/dead-letters/none/skip", "-sa--"),
     ("GET", "/status", "-sa-u"),
+    ("GET", "/items/W0000011/curve", "gsaiu"),
     ("GET", "/calendars", "-sa-u"),
+    ("GET", "/curves/rising", "-sa-u"),
     ("GET", "/config/routing", "-sa-u"),
     ("DELETE", "/agents/anna", "--a--"),
 ];

@@ -13,7 +13,7 @@ use gantry_engine::State;
 use gantry_hub::{CaptureKey, Handle, Head, Hub, HubClock, NewDocument, Submission, Work};
 use gantry_model::command::{Capture, Classified, Verdict};
 use gantry_model::spec::{
-    CalendarSpec, CapacityRule, Completion, CompletionMode, CurvePoint, Hours, MessageKind,
+    Bound, CalendarSpec, CapacityRule, Completion, CompletionMode, CurvePoint, Hours, MessageKind,
     OnChange, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, Spec,
     Weekday,
 };
@@ -214,7 +214,10 @@ fn routing() -> RoutingSpec {
     };
     let points = vec![CurvePoint { at: Span::Time(Millis(0)), priority: 500.into() }];
     RoutingSpec {
-        priorities: BTreeMap::from([("flat".into(), PrioritySchema::of_points(points))]),
+        priorities: BTreeMap::from([
+            ("flat".into(), PrioritySchema::of_points(points)),
+            ("rising".into(), rising()),
+        ]),
         processes: BTreeMap::from([
             ("sales/leads".into(), process.clone()),
             ("sales/orders".into(), ProcessSpec { form: Some(form()), ..process }),
@@ -224,6 +227,18 @@ fn routing() -> RoutingSpec {
         default_process: "sales/leads".into(),
         reasons: ["Lunch".into()].into(),
         ..RoutingSpec::default()
+    }
+}
+
+/// From 0, or from what is given, to 900 at the due date.
+fn rising() -> PrioritySchema {
+    let points = vec![
+        CurvePoint { at: Span::Time(Millis(0)), priority: 0.into() },
+        CurvePoint { at: Span::SlaPermille(1000), priority: 900.into() },
+    ];
+    PrioritySchema {
+        start: Some(Bound::Expression("item.business_value".to_owned())),
+        ..PrioritySchema::of_points(points)
     }
 }
 
