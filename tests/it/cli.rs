@@ -1,5 +1,6 @@
 //! The command line: without a hub, beside a running one, and with tokens of every role.
 
+mod agents;
 mod alone;
 mod beside;
 mod roles;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use gantry_config::{Severity, render_human};
+use gantry_model::spec::Spec;
 use gantry_server::plugins::{self, Connection, Folders};
 use serde_json::json;
 
@@ -56,11 +57,33 @@ pub(crate) fn check(global: &Global, options: &Options) -> Result<bool> {
         say!("{}: {result}", connection.part);
     }
     match n_errors {
-        0 => say!("{} is fine", global.config.display()),
+        0 => {
+            let parts = checked.spec.as_ref().map(summary).unwrap_or_default();
+            say!("{} is fine: {parts}", global.config.display());
+        }
         1 => say!("1 error"),
         n => say!("{n} errors"),
     }
     Ok(ok)
+}
+
+/// How much of what there is, in the order in which an item meets it.
+fn summary(spec: &Spec) -> String {
+    let routing = &spec.routing;
+    let n_rows: usize = spec.decision_tables.iter().map(|table| table.rows.len()).sum();
+    let parts = [
+        (spec.captures.len(), "capture point"),
+        (spec.lookups.len(), "look-up"),
+        (spec.segmentation.len() + n_rows, "rule"),
+        (routing.processes.len(), "process"),
+        (routing.priorities.len(), "priority schema"),
+        (routing.calendars.len(), "calendar"),
+        (routing.capacity_rules.len(), "capacity rule"),
+        (spec.callbacks.len(), "callback"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, name)| table::counted(count, name)).collect();
+    parts.join(", ")
 }
 
 /// Lets every plug-in try.

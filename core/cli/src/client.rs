@@ -1,9 +1,9 @@
 //! The running hub, through its API.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use gantry_server::place::Place;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 use crate::Global;
@@ -55,7 +55,34 @@ impl Hub {
         self.send(Method::POST, path, body).await
     }
 
+    /// PUT, with JSON as the body. What the hub says against this body is its answer; `None` if
+    /// it took it.
+    pub(crate) async fn put(&self, path: &str, body: Vec<u8>) -> Result<Option<String>> {
+        let (status, text) = self.request(Method::PUT, path, Some(body)).await?;
+        let about_body =
+            [StatusCode::BAD_REQUEST, StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY];
+        if about_body.contains(&status) {
+            return Ok(Some(said(status, &text)));
+        }
+        ensure!(status.is_success(), "{}", said(status, &text));
+        Ok(None)
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Value> {
+        let (status, text) = self.request(method, path, body).await?;
+        ensure!(status.is_success(), "{}", said(status, &text));
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text).context("reading the hub's answer")
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, String)> {
         let url = format!("{}/api/v1{path}", self.url);
         let mut request = self.web.request(method, &url).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -64,20 +91,17 @@ impl Hub {
         let answer = request.send().await.with_context(|| {
             format!("no answer from the hub at {}; if it does not run: `gantry run`", self.url)
         })?;
-        let status = answer.status();
-        let text = answer.text().await?;
-        if !status.is_success() {
-            let problem: Value = serde_json::from_str(&text).unwrap_or_default();
-            let detail = problem["detail"].as_str().unwrap_or(&text);
-            match problem["code"].as_str() {
-                Some(code) => bail!("{detail} ({code}, see docs/errors.md)"),
-                None => bail!("{status}: {detail}"),
-            }
-        }
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text).context("reading the hub's answer")
+        Ok((answer.status(), answer.text().await?))
+    }
+}
+
+/// A problem in the hub's words.
+fn said(status: StatusCode, text: &str) -> String {
+    let problem: Value = serde_json::from_str(text).unwrap_or_default();
+    let detail = problem["detail"].as_str().unwrap_or(text);
+    match problem["code"].as_str() {
+        Some(code) => format!("{detail} ({code}, see docs/errors.md)"),
+        None => format!("{status}: {detail}"),
     }
 }
 

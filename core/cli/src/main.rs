@@ -1,6 +1,6 @@
 //! The `gantry` binary: one file a subcommand.
 //!
-//! `run` starts the hub. `item`, `explain` and `dlq` ask a running hub through its API, with the
+//! `run` starts the hub. `agent`, `item`, `explain`, `curve` and `dlq` ask a running hub, with the
 //! administrator's token that the hub leaves beside its store; `check`, `plugin`, `token` and
 //! `verify` need no hub.
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ macro_rules! say {
     ($($part:tt)*) => { $crate::table::line(format_args!($($part)*)) };
 }
 
+mod agent;
 mod check;
 mod client;
 mod curve;
@@ -78,6 +79,9 @@ enum Command {
     /// Show work items.
     #[command(subcommand, after_help = "Example:\n  gantry item list --status open")]
     Item(item::Command),
+    /// Show agents, and import them from a spreadsheet.
+    #[command(subcommand, after_help = "Example:\n  gantry agent import agents.csv --dry-run")]
+    Agent(agent::Command),
     /// Say why an item was offered to whom, or why it still waits.
     Explain(explain::Options),
     /// Draw a priority over time, of an item or of a schema.
@@ -101,20 +105,21 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let result = match command {
-        Command::Run(options) => run::run(&global, options),
+        Command::Run(options) => run::run(&global, options).map(|()| true),
         Command::Check(options) => return exit(check::check(&global, &options)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         Command::Rules(command) => return exit(rules::run(&global, &command)),
         other => block_on(other, &global),
     };
-    exit(result.map(|()| true))
+    exit(result)
 }
 
 /// Runs a command that waits for a hub, a store or a plug-in.
-fn block_on(command: Command, global: &Global) -> Result<()> {
+fn block_on(command: Command, global: &Global) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match command {
+        let done = match command {
+            Command::Agent(command) => return agent::run(global, command).await,
             Command::Plugin(command) => plugin::run(global, command),
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
@@ -122,10 +127,14 @@ fn block_on(command: Command, global: &Global) -> Result<()> {
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,
-            Command::Run(_) | Command::Check(_) | Command::Rules(_) | Command::Simulate(_) => {
+            Command::Run(_)
+            | Command::Check(_)
+            | Command::Rules(_)
+            | Command::Simulate(_) => {
                 unreachable!("invariant: these need no runtime here")
             }
-        }
+        };
+        done.map(|()| true)
     })
 }
 

@@ -38,6 +38,15 @@ pub(crate) fn cell(value: &Value) -> String {
     }
 }
 
+/// A number and what is counted, as in `2 processes`.
+pub(crate) fn counted(count: usize, name: &str) -> String {
+    match count {
+        1 => format!("1 {name}"),
+        _ if name.ends_with('s') => format!("{count} {name}es"),
+        _ => format!("{count} {name}s"),
+    }
+}
+
 /// Prints JSON on one line.
 pub(crate) fn json(value: &Value) {
     say!("{value}");

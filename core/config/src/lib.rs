@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod agents;
 mod check;
 mod csv;
 mod defaults;
@@ -30,6 +31,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use agents::{AgentLine, CheckedAgents, load_agents};
 pub use finding::{Code, Finding, Related, Severity, Sources};
 pub use load::{Checked, check_text, load, load_rules};
 pub use plugin::{Manifests, PluginManifest};

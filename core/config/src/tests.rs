@@ -1,5 +1,6 @@
 //! Configs with and without mistakes, as an operator would write them.
 
+mod agents;
 mod calendars;
 mod cases;
 mod csv;

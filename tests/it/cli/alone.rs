@@ -14,7 +14,7 @@ use tokio::process::Command;
 /// Line and code of each mistake in `tests/cases/config/five_mistakes.toml`.
 const FIVE: [(u64, &str); 5] = [
     (4, "GANTRY-C003"),
-    (13, "GANTRY-C021"),
+    (13, "GANTRY-C007"),
     (16, "GANTRY-C011"),
     (23, "GANTRY-C020"),
     (33, "GANTRY-C010"),
@@ -56,7 +56,10 @@ async fn five_mistakes_are_told_at_once_each_with_its_line() -> Result<()> {
 async fn a_good_config_is_fine_and_a_missing_one_is_named() -> Result<()> {
     let place = Place::with(&["sources", "webhook"])?;
     let fine = place.gantry(&["check"]).await?;
-    ensure!(fine.code == 0 && fine.stdout.contains("gantry.toml is fine"), "{fine:?}");
+    ensure!(fine.code == 0 && fine.stdout.contains("gantry.toml is fine: "), "{fine:?}");
+    for part in ["1 process, ", "1 priority schema"] {
+        ensure!(fine.stdout.contains(part), "{part:?} is missing: {fine:?}");
+    }
     let fine = place.gantry(&["check", "--json"]).await?.json()?;
     let nothing = json!({ "ok": true, "findings": [], "refused_plugins": [], "connections": [] });
     ensure!(fine == nothing, "{fine}");

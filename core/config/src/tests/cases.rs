@@ -25,7 +25,11 @@ fn a_good_config_has_no_findings_and_all_its_parts() {
 #[test]
 fn shipped_configs_have_no_findings() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    for config in ["examples/demo/config/gantry.toml", "tests/benches/capture/gantry.toml"] {
+    for config in [
+        "examples/demo/config/gantry.toml",
+        "examples/full.toml",
+        "tests/benches/capture/gantry.toml",
+    ] {
         let path = std::path::Path::new(root).join(config);
         let checked = load(&path, &Manifests::default());
         let shown = render_human(&checked.findings, &checked.sources);
