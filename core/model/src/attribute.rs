@@ -343,6 +343,10 @@ pub const SETTABLE: &[(&str, AttributeType)] = &[
     ("subproduct", AttributeType::Text),
 ];
 
+/// When the hub captured the item: kept with its attributes where the config names it, and set by
+/// nobody else.
+pub const CAPTURED_AT: &str = "captured_at";
+
 /// The type of a core or extended attribute, if `name` is one.
 pub fn settable(name: &str) -> Option<&'static AttributeType> {
     SETTABLE.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|at| &SETTABLE[at].1)

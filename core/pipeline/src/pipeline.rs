@@ -146,6 +146,7 @@ impl Pipeline {
             enrich: Arc::new(enrich),
             spec: Arc::clone(&spec),
             version,
+            keeps_captured_at: spec.keeps_captured_at(),
             rules,
             hub: hub.clone(),
             store: Arc::clone(&store),

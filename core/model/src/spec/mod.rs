@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attribute::AttributeType;
+use crate::attribute::{AttributeType, CAPTURED_AT};
 use crate::name::Name;
 use crate::time::Millis;
 
@@ -84,6 +84,7 @@ impl Spec {
         crate::attribute::settable(name)
             .or_else(|| self.attributes.get(name))
             .or_else(|| self.lookups.values().find_map(|lookup| lookup.yields.get(name)))
+            .or_else(|| (name == CAPTURED_AT).then_some(&AttributeType::Timestamp))
     }
 
     /// The look-ups of a capture point, in order: those it lists, or all that no capture point
@@ -97,6 +98,18 @@ impl Spec {
         let bound: BTreeSet<&Name> =
             self.captures.values().filter_map(|point| point.lookups.as_ref()).flatten().collect();
         self.lookups.keys().filter(|name| !bound.contains(name)).collect()
+    }
+
+    /// `true` if something in the config names the time of capture, which is then kept with the
+    /// attributes of new items. A custom attribute of that name is the source's.
+    pub fn keeps_captured_at(&self) -> bool {
+        let custom = self.attributes.contains_key(CAPTURED_AT)
+            || self.lookups.values().any(|lookup| lookup.yields.contains_key(CAPTURED_AT));
+        let named = || {
+            let json = self.to_canonical_json();
+            json.windows(CAPTURED_AT.len()).any(|part| part == CAPTURED_AT.as_bytes())
+        };
+        !custom && named()
     }
 
     /// The attribute that names the customer whose earlier items are looked up; none = nobody

@@ -1,6 +1,7 @@
 //! Merging: new content for an item that is open, laid over its current document.
 
 use gantry_hub::{CaptureKey, NewDocument, Side, Work};
+use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::spec::MessageKind;
 use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, Value};
 
@@ -87,7 +88,8 @@ impl Intake {
     ) -> Result<Merged, gantry_hub::Error> {
         let (base_revision, old) = self.document(item).await?;
         let mut document = old.clone();
-        for (name, value) in attributes {
+        let ours = |name: &str| self.keeps_captured_at && name == CAPTURED_AT;
+        for (name, value) in attributes.into_iter().filter(|(name, _)| !ours(name)) {
             document.set(name, value, None);
         }
         let mut rerun = true;

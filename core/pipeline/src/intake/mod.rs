@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gantry_hub::{Head, NewDocument};
+use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::{Capture, Verdict};
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Command, Document, ItemId, Name, Timestamp, Value};
@@ -35,6 +36,8 @@ const CODE_MAPPING: &str = "GANTRY-R010";
 pub(crate) struct Intake {
     pub(crate) spec: Arc<Spec>,
     pub(crate) version: u32,
+    /// New items keep the time of their capture, for rules to read.
+    pub(crate) keeps_captured_at: bool,
     pub(crate) rules: Arc<Rules>,
     pub(crate) hub: gantry_hub::Handle,
     pub(crate) store: Arc<dyn Store>,
@@ -150,6 +153,10 @@ impl Intake {
     }
 
     fn capture(&self, point: &Point, mapped: &mut Mapped) -> Command {
+        if self.keeps_captured_at {
+            let now = Value::Timestamp(self.hub.now());
+            mapped.document.set(Name::new(CAPTURED_AT), now, None);
+        }
         let verdict = self.classify(point, &mut mapped.document);
         let created_at = timestamp(&mapped.document, "source_created_at")
             .or_else(|| timestamp(&mapped.document, "created_at"));

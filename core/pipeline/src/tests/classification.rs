@@ -95,10 +95,10 @@ async fn an_item_that_waits_for_a_look_up_is_not_let_through_by_an_update() {
     let asked = script::lookup(&mut ports, "nps", move |_, _| {
         let works = repaired.load(Ordering::SeqCst);
         async move {
-            match works {
-                true => Ok(Some(json!({"nps": 7}))),
-                false => Err(Trouble::new(ErrorClass::Permanent, "down")),
+            if works {
+                return Ok(Some(json!({"nps": 7})));
             }
+            Err(Trouble::new(ErrorClass::Permanent, "down"))
         }
     });
     let policy = OnFailure::Hold { retry: Millis::from_secs(3600) };
@@ -160,5 +160,32 @@ async fn priorities_of_the_source_may_be_words_and_unknown_ones_are_refused() {
     let target = Target::Item(item);
     world.pipeline.message(actor, target, kind, body).await.unwrap();
     assert_eq!(world.item(item).await.priority, Some(100));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn rules_may_read_when_an_item_was_captured_and_nobody_else_sets_it() {
+    let due = SegmentRule {
+        id: "due".into(),
+        set: [("due_at".into(), "item.captured_at + duration(\"72h\")".into())].into(),
+        ..SegmentRule::default()
+    };
+    let world = World::start(Spec { segmentation: vec![due], ..spec() }, Ports::default()).await;
+    let forged = json!({"external_id": "L-1", "captured_at": "1990-01-01T00:00:00Z"});
+    let item = world.create(forged).await;
+    let captured = world.document(item).await.attributes["captured_at"].clone();
+    let Value::Timestamp(at) = captured else { panic!("{captured:?}") };
+    assert!(at <= world.item(item).await.captured_at && at.0 > 0);
+    let due_at = Some(at.plus(Millis::from_secs(72 * 3600)));
+    assert_eq!(world.item(item).await.due_at, due_at);
+    let update = json!({"external_id": "L-1", "captured_at": "1991-01-01T00:00:00Z"});
+    world.capture(update).await;
+    assert_eq!(world.item(item).await.due_at, due_at);
+    world.stop().await;
+
+    // Where nobody asks for it, it is not kept.
+    let world = World::start(spec(), Ports::default()).await;
+    let item = world.create(json!({"external_id": "L-1"})).await;
+    assert!(!world.document(item).await.attributes.contains_key("captured_at"));
     world.stop().await;
 }

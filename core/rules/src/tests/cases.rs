@@ -8,8 +8,7 @@ use gantry_model::command::Verdict;
 use gantry_model::item::PriorityBounds;
 use gantry_model::spec::{
     CaptureSpec, Completion, CompletionMode, DecisionTable, Fairness, HitPolicy, MessageKind,
-    OnChange, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, SegmentLevel,
-    SegmentRule, Sla, Spec,
+    PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, SegmentLevel, SegmentRule, Sla, Spec,
 };
 use gantry_model::{AttributeType, Document, Millis, Name, Origin, Timestamp, Value};
 use serde::Deserialize;
@@ -223,18 +222,11 @@ impl CaseFile {
 impl Capture {
     fn spec(self) -> CaptureSpec {
         CaptureSpec {
-            source: None,
-            settings: Json::Null,
-            every: None,
             batch: 1,
             map: self.map,
             defaults: self.defaults,
             message: self.message,
             priority_labels: self.priority_labels,
-            on_change: OnChange::Update,
-            on_reopen: OnReopen::New,
-            confirm: gantry_model::spec::Confirm::None,
-            lookups: None,
             ..CaptureSpec::default()
         }
     }
