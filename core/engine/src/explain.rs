@@ -3,12 +3,15 @@
 use gantry_model::decision::{Candidate, Reason, Stage};
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
+use gantry_model::spec::AgentOrder;
 use gantry_model::{Agent, Hold, ItemId, LifeCycle, Name, Presence, Timestamp, WorkItem};
 use serde::Serialize;
 
+use crate::capacity::Limits;
 use crate::decide::standing;
-use crate::index::{capacity, media_type};
-use crate::matching::{barred, by_standing, excluded};
+use crate::index::media_type;
+use crate::matching::{barred, excluded};
+use crate::standing::compare;
 use crate::state::State;
 
 /// How one item stands at an instant.
@@ -99,13 +102,13 @@ impl State {
                 agent: Agent::clone(agent).profile.id,
                 level_sum: requirement.level_sum(&agent.profile),
                 idle_since: agent.idle_since,
+                load: self.load(agent),
                 failed: self.first_failed(item, agent, requirement, rung.stage, now),
             };
             agents = self.agents().map(judge).collect();
+            let order = in_routing.map_or_else(AgentOrder::default, |queue| queue.order);
             let key = |candidate: &Candidate| std::cmp::Reverse(candidate.failed.clone());
-            agents.sort_by(|a, b| {
-                key(a).cmp(&key(b)).then_with(|| by_standing(a).cmp(&by_standing(b)))
-            });
+            agents.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| compare(order, a, b)));
         }
         let schema = item.class.as_ref().map(|class| class.schema.clone());
         let preferred = item.preferred_agent.clone();
@@ -137,16 +140,23 @@ impl State {
         stage: Stage,
         now: Timestamp,
     ) -> Option<Reason> {
-        let (id, media) = (&agent.profile.id, media_type(item));
-        let room = self.index.load(id, media) < capacity(&agent.profile, media);
+        let (profile, media) = (&agent.profile, media_type(item));
+        let queue = self.index.routes.queue_name(item);
+        let takes = Limits::of(self.routing(), profile).takes(media);
         let tests = [
-            (requirement.fits(&agent.profile), barred(item, stage)),
+            (requirement.fits(profile), barred(item, stage)),
+            (
+                !queue.is_some_and(|queue| profile.inactive_queues.contains(queue)),
+                Reason::QueueInactive,
+            ),
+            (takes, Reason::MediaNotTaken),
             (agent.presence == Presence::Ready, Reason::NotReady),
-            (room, Reason::NoCapacity),
-            (!excluded(item, id, now), Reason::Excluded),
         ];
-        let failed = tests.into_iter().find(|(passed, _)| !passed);
-        failed.map(|(_, reason)| reason)
+        let failed = tests.into_iter().find(|(passed, _)| !passed).map(|(_, reason)| reason);
+        let declined = excluded(item, &profile.id, now);
+        failed
+            .or_else(|| self.no_room(agent, media, now))
+            .or_else(|| declined.then_some(Reason::Excluded))
     }
 }
 

@@ -9,12 +9,14 @@ mod staff;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use gantry_model::decision::Trigger;
 use gantry_model::name::AgentId;
 use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp, WorkItem};
 
 use crate::bits::BitSet;
+use crate::capacity::{self, Carried, Limits};
 use crate::curve::NEVER;
 use crate::facts::Facts;
 use crate::ladder::Ladder;
@@ -388,7 +390,7 @@ impl Index {
 
     fn put_agent(&mut self, facts: &Facts, id: &AgentId, trigger: Trigger) {
         let profile = &facts.agents[id].profile;
-        for media in profile.capacity.keys() {
+        for media in Limits::of(&self.routes.spec, profile).media() {
             self.staff.media_no(media);
         }
         let (no, class) = self.staff.enter(profile);
@@ -472,17 +474,24 @@ impl Index {
         self.staff.desk_mut(no).idle_since = agent.idle_since;
         let ready = agent.presence == Presence::Ready;
         self.set_ready(no, ready);
+        let spec = Arc::clone(&self.routes.spec);
+        let limits = Limits::of(&spec, &agent.profile);
+        let ramping = capacity::ramping_until(&spec, agent, self.clock).is_some();
         for media in 0..self.staff.free.len() {
-            let room = ready && self.has_room(agent, no, media);
+            let carried = self.carried(agent);
+            let room = ready
+                && !ramping
+                && limits.obstacle(&carried, &self.staff.media()[media]).is_none();
             if self.set_free(no, media, room) && room {
                 self.freshen(no, media, trigger);
             }
         }
     }
 
-    fn has_room(&self, agent: &Agent, no: AgentNo, media: MediaNo) -> bool {
-        let name = &self.staff.media()[media];
-        self.staff.desk(no).load_of(media) < capacity(&agent.profile, name)
+    /// What an agent carries.
+    pub(crate) fn carried<'a>(&'a self, agent: &'a Agent) -> Carried<'a> {
+        let at_desk = self.agent_no(&agent.profile.id).map_or(&[][..], |no| self.desk(no).loads());
+        Carried { media: self.staff.media(), at_desk, elsewhere: &agent.elsewhere }
     }
 
     fn set_ready(&mut self, no: AgentNo, ready: bool) {

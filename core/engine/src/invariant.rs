@@ -118,9 +118,11 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
                 return false;
             };
             let stage = state.rung(item, process, now).stage;
+            let queue = state.index.routes.queue_name(item);
             item.waiting()
                 && !excluded(item, id, now)
-                && desk_load(state, agent, media) < usize::from(capacity(&agent.profile, media))
+                && !queue.is_some_and(|queue| agent.profile.inactive_queues.contains(queue))
+                && state.no_room(agent, media, now).is_none()
                 && state.requirement(item, process, stage).fits(&agent.profile)
         };
         if let Some(item) = state.items().find(fits) {

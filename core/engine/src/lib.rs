@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod bits;
+mod capacity;
 mod clock;
 mod curve;
 mod decide;
@@ -24,6 +25,7 @@ mod ladder;
 mod matching;
 mod render;
 mod routes;
+mod standing;
 mod state;
 mod step;
 mod timers;

@@ -4,16 +4,17 @@
 //! to the agent who stands first. When the state was settled before, a new pair has at least
 //! one side that is fresh, so only signatures with a fresh item or a fresh agent can hold it.
 
-use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use gantry_model::decision::{
-    Candidate, Explanation, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
+    Candidate, Explanation, Load, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
 };
-use gantry_model::name::AgentId;
-use gantry_model::{Agent, Event, ItemId, Timestamp, WorkItem};
+use gantry_model::spec::ProcessSpec;
+use gantry_model::{Event, ItemId, Timestamp, WorkItem};
 
-use crate::index::{AgentNo, Signature};
+use crate::index::{AgentNo, Signature, media_type};
 use crate::ladder::Rung;
+use crate::standing::{Standing, compare};
 use crate::state::State;
 use crate::tournament::Rank;
 
@@ -22,14 +23,6 @@ const NEAREST_SCAN_MAX: usize = 64;
 /// An explanation names losing agents only as far as their ids stay within this, together: with
 /// the winner's id and all figures it stays within 1 KiB.
 const NAMES_BYTES_MAX: usize = 512;
-
-/// How a fitting agent stands to the others; the greatest comes first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Standing<'a> {
-    level_sum: u32,
-    idle_since: Reverse<Timestamp>,
-    agent: Reverse<&'a AgentId>,
-}
 
 /// The next offer at `now`, if any item and agent fit.
 pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
@@ -63,27 +56,29 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
 
 fn offer(state: &State, now: Timestamp, id: ItemId) -> Option<Event> {
     let item = &state.item(id)?;
-    let process = state.index.routes.queue(item)?;
+    let queue = state.index.routes.queue(item)?;
     let signature = state.index.signature_of(id)?;
     // Several triggers may lead to one item; the same one is named however they came about.
     let triggers = [state.index.fresh_item(id), signature.freed_by()];
     let trigger = triggers.into_iter().flatten().max_by_key(|trigger| *trigger as u8)?;
-    let field = Field::new(state, now, item, signature);
+    let field = Field::new(state, now, item, queue, signature);
     let (no, winner) = field.standing.first()?;
-    let rung = state.rung(item, process, now);
+    let rung = state.rung(item, queue, now);
     Some(Event::Offered {
         item: id,
-        agent: winner.agent.0.clone(),
+        agent: winner.agent().clone(),
         epoch: item.epoch + 1,
-        expires_at: now.plus(process.offer_timeout),
-        explanation: Box::new(field.explain(now, *no, rung, trigger)),
+        expires_at: now.plus(queue.offer_timeout),
+        explanation: Box::new(field.explain(*no, rung, trigger)),
     })
 }
 
 /// The agents around one item.
 struct Field<'a> {
     state: &'a State,
+    now: Timestamp,
     item: &'a WorkItem,
+    queue: &'a ProcessSpec,
     signature: &'a Signature,
     /// Those who could have it now; the first [`NEAREST_MAX`] and the winner, best first.
     standing: Vec<(AgentNo, Standing<'a>)>,
@@ -94,10 +89,18 @@ struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    fn new(state: &'a State, now: Timestamp, item: &'a WorkItem, signature: &'a Signature) -> Self {
+    fn new(
+        state: &'a State,
+        now: Timestamp,
+        item: &'a WorkItem,
+        queue: &'a ProcessSpec,
+        signature: &'a Signature,
+    ) -> Self {
         let mut field = Self {
             state,
+            now,
             item,
+            queue,
             signature,
             standing: Vec::with_capacity(NEAREST_MAX + 2),
             n_standing: 0,
@@ -110,14 +113,15 @@ impl<'a> Field<'a> {
             } else if let Some(agent) = state.agent(id) {
                 field.n_standing += 1;
                 let level_sum = state.index.level_sum(signature, no);
-                field.rank(no, standing(agent, level_sum));
+                let load = || state.load(agent);
+                field.rank(no, Standing::new(queue.order, agent, level_sum, load));
             }
         }
         field
     }
 
     fn rank(&mut self, no: AgentNo, standing: Standing<'a>) {
-        let at = self.standing.partition_point(|(_, other)| *other > standing);
+        let at = self.standing.partition_point(|(_, other)| *other < standing);
         if at <= NEAREST_MAX {
             self.standing.insert(at, (no, standing));
             self.standing.truncate(NEAREST_MAX + 1);
@@ -125,28 +129,16 @@ impl<'a> Field<'a> {
     }
 
     fn tie_break(&self) -> TieBreak {
-        let (Some((_, first)), Some((_, second))) = (self.standing.first(), self.standing.get(1))
-        else {
-            return TieBreak::None;
-        };
-        if first.level_sum != second.level_sum {
-            TieBreak::HighestLevel
-        } else if first.idle_since != second.idle_since {
-            TieBreak::LongestIdle
-        } else {
-            TieBreak::SmallerId
+        match self.standing.as_slice() {
+            [(_, first), (_, second), ..] => first.tie_break(second),
+            _ => TieBreak::None,
         }
     }
 
-    fn explain(
-        &self,
-        now: Timestamp,
-        winner: AgentNo,
-        rung: Rung,
-        trigger: Trigger,
-    ) -> Explanation {
-        let (priority, next_change_at) = self.state.priority(now, self.item);
+    fn explain(&self, winner: AgentNo, rung: Rung, trigger: Trigger) -> Explanation {
+        let (priority, next_change_at) = self.state.priority(self.now, self.item);
         let could_have = self.state.index.reach(winner).map(Signature::len);
+        let class = self.item.class.as_ref().filter(|_| self.item.priority.is_none());
         Explanation {
             version: self.state.config_version(),
             revision: self.item.revision,
@@ -159,6 +151,12 @@ impl<'a> Field<'a> {
             nearest: within_bounds(self.nearest()),
             counts: self.counts(rung.stage),
             tie_break: self.tie_break(),
+            order: self.queue.order,
+            queue: self.item.queue.clone(),
+            schema: class.map(|class| class.schema.clone()),
+            boost: self.item.boost,
+            stage_cause: rung.cause,
+            stage_since: rung.since,
         }
     }
 
@@ -169,6 +167,7 @@ impl<'a> Field<'a> {
             agent: id.clone(),
             level_sum: self.state.index.level_sum(self.signature, no),
             idle_since: agent.map_or(Timestamp::default(), |agent| agent.idle_since),
+            load: agent.map_or(Load::default(), |agent| self.state.load(agent)),
             failed,
         }
     }
@@ -178,68 +177,77 @@ impl<'a> Field<'a> {
     fn nearest(&self) -> Vec<Candidate> {
         let behind = self.standing.iter().skip(1).map(|(no, _)| *no);
         let mut found: Vec<_> = behind.map(|no| self.named(no, None)).collect();
-        self.add_failed(&mut found, &Reason::Excluded, self.excluded.iter().copied());
-        let fits = &self.signature.fits;
-        if fits.len() <= NEAREST_SCAN_MAX {
-            let index = &self.state.index;
-            let (ready, free) = (index.ready(), index.free_for(self.signature));
-            let busy = fits.iter_and(ready).filter(|no| !free.contains(*no));
-            self.add_failed(&mut found, &Reason::NoCapacity, busy);
-            let away = fits.iter().filter(|no| !ready.contains(*no));
-            self.add_failed(&mut found, &Reason::NotReady, away);
+        self.add_failed(&mut found, self.excluded.iter().map(|no| (*no, Reason::Excluded)));
+        if self.few() {
+            self.add_failed(&mut found, self.busy());
+            let ready = self.state.index.ready();
+            let away = self.signature.fits.iter().filter(|no| !ready.contains(*no));
+            self.add_failed(&mut found, away.map(|no| (no, Reason::NotReady)));
         }
         found
+    }
+
+    /// `true` if so few agents fit that each of them can be looked at.
+    fn few(&self) -> bool {
+        self.signature.fits.len() <= NEAREST_SCAN_MAX
+    }
+
+    /// Those who fit and are ready, but cannot take it, and why.
+    fn busy(&self) -> impl Iterator<Item = (AgentNo, Reason)> {
+        let index = &self.state.index;
+        let free = index.free_for(self.signature);
+        let busy = self.signature.fits.iter_and(index.ready());
+        busy.filter(|no| !free.contains(*no)).map(|no| {
+            let agent = self.state.agent(&index.desk(no).agent);
+            let reason =
+                agent.and_then(|agent| self.state.no_room(agent, media_type(self.item), self.now));
+            (no, reason.unwrap_or(Reason::NoCapacity))
+        })
     }
 
     /// Adds the best of those who failed a test, as far as there is room.
     fn add_failed(
         &self,
         found: &mut Vec<Candidate>,
-        reason: &Reason,
-        agents: impl Iterator<Item = AgentNo>,
+        agents: impl Iterator<Item = (AgentNo, Reason)>,
     ) {
-        let mut failed: Vec<_> = agents.map(|no| self.named(no, Some(reason.clone()))).collect();
-        failed.sort_by(|a, b| by_standing(a).cmp(&by_standing(b)));
+        let mut failed: Vec<_> = agents.map(|(no, reason)| self.named(no, Some(reason))).collect();
+        failed.sort_by(|a, b| compare(self.queue.order, a, b));
         let room = NEAREST_MAX - found.len();
         found.extend(failed.into_iter().take(room));
     }
 
     /// How many agents failed each test first, in the order of the tests.
     fn counts(&self, stage: Stage) -> Vec<ReasonCount> {
-        let (all, fits) = (self.state.agents().len(), &self.signature.fits);
+        let (all, fits) = (self.state.agents().len(), self.signature.fits.len());
         let fit_ready = self.signature.n_ready as usize;
         let fit_free = self.signature.n_free as usize;
-        [
-            (barred(self.item, stage), all - fits.len()),
-            (Reason::NotReady, fits.len() - fit_ready),
-            (Reason::NoCapacity, fit_ready - fit_free),
+        let mut counts = BTreeMap::from([
+            (barred(self.item, stage), all - fits),
+            (Reason::NotReady, fits - fit_ready),
             (Reason::Excluded, self.excluded.len()),
             (Reason::StoodBehind, self.n_standing.saturating_sub(1)),
-        ]
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| ReasonCount { reason, count: count as u32 })
-        .collect()
+        ]);
+        if self.few() {
+            for (_, reason) in self.busy() {
+                // The instant at which a ramp-up lets go differs from agent to agent.
+                *counts.entry(reason.kind()).or_default() += 1;
+            }
+        } else {
+            counts.insert(Reason::NoCapacity, fit_ready - fit_free);
+        }
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        counts.map(|(reason, count)| ReasonCount { reason, count: count as u32 }).collect()
     }
-}
-
-/// Sorts candidates as they stand: highest level, longest idle, smaller id.
-pub(crate) fn by_standing(candidate: &Candidate) -> (Reverse<u32>, Timestamp, &AgentId) {
-    let Candidate { level_sum, idle_since, agent, .. } = candidate;
-    (Reverse(*level_sum), *idle_since, agent)
 }
 
 /// What it means not to fit: the first test says most.
 pub(crate) const fn barred(item: &WorkItem, stage: Stage) -> Reason {
-    match (&item.required_agent, stage) {
-        (Some(_), _) => Reason::NotRequired,
-        (None, Stage::Preferred) => Reason::NotPreferred,
-        (None, Stage::Target(_)) => Reason::RequirementNotMet,
+    match (&item.target, &item.required_agent, stage) {
+        (Some(_), ..) | (None, Some(_), _) => Reason::NotRequired,
+        (None, None, Stage::Preferred) => Reason::NotPreferred,
+        (None, None, Stage::Target(_)) => Reason::RequirementNotMet,
     }
-}
-
-fn standing(agent: &Agent, level_sum: u32) -> Standing<'_> {
-    Standing { level_sum, idle_since: Reverse(agent.idle_since), agent: Reverse(&agent.profile.id) }
 }
 
 /// An explanation is stored with every offer, so it must not grow with the names of agents.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use gantry_model::decision::Stage;
+use gantry_model::decision::{Load, Reason, Stage};
 use gantry_model::item::Classification;
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
@@ -12,6 +12,7 @@ use gantry_model::{
     Agent, AgentProfile, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem,
 };
 
+use crate::capacity::{self, Limits};
 use crate::facts::{ApplyError, Facts};
 use crate::index::Index;
 use crate::ladder::{Ladder, Rung};
@@ -284,6 +285,19 @@ impl State {
         stage: Stage,
     ) -> Requirement {
         self.ladder(item, process).requirement(stage)
+    }
+
+    /// How much of an agent's capacity is in use.
+    pub(crate) fn load(&self, agent: &Agent) -> Load {
+        Limits::of(self.routing(), &agent.profile).load(&self.index.carried(agent))
+    }
+
+    /// What keeps an agent from taking one more of a media type at `now`.
+    pub(crate) fn no_room(&self, agent: &Agent, media: &str, now: Timestamp) -> Option<Reason> {
+        let limits = Limits::of(self.routing(), &agent.profile);
+        let obstacle = limits.obstacle(&self.index.carried(agent), media);
+        let ramping = || capacity::ramping_until(self.routing(), agent, now);
+        obstacle.or_else(|| ramping().map(|until| Reason::RampUp { until }))
     }
 
     /// `true` if the item's preferred agent exists.

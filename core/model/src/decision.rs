@@ -1,10 +1,14 @@
 //! Decisions and why they fell: a stored value, not a log line.
 
+use std::cmp::Ordering;
+use std::fmt;
+
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use crate::name::{AgentId, Name};
 use crate::priority::Priority;
+use crate::spec::AgentOrder;
 use crate::time::Timestamp;
 
 /// How many losing candidates a stored explanation names; the rest are counts.
@@ -53,7 +57,7 @@ pub struct Explanation {
     /// What set off the match.
     #[n(2)]
     pub trigger: Trigger,
-    /// The item's priority at that instant.
+    /// The item's priority at that instant, boost included.
     #[n(3)]
     pub priority: Priority,
     /// When the item's priority or stage next changes its course.
@@ -77,6 +81,24 @@ pub struct Explanation {
     /// What decided between equals.
     #[n(10)]
     pub tie_break: TieBreak,
+    /// Who stands first in this queue.
+    #[n(11)]
+    pub order: AgentOrder,
+    /// The queue it was offered from; none = that of its own process.
+    #[n(12)]
+    pub queue: Option<Name>,
+    /// The priority schema; none = the source gave a number.
+    #[n(13)]
+    pub schema: Option<Name>,
+    /// Whole points of the priority that were added by hand or by escalation.
+    #[n(14)]
+    pub boost: i64,
+    /// Why the stage began.
+    #[n(15)]
+    pub stage_cause: StageCause,
+    /// When it began.
+    #[n(16)]
+    pub stage_since: Timestamp,
 }
 
 /// An agent who was considered for an item.
@@ -94,6 +116,33 @@ pub struct Candidate {
     /// First test that failed; `None` for the winner and for agents who fit but stood behind.
     #[n(3)]
     pub failed: Option<Reason>,
+    /// How much of the capacity was in use.
+    #[n(4)]
+    pub load: Load,
+}
+
+/// How much of what an agent may carry is in use, over all media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[cbor(array)]
+pub struct Load {
+    /// Interactions that the agent carries, those of other systems too.
+    #[n(0)]
+    pub used: u16,
+    /// How many the agent may carry.
+    #[n(1)]
+    pub of: u16,
+}
+
+impl Load {
+    /// Compares the shares in use, exactly. Who may carry nothing is full.
+    pub fn by_share(self, other: Self) -> Ordering {
+        let share = |load: Self| match load.of {
+            0 => (1, 1),
+            of => (u32::from(load.used), u32::from(of)),
+        };
+        let ((used, of), (others, others_of)) = (share(self), share(other));
+        (used * others_of).cmp(&(others * of))
+    }
 }
 
 /// How many agents failed a test first.
@@ -107,7 +156,7 @@ pub struct ReasonCount {
     pub count: u32,
 }
 
-/// Why an agent does not get an item.
+/// Why an agent does not get an item. The order is that of the tests.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -117,21 +166,90 @@ pub enum Reason {
     /// Is not the preferred agent, and the preferred stage is not over.
     #[n(1)]
     NotPreferred,
-    /// Is not the required agent.
+    /// Is not the agent, or not among those, whom the item is for.
     #[n(2)]
     NotRequired,
+    /// Does not work in this queue.
+    #[n(7)]
+    QueueInactive,
+    /// Takes nothing of this media type.
+    #[n(8)]
+    MediaNotTaken,
     /// Is not ready.
     #[n(3)]
     NotReady,
-    /// Has no capacity left for this media type.
+    /// Carries something beside which nothing of this media type is offered.
+    #[n(9)]
+    Blocked {
+        /// Its media type.
+        #[n(0)]
+        by: Name,
+    },
+    /// Has no capacity left for this media type. Among very many agents this stands for all who
+    /// are ready and cannot take it now.
     #[n(4)]
     NoCapacity,
+    /// Signed on a short time ago and is offered work one by one.
+    #[n(10)]
+    RampUp {
+        /// Until when nothing is offered.
+        #[n(0)]
+        until: Timestamp,
+    },
     /// Declined this item, or let it ring, a short time ago.
     #[n(5)]
     Excluded,
+    /// Could have it, but its flow has had as many offers as it may for now.
+    #[n(11)]
+    RateLimited {
+        /// Until when.
+        #[n(0)]
+        until: Timestamp,
+    },
     /// Fits, but another stood before.
     #[n(6)]
     StoodBehind,
+}
+
+impl Reason {
+    /// The reason without the instant at which it ends: what agents are counted under.
+    #[must_use]
+    pub fn kind(self) -> Self {
+        let until = Timestamp::default();
+        match self {
+            Self::RampUp { .. } => Self::RampUp { until },
+            Self::RateLimited { .. } => Self::RateLimited { until },
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    /// A verb and what follows it: "is not ready".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = |f: &mut fmt::Formatter<'_>, what: &str, until: &Timestamp| {
+            f.write_str(what)?;
+            if *until == Timestamp::default() { Ok(()) } else { write!(f, " until {until}") }
+        };
+        f.write_str(match self {
+            Self::RequirementNotMet => "does not meet the requirement of any stage so far",
+            Self::NotPreferred => "is not the preferred agent, who is waited for",
+            Self::NotRequired => "is not whom it is for",
+            Self::QueueInactive => "does not work in this queue",
+            Self::MediaNotTaken => "takes nothing of this media type",
+            Self::NotReady => "is not ready",
+            Self::NoCapacity => "has no capacity left",
+            Self::Excluded => "declined it, or let it ring, a short time ago",
+            Self::StoodBehind => "fits, but stood behind",
+            Self::Blocked { by } => return write!(f, "takes none of it beside {by}"),
+            Self::RampUp { until: at } => {
+                return until(f, "signed on a short time ago and is offered nothing", at);
+            }
+            Self::RateLimited { until: at } => {
+                return until(f, "would get it, but its flow has had its offers", at);
+            }
+        })
+    }
 }
 
 /// What set off a match.
@@ -164,6 +282,9 @@ pub enum TieBreak {
     /// The longer idle time.
     #[n(2)]
     LongestIdle,
+    /// The smaller share of capacity in use.
+    #[n(4)]
+    LeastLoaded,
     /// The smaller agent id.
     #[n(3)]
     SmallerId,

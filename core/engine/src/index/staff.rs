@@ -281,6 +281,11 @@ impl Desk {
         self.load.get(media).copied().unwrap_or(0)
     }
 
+    /// How many items the agent has, by number of the media type; beyond the end none.
+    pub(crate) fn loads(&self) -> &[u16] {
+        &self.load
+    }
+
     pub(super) fn seat(&mut self, item: ItemId, media: MediaNo) {
         self.items.insert(item);
         self.load.resize(self.load.len().max(media + 1), 0);

@@ -4,11 +4,12 @@
 pub(crate) mod curve;
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use gantry_model::calendar::Calendar;
 use gantry_model::priority::Priority;
-use gantry_model::spec::{Anchor, CalendarSpec, RoutingSpec, Sla, Span};
+use gantry_model::spec::{AgentOrder, Anchor, CalendarSpec, CapacityRule, RoutingSpec, Sla, Span};
 use gantry_model::{
     Agent, Assignment, Hold, LifeCycle, Millis, Name, Presence, Requirement, Timestamp, WorkItem,
 };
@@ -25,9 +26,20 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<(WorkItem, &Ag
     for item in waiting {
         let mut fit: Vec<&Agent> =
             state.agents().filter(|agent| could_have(state, &item, agent, now)).collect();
-        fit.sort_by_key(|agent| {
-            let levels = level_sum(&asked(state, &item, now), agent);
-            (std::cmp::Reverse(levels), agent.idle_since, agent.profile.id.clone())
+        fit.sort_by(|a, b| {
+            let first = match state.routing().processes[queue(&item)].order {
+                AgentOrder::HighestLevel => {
+                    let levels = |agent| level_sum(&asked(state, &item, now), agent);
+                    levels(b).cmp(&levels(a))
+                }
+                AgentOrder::LongestIdle => Ordering::Equal,
+                AgentOrder::LeastLoaded => {
+                    let ((a_has, a_may), (b_has, b_may)) = (share(state, a), share(state, b));
+                    (a_has * b_may).cmp(&(b_has * a_may))
+                }
+            };
+            let idle = a.idle_since.cmp(&b.idle_since);
+            first.then(idle).then(a.profile.id.cmp(&b.profile.id))
         });
         if let Some(agent) = fit.first() {
             let priority = priority(routing, &item, now);
@@ -44,24 +56,64 @@ fn waits(item: &WorkItem) -> bool {
 }
 
 fn could_have(state: &State, item: &WorkItem, agent: &Agent, now: Timestamp) -> bool {
-    let media = |item: &WorkItem| item.class.as_ref().unwrap().media_type.clone();
-    let taken = state.items().filter(|other| {
-        let (Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. }) =
-            &other.assignment
-        else {
-            return false;
-        };
-        *with == agent.profile.id && media(other) == media(item)
-    });
-    let room = agent.profile.capacity.get(&media(item)).copied().unwrap_or(0);
     let declined = item
         .exclusions
         .iter()
         .any(|exclusion| exclusion.agent == agent.profile.id && exclusion.until > now);
     agent.presence == Presence::Ready
-        && taken.count() < usize::from(room)
+        && !agent.profile.inactive_queues.contains(queue(item))
+        && has_room(state, agent, &item.class.as_ref().unwrap().media_type)
+        && !ramping(state, agent, now)
         && !declined
         && asked(state, item, now).iter().all(|any| any.iter().any(|one| fits(one, agent)))
+}
+
+/// How many interactions an agent carries, of one media type or of all.
+fn carries(state: &State, agent: &Agent, media: Option<&Name>) -> u64 {
+    let counts = |name: &Name| media.is_none_or(|media| media == name);
+    let at_desk = state.items().filter(|item| {
+        let (Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. }) =
+            &item.assignment
+        else {
+            return false;
+        };
+        *with == agent.profile.id && counts(&item.class.as_ref().unwrap().media_type)
+    });
+    let elsewhere = agent.elsewhere.iter().filter(|(name, _)| counts(name));
+    at_desk.count() as u64 + elsewhere.map(|(_, count)| u64::from(*count)).sum::<u64>()
+}
+
+fn rule_of<'a>(state: &'a State, agent: &Agent) -> Option<&'a CapacityRule> {
+    state.routing().capacity_rules.get(agent.profile.capacity_rule.as_ref()?)
+}
+
+fn has_room(state: &State, agent: &Agent, media: &Name) -> bool {
+    let Some(rule) = rule_of(state, agent) else {
+        let may = agent.profile.capacity.get(media).copied().unwrap_or(0);
+        return carries(state, agent, Some(media)) < may.into();
+    };
+    let beside = |by: &Name| carries(state, agent, Some(by)) > 0;
+    let barred = rule.excludes.iter().any(|(by, others)| beside(by) && others.contains(media));
+    let may = rule.media.get(media).copied().unwrap_or(0);
+    let in_all = rule.total.is_none_or(|total| carries(state, agent, None) < total.into());
+    !barred && in_all && carries(state, agent, Some(media)) < may.into()
+}
+
+/// What an agent carries, and how much that could be.
+fn share(state: &State, agent: &Agent) -> (u64, u64) {
+    let rule = rule_of(state, agent);
+    let media = rule.map_or(&agent.profile.capacity, |rule| &rule.media);
+    let sum: u64 = media.values().map(|count| u64::from(*count)).sum();
+    let total = rule.and_then(|rule| rule.total).map_or(sum, |total| sum.min(total.into()));
+    (carries(state, agent, None), total)
+}
+
+/// Offered as much as the time after sign-on allows.
+fn ramping(state: &State, agent: &Agent, now: Timestamp) -> bool {
+    state.routing().ramp_up.is_some_and(|ramp_up| {
+        let lately = agent.ramp.iter().filter(|offer| now < offer.plus(ramp_up.per));
+        now < agent.signed_on_at.plus(ramp_up.lasts) && lately.count() >= ramp_up.offers.into()
+    })
 }
 
 /// What the item asks: every list must be met by any of its members.

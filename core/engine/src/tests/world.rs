@@ -20,16 +20,54 @@ use super::script::{World, classified, first_point, routing};
 enum Op {
     Pass(i64),
     PassToWake,
-    Capture { verdict: Option<Found>, point: u8, activation: Option<i64> },
-    CaptureAgain { which: usize, same: bool, on: u8 },
-    Update { which: usize, rerun: bool, found: Option<Found>, stale: bool },
-    EndRun { which: usize, enriched: bool, found: Found, stale: bool },
-    OnItem { which: usize, act: Act },
-    OnOffer { which: usize, act: AgentAct, wrong: u8 },
-    PutAgent { which: u8, sales: u8, legacy: u8, north: bool, capacity: u16, chats: u16 },
+    Capture {
+        verdict: Option<Found>,
+        point: u8,
+        activation: Option<i64>,
+    },
+    CaptureAgain {
+        which: usize,
+        same: bool,
+        on: u8,
+    },
+    Update {
+        which: usize,
+        rerun: bool,
+        found: Option<Found>,
+        stale: bool,
+    },
+    EndRun {
+        which: usize,
+        enriched: bool,
+        found: Found,
+        stale: bool,
+    },
+    OnItem {
+        which: usize,
+        act: Act,
+    },
+    OnOffer {
+        which: usize,
+        act: AgentAct,
+        wrong: u8,
+    },
+    PutAgent {
+        which: u8,
+        sales: u8,
+        legacy: u8,
+        north: bool,
+        capacity: u16,
+        chats: u16,
+        inactive: u8,
+    },
     RemoveAgent(u8),
-    Presence { which: u8, presence: u8 },
-    Activate { change: u8 },
+    Presence {
+        which: u8,
+        presence: u8,
+    },
+    Activate {
+        change: u8,
+    },
     Reboot,
     ClockStepped,
 }
@@ -135,9 +173,9 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (which(), act()).prop_map(|(which, act)| Op::OnItem { which, act }),
         14 => (which(), agent_act(), 0..12_u8)
             .prop_map(|(which, act, wrong)| Op::OnOffer { which, act, wrong }),
-        3 => (0..5_u8, 0..10_u8, 0..4_u8, any::<bool>(), 0..4_u16, 0..2_u16).prop_map(
-            |(which, sales, legacy, north, capacity, chats)| Op::PutAgent {
-                which, sales, legacy, north, capacity, chats }),
+        3 => (0..5_u8, 0..10_u8, 0..4_u8, any::<bool>(), 0..4_u16, 0..2_u16, 0..8_u8).prop_map(
+            |(which, sales, legacy, north, capacity, chats, inactive)| Op::PutAgent {
+                which, sales, legacy, north, capacity, chats, inactive }),
         1 => (0..6_u8).prop_map(Op::RemoveAgent),
         8 => (0..6_u8, 0..9_u8).prop_map(|(which, presence)| Op::Presence { which, presence }),
         1 => (0..5_u8).prop_map(|change| Op::Activate { change }),
@@ -345,14 +383,16 @@ impl World {
 
     fn staff(op: &Op) -> Command {
         match op {
-            Op::PutAgent { which, sales, legacy, north, capacity, chats } => {
+            Op::PutAgent { which, sales, legacy, north, capacity, chats, inactive } => {
                 let skills = [("sales", *sales), ("legacy", *legacy)];
                 let capacity = [("workitem", *capacity), ("chat", *chats)];
                 let named = |(name, value): (&str, u16)| (Name::new(name), value);
+                let inactive = PROCESSES.get(usize::from(*inactive));
                 Command::PutAgent(AgentProfile {
                     skills: skills.map(|(name, level)| (Name::new(name), level)).into(),
                     groups: north.then(|| Name::new("north")).into_iter().collect(),
                     capacity: capacity.map(named).into(),
+                    inactive_queues: inactive.into_iter().copied().map(Name::new).collect(),
                     ..AgentProfile::new(agent(*which))
                 })
             }
@@ -389,7 +429,8 @@ fn run(ops: &[Op]) -> World {
     let mut world = World::new();
     for (which, north) in [(0, true), (1, false), (2, true)] {
         let (sales, legacy, capacity, chats) = (9 - which * 3, 2, 1 + u16::from(which), 1);
-        world.perform(&Op::PutAgent { which, sales, legacy, north, capacity, chats });
+        let inactive = u8::MAX;
+        world.perform(&Op::PutAgent { which, sales, legacy, north, capacity, chats, inactive });
     }
     for op in ops {
         world.perform(op);

@@ -1,7 +1,7 @@
 //! Events and decisions as sentences.
 
 use gantry_hub::{LiveExplanation, WhyNot};
-use gantry_model::decision::{Candidate, Reason, Stage, TieBreak, Trigger};
+use gantry_model::decision::{Candidate, Stage, TieBreak, Trigger};
 use gantry_model::event::RevokeReason;
 use gantry_model::{Actor, Event, Presence, Timestamp};
 use gantry_store::HistoryEntry;
@@ -131,7 +131,7 @@ pub(super) fn decision_text(decision: &Decision) -> Vec<String> {
     lines.extend(explanation.nearest.iter().map(candidate));
     lines.extend(explanation.counts.iter().map(|count| {
         let who = if count.count == 1 { "agent" } else { "agents, each" };
-        format!("Passed over: {} {who} {}.", count.count, reason(&count.reason))
+        format!("Passed over: {} {who} {}.", count.count, count.reason)
     }));
     lines
 }
@@ -168,7 +168,7 @@ fn why_not(why: &WhyNot) -> String {
 }
 
 fn candidate(candidate: &Candidate) -> String {
-    let why = candidate.failed.as_ref().map_or("fits", reason);
+    let why = candidate.failed.as_ref().map_or_else(|| "fits".to_owned(), ToString::to_string);
     format!("{} {why} ({} in the skills).", candidate.agent, candidate.level_sum)
 }
 
@@ -184,18 +184,7 @@ const fn tie_break(tie_break: TieBreak) -> &'static str {
         TieBreak::None => "without a tie",
         TieBreak::HighestLevel => "by the highest level",
         TieBreak::LongestIdle => "by the longest idle time",
+        TieBreak::LeastLoaded => "by the smaller share of capacity in use",
         TieBreak::SmallerId => "by the smaller id",
-    }
-}
-
-const fn reason(reason: &Reason) -> &'static str {
-    match reason {
-        Reason::RequirementNotMet => "does not meet the requirement of any stage so far",
-        Reason::NotPreferred => "is not the preferred agent, who is waited for",
-        Reason::NotRequired => "is not the required agent",
-        Reason::NotReady => "is not ready",
-        Reason::NoCapacity => "has no capacity left",
-        Reason::Excluded => "declined it, or let it ring, a short time ago",
-        Reason::StoodBehind => "fits, but stood behind",
     }
 }
