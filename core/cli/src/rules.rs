@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use gantry_config::{Manifests, render_human};
+use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::{Classified, Verdict};
 use gantry_model::spec::Spec;
-use gantry_model::{Classification, Document, Name, Origin};
+use gantry_model::{Classification, Document, Name, Origin, Timestamp};
 use gantry_rules::{Mapped, Rules};
 use serde_json::{Map, Value, json};
 
@@ -87,9 +88,9 @@ pub(crate) fn run(global: &Global, command: &Command) -> Result<bool> {
     };
     let tried = attempt(&spec, &rules, capture, mapped, &answers)?;
     if global.json {
-        table::json(&view(&tried))
+        table::json(&view(&tried));
     } else {
-        show(&spec, &tried)
+        show(&spec, &tried);
     }
     Ok(matches!(tried.verdict, Verdict::Classified(_)))
 }
@@ -116,6 +117,10 @@ fn attempt<'s>(
     for given in answers.as_object().context("the answers are no JSON object")?.keys() {
         let known = spec.lookups.contains_key(given.as_str());
         ensure!(known, "the answers name look-up {given:?}, which does not exist");
+    }
+    if spec.keeps_captured_at() {
+        let now = Timestamp(jiff::Timestamp::now().as_millisecond());
+        mapped.document.set(CAPTURED_AT.into(), gantry_model::Value::Timestamp(now), None);
     }
     let mut asked = Vec::new();
     let mut failed = None;
