@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_input;
+mod calendar;
 mod cli;
 mod demo_once;
 mod pages;

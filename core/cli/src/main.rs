@@ -1,8 +1,8 @@
 //! The `gantry` binary: one file a subcommand.
 //!
 //! `run` starts the hub. `agent`, `item`, `explain`, `curve` and `dlq` ask a running hub, with the
-//! administrator's token that the hub leaves beside its store; `check`, `plugin`, `token` and
-//! `verify` need no hub.
+//! administrator's token that the hub leaves beside its store; `calendar`, `check`, `plugin`,
+//! `token` and `verify` need no hub.
 #![forbid(unsafe_code)]
 
 /// Prints a line; see [`table::line`].
@@ -11,6 +11,7 @@ macro_rules! say {
 }
 
 mod agent;
+mod calendar;
 mod check;
 mod client;
 mod curve;
@@ -92,6 +93,9 @@ enum Command {
     /// Try mappings, rules and decision tables.
     #[command(subcommand, after_help = rules::EXAMPLE)]
     Rules(rules::Command),
+    /// Ask business calendars, and look at them.
+    #[command(subcommand, after_help = "Example:\n  gantry calendar show office --year 2027")]
+    Calendar(calendar::Command),
     /// Let the engine work in a simulated world, and tell how it went.
     #[command(after_help = simulate::EXAMPLE)]
     Simulate(simulate::Options),
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(options) => run::run(&global, options).map(|()| true),
         Command::Check(options) => return exit(check::check(&global, &options)),
+        Command::Calendar(command) => return exit(calendar::run(&global, &command)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         Command::Rules(command) => return exit(rules::run(&global, &command)),
         other => block_on(other, &global),
@@ -128,6 +133,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,
             Command::Run(_)
+            | Command::Calendar(_)
             | Command::Check(_)
             | Command::Rules(_)
             | Command::Simulate(_) => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gantry_model::calendar::{Calendar, WorkingTimeError};
 use gantry_model::{Millis, Name, Timestamp};
+use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::GOOD;
@@ -196,4 +197,30 @@ fn broken_files_are_told_with_their_line() {
     let checked = with_ics(&event("DTSTART:20260102\nRRULE:FREQ=SOMETIMES"));
     assert_eq!(checked.findings.len(), 1, "{:#?}", checked.findings);
     assert!(checked.findings[0].message.starts_with("this is no rule of recurrence: "));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_change_to_a_file_makes_the_check_panic(
+        at in any::<prop::sample::Index>(),
+        length in 0_usize..12,
+        by in prop_oneof![
+            "[A-Z0-9;:=,+-]{0,8}",
+            Just("\r\n ".to_owned()),
+            Just("RRULE:FREQ=YEARLY;UNTIL=99991231\n".to_owned()),
+            Just("FREQ=SECONDLY".to_owned()),
+            Just("99991231".to_owned()),
+            Just("00010101".to_owned()),
+            Just("-".to_owned()),
+            any::<char>().prop_map(String::from),
+        ],
+    ) {
+        let mut text = std::fs::read_to_string(cases().join("holidays/office.ics")).unwrap();
+        let start = at.index(text.len());
+        text.replace_range(start..(start + length).min(text.len()), &by);
+        let checked = with_ics(&text);
+        prop_assert_eq!(checked.spec.is_some(), checked.findings.is_empty());
+    }
 }

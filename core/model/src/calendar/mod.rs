@@ -22,15 +22,16 @@ mod tests;
 
 use std::fmt;
 
+use jiff::civil::Date;
 use thiserror::Error;
 
 use crate::name::Name;
 use crate::spec::CalendarSpec;
 use crate::time::{Millis, Timestamp};
 
-use days::Days;
+use days::{Days, day_number};
 use weeks::{WEEK, WEEKS, Weeks};
-use zone::Zone;
+use zone::{DAY, Zone};
 
 pub use zone::{timezone, timezones};
 
@@ -176,6 +177,11 @@ impl Calendar {
         } else {
             self.latest(self.clock(t)).map(Change::Opens)
         }
+    }
+
+    /// When a date begins in its time zone.
+    pub fn midnight(&self, date: Date) -> Timestamp {
+        Timestamp(self.zone.instant(day_number(date) * DAY))
     }
 
     /// `true` if the day that `t` falls on, in the calendar's time zone, has any working hours.

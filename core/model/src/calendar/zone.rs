@@ -85,7 +85,12 @@ impl Zone {
 
     /// The instant at which the wall clock shows the time of day of `t` on another day.
     pub(super) fn same_time_on(&self, t: i64, day: i64) -> i64 {
-        let local = t.saturating_add(self.pieces[self.piece(t)].1).rem_euclid(DAY) + day * DAY;
+        let local = t.saturating_add(self.pieces[self.piece(t)].1);
+        self.instant(local.rem_euclid(DAY) + day * DAY)
+    }
+
+    /// The first instant at which the wall clock shows a local time, or a later one.
+    pub(super) fn instant(&self, local: i64) -> i64 {
         // Local times rise within a piece, so the first piece that reaches the time has it first,
         // or begins behind the gap that it is in.
         let reaches = |at: usize| {

@@ -251,6 +251,9 @@ impl fmt::Display for WallSpan {
 }
 
 impl Hours {
+    /// No hours at all.
+    pub const CLOSED: Self = Self(Vec::new());
+
     /// The hours of these spans; what overlaps or touches becomes one.
     pub fn new(mut spans: Vec<WallSpan>) -> Self {
         spans.sort_unstable();

@@ -151,6 +151,17 @@ fn workdays_keep_the_time_of_day() {
 }
 
 #[test]
+fn dates_begin_at_midnight_or_when_the_clocks_have_skipped_it() {
+    let berlin = super::office();
+    assert_eq!(berlin.midnight("2026-07-01".parse().unwrap()), t("2026-06-30T22:00:00Z"));
+    // In São Paulo 2018-11-04 began at 01:00.
+    let sao_paulo = calendar("America/Sao_Paulo", &["sun 00:00-24:00"], &[]);
+    assert_eq!(sao_paulo.midnight("2018-11-04".parse().unwrap()), t("2018-11-04T03:00:00Z"));
+    let day = |text: &str| sao_paulo.midnight(text.parse().unwrap());
+    assert_eq!(sao_paulo.between(day("2018-11-04"), day("2018-11-05")), d("23h"));
+}
+
+#[test]
 fn a_time_of_day_that_is_not_there_is_the_change() {
     let sundays = calendar("Europe/Berlin", &["sun 00:00-24:00", "sat 00:00-24:00"], &[]);
     let saturday = t("2026-03-28T01:30:00Z");
