@@ -17,6 +17,7 @@ use crate::api;
 use crate::attendance::{self, Attendance};
 use crate::intake::Intake;
 use crate::pages;
+use crate::past;
 use crate::problem::{self, Problem};
 use crate::token::Key;
 
@@ -88,6 +89,8 @@ pub(crate) struct App {
     pub(crate) options: Options,
     /// Which agents have a page open.
     pub(crate) attendance: Arc<Attendance>,
+    /// A permit a fold of the journal.
+    pub(crate) folds: Semaphore,
     /// A permit a live stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Canceled when the server stops: live streams end by themselves.
@@ -102,8 +105,9 @@ impl Web {
         let Parts { hub, store, intake, key, options } = parts;
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let stopping = CancellationToken::new();
-        let attendance = Arc::default();
-        let app = Arc::new(App { hub, store, intake, key, options, attendance, streams, stopping });
+        let (attendance, folds) = (Arc::default(), Semaphore::new(past::FOLDS_MAX));
+        let app = App { hub, store, intake, key, options, attendance, folds, streams, stopping };
+        let app = Arc::new(app);
         Self { app }
     }
 

@@ -19,6 +19,7 @@ mod form;
 pub mod intake;
 mod live;
 mod pages;
+mod past;
 pub mod problem;
 mod profile;
 mod serve;

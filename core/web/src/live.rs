@@ -106,12 +106,14 @@ pub(crate) async fn desk(hub: &Handle, id: &Name) -> Result<Option<LiveDesk>, Er
     .await
 }
 
-/// How an item stands and why; none = it has ended.
+/// How an item stands and why, now or, as things stand now, at an instant to come; none = it has
+/// ended.
 pub(crate) async fn explanation(
     hub: &Handle,
     id: ItemId,
+    at: Option<Timestamp>,
 ) -> Result<Option<LiveExplanation>, Error> {
-    ask(hub, move |state, now| state.explain_now(now, id)).await
+    ask(hub, move |state, now| state.explain_now(at.unwrap_or(now).max(now), id)).await
 }
 
 /// The current document of an item.

@@ -5,6 +5,7 @@ mod attendance;
 mod bodies;
 mod config;
 mod events;
+mod explain;
 mod pages;
 mod problems;
 mod roles;

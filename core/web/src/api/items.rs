@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use gantry_hub::LiveExplanation;
+use gantry_model::decision::Candidate;
 use gantry_model::{Event, ItemId, LifeCycle, Name, Timestamp};
 use gantry_store::{AssignmentKind, HoldKind, ItemFilter, ItemView, Page};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, FromQuery};
 use crate::live;
+use crate::past;
 use crate::problem::{self, Problem};
 use crate::view::{Decision, Dossier, History, List, STATUSES, Summary};
 
@@ -55,12 +57,28 @@ pub(super) struct QueueQuery {
     limit: Option<u32>,
 }
 
+/// What is asked about an item.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExplainQuery {
+    /// How it stood then; an instant to come means: as things are now. None = now.
+    at: Option<Timestamp>,
+    /// Why this agent did not get it.
+    why_not: Option<Name>,
+}
+
 /// Why an item is where it is.
 #[derive(Debug, Serialize)]
 pub(crate) struct Explain {
     pub(crate) item: ItemId,
-    /// How the item stands now; none = it has ended.
+    /// The last commit that is looked at, if the question was about the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<u64>,
+    /// How the item stands now, or stood then; none = it has ended, or was not there yet.
     pub(crate) now: Option<LiveExplanation>,
+    /// The agent who was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why_not: Option<Candidate>,
     /// The stored decisions, oldest first.
     pub(crate) decisions: Vec<Decision>,
 }
@@ -267,18 +285,42 @@ pub(super) async fn explain(
     State(app): State<Shared>,
     caller: Caller,
     FromPath(item): FromPath<ItemId>,
+    FromQuery(query): FromQuery<ExplainQuery>,
 ) -> Result<Json<Explain>, Problem> {
     let history = history_view(&app, &caller, item).await?;
-    explain_view(&app, &caller, &history).await.map(Json)
+    explain_view(&app, &caller, &history, &query).await.map(Json)
 }
 
-/// Why an item is where it is: the decisions in its history, and how it stands now.
+/// Why an item is where it is: the decisions in its history, and how it stands or stood.
 pub(crate) async fn explain_view(
     app: &App,
     caller: &Caller,
     history: &History,
+    query: &ExplainQuery,
 ) -> Result<Explain, Problem> {
-    let decisions = history.entries.iter().filter_map(|entry| match &entry.entry.event {
+    if let Some(agent) = &query.why_not {
+        caller.must_be(agent)?;
+    }
+    let id = history.item;
+    let then = query.at.filter(|at| *at < app.hub.now());
+    let (mut now, commit) = match then {
+        Some(at) => {
+            let past = past::state_at(app, at).await?;
+            (past.state.explain_now(at, id), Some(past.seq))
+        }
+        None => (live::explanation(&app.hub, id, query.at).await?, None),
+    };
+    let asked = now
+        .iter()
+        .flat_map(|now| &now.agents)
+        .find(|candidate| query.why_not.as_ref().is_some_and(|agent| candidate.agent == *agent));
+    let why_not = asked.cloned();
+    if let (Some(_), Some(now)) = (caller.agent(), &mut now) {
+        now.agents.clear();
+    }
+    let entries = history.entries.iter();
+    let entries = entries.filter(|entry| then.is_none_or(|at| entry.entry.at <= at));
+    let decisions = entries.filter_map(|entry| match &entry.entry.event {
         Event::Offered { agent, explanation, .. } => Some(Decision {
             seq: entry.seq,
             at: entry.entry.at,
@@ -287,12 +329,7 @@ pub(crate) async fn explain_view(
         }),
         _ => None,
     });
-    let decisions = decisions.collect();
-    let mut now = live::explanation(&app.hub, history.item).await?;
-    if let (Some(_), Some(now)) = (caller.agent(), &mut now) {
-        now.agents.clear();
-    }
-    Ok(Explain { item: history.item, now, decisions })
+    Ok(Explain { item: id, commit, now, why_not, decisions: decisions.collect() })
 }
 
 /// `GET /queue`: what waits, the most urgent first.

@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::describe::{Line, decision_text, standing_text};
 use super::{Frame, page};
 use crate::access::Caller;
-use crate::api::items::{Explain, ListQuery, dossier, explain_view, history_view, list_view};
+use crate::api::items::{
+    Explain, ExplainQuery, ListQuery, dossier, explain_view, history_view, list_view,
+};
 use crate::app::Shared;
 use crate::extract::{FromPath, FromQuery};
 use crate::problem::Problem;
@@ -112,7 +114,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let dossier = dossier(&app, &caller, item).await?;
     let history = history_view(&app, &caller, item).await?;
-    let explain = explain_view(&app, &caller, &history).await?;
+    let explain = explain_view(&app, &caller, &history, &ExplainQuery::default()).await?;
     let mut lines: Vec<_> = history.entries.iter().map(Line::new).collect();
     lines.reverse();
     let mut why: Vec<_> = explain.now.iter().flat_map(standing_text).collect();
