@@ -6,7 +6,7 @@
 mod show;
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -154,7 +154,7 @@ impl Onlooker {
         if let Some(error) = self.error {
             return Err(error).context("writing the trace");
         }
-        self.trace.as_mut().map_or(Ok(()), |trace| trace.flush()).context("writing the trace")
+        self.trace.as_mut().map_or(Ok(()), Write::flush).context("writing the trace")
     }
 }
 

@@ -27,10 +27,10 @@ pub struct RowSpread {
     pub finished: Range,
     /// Items that the source withdrew.
     pub abandoned: Range,
-    /// Mean wait, in milliseconds.
-    pub wait_mean_ms: Range,
-    /// What nine of ten waits do not exceed, in milliseconds.
-    pub wait_p90_ms: Range,
+    /// Mean wait, in milliseconds; of runs in which any wait was over.
+    pub wait_mean_ms: Option<Range>,
+    /// What nine of ten waits do not exceed, in milliseconds; of the same runs.
+    pub wait_p90_ms: Option<Range>,
     /// Share of completed items that were done by their due date; of runs that had any.
     pub in_time: Option<Range>,
     /// Share of items with a due date that passed before they were done; of runs that had any.
@@ -91,14 +91,15 @@ fn rows(report: &Report) -> impl Iterator<Item = &Row> {
 impl RowSpread {
     fn of(rows: &[&Row]) -> Option<Self> {
         let range = |figure: fn(&Row) -> f64| Range::of(rows.iter().map(|row| figure(row)));
+        let waits = || rows.iter().map(|row| row.wait).filter(|wait| wait.count > 0);
         let first = rows.first()?;
         Some(Self {
             process: first.process.clone(),
             segment: first.segment.clone(),
             finished: range(|row| row.finished as f64)?,
             abandoned: range(|row| row.abandoned as f64)?,
-            wait_mean_ms: range(|row| row.wait.mean_ms)?,
-            wait_p90_ms: range(|row| row.wait.p90_ms as f64)?,
+            wait_mean_ms: Range::of(waits().map(|wait| wait.mean_ms)),
+            wait_p90_ms: Range::of(waits().map(|wait| wait.p90_ms as f64)),
             in_time: Range::of(rows.iter().filter_map(|row| row.in_time())),
             overdue: Range::of(rows.iter().filter_map(|row| row.overdue_share())),
         })

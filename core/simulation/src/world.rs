@@ -140,7 +140,7 @@ impl StreamWorld {
             None => unclassified(),
         };
         let known = found.class.as_deref();
-        let schema = known.map(|class| &class.schema).unwrap_or(&process.priority);
+        let schema = known.map_or(&process.priority, |class| &class.schema);
         let schema = spec.schema.as_ref().unwrap_or(schema).clone();
         if !routing.priorities.contains_key(&schema) {
             return Err(WorldError::UnknownSchema { stream: spec.name.clone(), schema });

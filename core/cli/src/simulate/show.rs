@@ -85,18 +85,18 @@ pub(super) fn spread(spread: &Spread) {
 
 fn spread_row(row: &RowSpread) -> Vec<String> {
     let count = |number: f64| format!("{number:.0}");
-    let optional = |figure: &Option<Range>| {
-        figure.as_ref().map_or_else(|| NONE.to_owned(), |figure| range(figure, percent))
+    let optional = |figure: &Option<Range>, show: fn(f64) -> String| {
+        figure.as_ref().map_or_else(|| NONE.to_owned(), |figure| range(figure, show))
     };
     vec![
         row.process.to_string(),
         row.segment.as_ref().map_or_else(|| NONE.to_owned(), ToString::to_string),
         range(&row.finished, count),
         range(&row.abandoned, count),
-        range(&row.wait_mean_ms, time),
-        range(&row.wait_p90_ms, time),
-        optional(&row.in_time),
-        optional(&row.overdue),
+        optional(&row.wait_mean_ms, time),
+        optional(&row.wait_p90_ms, time),
+        optional(&row.in_time, percent),
+        optional(&row.overdue, percent),
     ]
 }
 
