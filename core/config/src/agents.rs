@@ -248,7 +248,7 @@ impl Row<'_> {
         let routing = config.map(|spec| &spec.routing);
         match column {
             Column::Id => {}
-            Column::Name => profile.name = field.text.trim().to_owned(),
+            Column::Name => field.text.trim().clone_into(&mut profile.name),
             Column::Skills => {
                 let skills = self.numbers(field, "skill", LEVEL_MAX, "sales=9;legacy=2");
                 self.known(&skills, "skill", config.map(|spec| spec.skills.iter()));
@@ -329,14 +329,14 @@ impl Row<'_> {
         let mut pairs = Vec::new();
         for (place, part) in self.parts(field) {
             let pair = part.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
-            match pair.filter(|(name, value)| !name.is_empty() && !value.is_empty()) {
-                Some((name, value)) => pairs.push((place, Name::new(name), value)),
-                None => {
-                    let message = format!("`{part}` has no value");
-                    let found = Found::error(Code::Value, place, message).label("not name=value");
-                    self.findings.push(found.help(format!("write it as in {example}")));
-                }
-            }
+            let pair = pair.filter(|(name, value)| !name.is_empty() && !value.is_empty());
+            let Some((name, value)) = pair else {
+                let message = format!("`{part}` has no value");
+                let found = Found::error(Code::Value, place, message).label("not name=value");
+                self.findings.push(found.help(format!("write it as in {example}")));
+                continue;
+            };
+            pairs.push((place, Name::new(name), value));
         }
         pairs
     }

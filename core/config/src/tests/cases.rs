@@ -37,6 +37,17 @@ fn shipped_configs_have_no_findings() {
     }
 }
 
+#[test]
+fn the_whole_config_of_the_docs_has_no_findings() {
+    let docs = include_str!("../../../../docs/config.md");
+    let (_, whole) = docs.split_once("\n## A whole config\n").unwrap();
+    let blocks = whole.split("```toml\n").skip(1);
+    let text: String = blocks.map(|block| block.split_once("```").unwrap().0).collect();
+    let checked = checked(&text);
+    let shown = render_human(&checked.findings, &checked.sources);
+    assert!(checked.spec.is_some() && checked.findings.is_empty(), "{shown}");
+}
+
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MistakeFile {

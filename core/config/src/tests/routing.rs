@@ -38,6 +38,11 @@ fn cases() -> Cases {
     toml::from_str(CASES).unwrap()
 }
 
+/// A config with everything about routing in it, and nothing wrong.
+pub(super) fn config() -> String {
+    cases().config
+}
+
 #[test]
 fn mistakes_are_told_with_code_place_and_remedy() {
     let Cases { config, mistake } = cases();
@@ -69,7 +74,7 @@ impl Mistake {
 
 #[test]
 fn everything_about_routing_is_read() {
-    let checked = checked(&cases().config);
+    let checked = checked(&config());
     let shown = render_human(&checked.findings, &checked.sources);
     let spec = checked.spec.expect(&shown);
     assert!(checked.findings.is_empty(), "{shown}");
@@ -96,7 +101,7 @@ fn everything_about_routing_is_read() {
 
 #[test]
 fn dates_of_validity_are_of_the_calendar_s_zone_and_the_last_day_counts() {
-    let config = cases().config;
+    let config = config();
     let valid = |text: &str| checked(text).spec.unwrap().routing.processes["sales/leads"].valid;
     let dates = valid(&config);
     // Berlin is one hour ahead of UTC in winter.
@@ -120,7 +125,7 @@ fn dates_of_validity_are_of_the_calendar_s_zone_and_the_last_day_counts() {
 
 #[test]
 fn a_circle_of_three_queues_is_shown_once_with_its_way() {
-    let config = cases().config;
+    let config = config();
     let step =
         |to: &str| format!("escalation = [{{ id = \"on\", waiting = \"1h\", queue = \"{to}\" }}]");
     let text = config
@@ -135,7 +140,7 @@ fn a_circle_of_three_queues_is_shown_once_with_its_way() {
 
 #[test]
 fn two_points_at_one_time_are_a_jump() {
-    let text = cases().config.replace(
+    let text = config().replace(
         "{ at = \"2h\", priority = 300 },",
         "{ at = \"2h\", priority = 300 }, { at = \"2h\", priority = 400 },",
     );
