@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::{Global, table};
 
-pub(crate) const EXAMPLE: &str = "Examples:\n  gantry simulate monday.toml --config gantry.toml\n  \
+pub(crate) const EXAMPLE: &str = "Example:\n  gantry simulate monday.toml --config gantry.toml\n  \
     gantry simulate monday.toml --seeds 5 --json\n\n\
     The config's processes, priorities and routes count; if there is no gantry.toml and none is \
     named, every process is served first come, first served. It ends with 1 if scenario or config \
