@@ -1,5 +1,5 @@
-//! Decision tables in files of their own: CSV as spreadsheets write it, laid into the tree as if the
-//! rows stood in the TOML file, so that every mistake is told at its cell.
+//! CSV as spreadsheets write it. Decision tables in files of their own are laid into the tree as if
+//! the rows stood in the TOML file, so that every mistake is told at its cell.
 //!
 //! Fields are separated by comma, semicolon or tab, whichever the first line has first; a field in
 //! quotes may hold separators and line ends, and a quote written twice.
