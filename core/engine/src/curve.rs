@@ -8,8 +8,6 @@
 //!
 //! All instants here are what the curve's own clock shows (see [`crate::clock`]), not the wall's.
 
-use std::sync::Arc;
-
 use gantry_model::item::PriorityBounds;
 use gantry_model::priority::{POINTS_MAX, Priority};
 use gantry_model::spec::{
@@ -27,24 +25,24 @@ const HIGHEST: i64 = Priority::from_points(POINTS_MAX).0;
 const RANGE_POINTS: i64 = 1000;
 
 /// Where an item's priority comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Curve {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Curve<'a> {
     /// The same at any time: the source gave a number, or there is nothing to go by.
     Constant(Priority),
     /// A schema.
-    Schema(SchemaCurve),
+    Schema(SchemaCurve<'a>),
 }
 
 /// A schema as it is for one item.
-#[derive(Clone, Debug)]
-pub(crate) struct SchemaCurve {
-    pub(crate) schema: Arc<PrioritySchema>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SchemaCurve<'a> {
+    pub(crate) schema: &'a PrioritySchema,
     /// Where the curve starts.
     pub(crate) anchor: Timestamp,
     /// Where the SLA ends; one before the anchor counts as the anchor.
     pub(crate) due: Option<Timestamp>,
     /// What expressions gave for this item.
-    pub(crate) bounds: Option<Box<PriorityBounds>>,
+    pub(crate) bounds: Option<&'a PriorityBounds>,
     /// Added to whatever the schema gives, beyond any bound.
     pub(crate) boost: Priority,
 }
@@ -61,7 +59,7 @@ pub(crate) struct Piece {
     pub(crate) until: Timestamp,
 }
 
-impl Curve {
+impl Curve<'_> {
     /// The piece that counts at `now`.
     pub(crate) fn piece(&self, now: Timestamp) -> Piece {
         match self {
@@ -161,7 +159,7 @@ fn clamp(value: i128, low: i64, high: i64) -> i64 {
     value.clamp(low.into(), high.into()) as i64
 }
 
-impl SchemaCurve {
+impl SchemaCurve<'_> {
     /// The piece that counts at `now`.
     pub(crate) fn piece(&self, now: Timestamp) -> Piece {
         let item = Resolved::new(self);
@@ -190,9 +188,9 @@ struct Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    fn new(curve: &'a SchemaCurve) -> Self {
-        let schema = &*curve.schema;
-        let own = curve.bounds.as_deref().copied().unwrap_or_default();
+    fn new(curve: &SchemaCurve<'a>) -> Self {
+        let schema = curve.schema;
+        let own = curve.bounds.copied().unwrap_or_default();
         let number = |own: Option<i64>, bound: &Option<Bound>| match (own, bound) {
             (Some(own), _) => Some(own.clamp(-POINTS_MAX, POINTS_MAX)),
             (None, Some(Bound::Points(points))) => Some(*points),

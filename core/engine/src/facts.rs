@@ -15,6 +15,8 @@ use gantry_model::{
 };
 use thiserror::Error;
 
+use crate::items::Items;
+
 /// The facts of one partition.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -25,7 +27,7 @@ pub(crate) struct Facts {
     pub(crate) config: Option<(u32, Arc<RoutingSpec>)>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     /// Items that have not ended.
-    pub(crate) items: BTreeMap<ItemId, Box<WorkItem>>,
+    pub(crate) items: Items,
 }
 
 /// Why an event does not apply: the journal and the facts do not belong together.
@@ -76,11 +78,10 @@ impl Facts {
         match event {
             Event::Captured { item, .. } => {
                 let fresh = captured(at, event).expect("invariant: the event is a capture");
-                if item.counter() < self.next_counter || self.items.contains_key(item) {
+                if item.counter() < self.next_counter || !self.items.insert(fresh) {
                     return Err(ApplyError::CapturedTwice { item: *item });
                 }
                 self.next_counter = item.counter() + 1;
-                self.items.insert(*item, Box::new(fresh));
             }
             Event::AgentPut { profile } => {
                 let agent = self.agents.entry(profile.id.clone());
@@ -120,22 +121,23 @@ impl Facts {
 
     fn apply_to_item(&mut self, at: Timestamp, event: &Event) -> Result<Applied, ApplyError> {
         let id = event.item().expect("invariant: the event is about an item");
-        let item = self
-            .items
-            .get_mut(&id)
-            .ok_or_else(|| ApplyError::UnknownItem { event: event.name(), item: id })?;
-        // A work session ends when an assigned item leaves its agent, whatever the reason.
-        let mut worked = match &item.assignment {
-            Assignment::Assigned { agent, .. } => Some(agent.clone()),
-            _ => None,
+        let change = |item: &mut WorkItem| {
+            // A work session ends when an assigned item leaves its agent, whatever the reason.
+            let mut worked = match &item.assignment {
+                Assignment::Assigned { agent, .. } => Some(agent.clone()),
+                _ => None,
+            };
+            apply_to(item, at, event);
+            worked = worked.filter(|_| !matches!(item.assignment, Assignment::Assigned { .. }));
+            (worked, item.ended())
         };
-        apply_to(item, at, event);
-        worked = worked.filter(|_| !matches!(item.assignment, Assignment::Assigned { .. }));
-        let ended = item.ended();
+        let changed = self.items.change(id, change);
+        let unknown = || ApplyError::UnknownItem { event: event.name(), item: id };
+        let (worked, ended) = changed.ok_or_else(unknown)?;
         if let Some(agent) = worked.as_ref().and_then(|agent| self.agents.get_mut(agent)) {
             agent.idle_since = at;
         }
-        let ended = if ended { self.items.remove(&id) } else { None };
+        let ended = if ended { self.items.remove(id) } else { None };
         Ok(Applied { ended, worked })
     }
 }

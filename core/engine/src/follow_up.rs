@@ -14,14 +14,11 @@ use crate::timers::{self, Timer};
 /// item at a time in the order of their instants, then one offer at a time is made.
 pub fn follow_up(state: &State, now: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
-    for item in state.index.woken(now) {
-        let Some(item) = state.item(item) else {
-            continue;
-        };
-        if let Some((_, timer)) = timers::next(&item).filter(|(at, _)| *at <= now) {
-            fire(state, now, &item, timer, &mut events);
-            return events;
-        }
+    if let Some(item) = state.woken(now)
+        && let Some((_, timer)) = timers::next(&item).filter(|(at, _)| *at <= now)
+    {
+        fire(state, now, &item, timer, &mut events);
+        return events;
     }
     events.extend(matching::next_offer(state, now));
     events

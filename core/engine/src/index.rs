@@ -4,6 +4,9 @@
 //! Waiting items stand in one tournament per signature: see [`queues`]. Agents are numbered and
 //! classed, and each signature keeps the set of agents who fit: see [`staff`].
 
+mod entrants;
+mod minima;
+mod places;
 mod queues;
 mod staff;
 
@@ -19,10 +22,14 @@ use crate::bits::BitSet;
 use crate::capacity::{self, Carried, Limits};
 use crate::curve::NEVER;
 use crate::facts::Facts;
+use crate::items::{Glance, Slot};
 use crate::ladder::Ladder;
 use crate::routes::Routes;
 use crate::timers;
 
+use entrants::{Classes, Field};
+use minima::Minima;
+use places::Places;
 use queues::Key;
 pub(crate) use queues::{Queues, Signature};
 use staff::MediaNo;
@@ -39,22 +46,19 @@ pub(crate) struct Index {
     pub(crate) routes: Routes,
     pub(crate) queues: Queues,
     pub(crate) staff: Staff,
-    slots: HashMap<ItemId, Slot>,
+    classes: Classes,
+    /// Where each waiting item stands.
+    places: Places,
     /// When each item is looked at next: a timer, a stage, an exclusion.
-    wakes: BTreeSet<(Timestamp, ItemId)>,
+    wakes: Minima,
     /// Waiting items by preferred agent: that agent's coming or going changes their ladder.
-    preferring: BTreeSet<(AgentId, ItemId)>,
+    preferring: BTreeSet<(AgentId, Slot)>,
+    /// What stands in `preferring`, by item.
+    preferred: HashMap<Slot, AgentId>,
+    /// Items that take an agent's capacity.
+    seats: HashMap<Slot, (AgentNo, MediaNo)>,
     /// Items that may newly have found an agent.
     fresh_items: BTreeMap<ItemId, Trigger>,
-}
-
-/// Where an item stands in the indexes.
-#[derive(Debug, Default)]
-struct Slot {
-    wake: Option<Timestamp>,
-    queue: Option<(SignatureNo, u32)>,
-    prefers: Option<AgentId>,
-    desk: Option<(AgentNo, MediaNo)>,
 }
 
 impl Index {
@@ -66,10 +70,7 @@ impl Index {
         for agent in facts.agents.values() {
             index.put_agent(facts, &agent.profile.id, Trigger::TimePassed);
         }
-        index.slots.reserve(facts.items.len());
-        for item in facts.items.values() {
-            index.insert(facts, item, Trigger::TimePassed);
-        }
+        index.insert_all(facts);
         let nos: Vec<_> = index.staff.nos().map(|(_, no)| no).collect();
         for no in nos {
             index.refresh_room(facts, no, Trigger::TimePassed);
@@ -83,28 +84,30 @@ impl Index {
             return;
         }
         self.clock = now;
-        let due: Vec<ItemId> = self.woken(now).collect();
-        for item in due {
-            if let Some(item) = facts.items.get(&item) {
-                self.remove(item.id);
-                self.insert(facts, item, Trigger::TimePassed);
+        for slot in self.wakes.until(now) {
+            if let Some(item) = facts.items.at(slot) {
+                self.remove(facts, item.id, slot);
+                self.insert(facts, &item, slot, Trigger::TimePassed);
             }
         }
     }
 
     /// Brings the tournaments to the index's own instant. While nobody asks for the best item they
     /// may lie behind: a read then looks deeper, and an arriving item costs next to nothing.
-    pub(crate) fn sharpen(&mut self) {
-        self.queues.sharpen(self.clock);
+    pub(crate) fn sharpen(&mut self, facts: &Facts) {
+        let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
+        self.queues.sharpen(self.clock, field);
     }
 
-    /// Brings the indexes up to date with an item that changed, came or ended.
-    pub(crate) fn refresh_item(&mut self, facts: &Facts, item: ItemId) {
-        let left = self.remove(item);
-        if let Some(item) = facts.items.get(&item) {
-            self.insert(facts, item, Trigger::ItemArrived);
+    /// Brings the indexes up to date with an item that changed, came or ended, and that is kept
+    /// in a slot, or was.
+    pub(crate) fn refresh_item(&mut self, facts: &Facts, id: ItemId, slot: Slot) {
+        let left = self.remove(facts, id, slot);
+        match facts.items.get(id) {
+            Some(item) => self.insert(facts, &item, slot, Trigger::ItemArrived),
+            None => self.set_wake(facts, slot, NEVER),
         }
-        let came = self.slots.get(&item).and_then(|slot| slot.desk);
+        let came = self.seats.get(&slot).copied();
         for (no, _) in left.into_iter().chain(came) {
             self.refresh_room(facts, no, Trigger::AgentFreed);
         }
@@ -126,18 +129,24 @@ impl Index {
 
     /// The next instant at which something can happen by itself.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(at, _)| *at)
+        self.wakes.first().map(|(at, _)| at)
     }
 
-    /// Items to be looked at by `now`, in the order of their instants.
-    pub(crate) fn woken(&self, now: Timestamp) -> impl Iterator<Item = ItemId> + '_ {
-        let due = self.wakes.range(..=(now, ItemId::from_u64(u64::MAX)));
-        due.map(|(_, item)| *item)
+    /// The item that is to be looked at first, if by `now`: the earliest instant, then the
+    /// smallest id.
+    pub(crate) fn woken(&self, now: Timestamp) -> Option<Slot> {
+        self.wakes.first().filter(|(at, _)| *at <= now).map(|(_, slot)| slot)
     }
 
-    pub(crate) fn signature_of(&self, item: ItemId) -> Option<&Signature> {
-        let (no, _) = self.slots.get(&item)?.queue?;
+    /// The signature that the item in a slot waits in.
+    pub(crate) fn signature_of(&self, slot: Slot) -> Option<&Signature> {
+        let (no, _) = self.places.get(slot)?;
         Some(self.queues.signature(no))
+    }
+
+    /// All waiting items, as questions about them need it.
+    pub(crate) const fn field<'a>(&'a self, facts: &'a Facts) -> Field<'a> {
+        Field { items: &facts.items, routes: &self.routes, classes: &self.classes }
     }
 
     /// Signatures for which anything waits.
@@ -208,11 +217,11 @@ impl Index {
     pub(crate) fn render(&self, facts: &Facts) -> String {
         let mut text = String::new();
         let media = self.staff.media();
-        for id in facts.items.keys() {
-            let wake = self.slots.get(id).and_then(|slot| slot.wake);
-            let key = self.signature_of(*id).map(|signature| &signature.key);
+        for slot in facts.items.in_order() {
+            let (id, wake) = (facts.items.id(slot), self.wakes.get(slot));
+            let key = self.signature_of(slot).map(|signature| &signature.key);
             let key = key.map(|key| (&key.requirement, &media[key.media], &key.queue));
-            let _ = writeln!(text, "{id} wakes {wake:?} in {key:?}");
+            let _ = writeln!(text, "{id} wakes {wake} in {key:?}");
         }
         for (id, no) in self.staff.nos() {
             let desk = self.desk(no);
@@ -236,7 +245,9 @@ impl Index {
                 .iter()
                 .map(|no| (&self.desk(no).agent, self.level_sum(queue, no)))
                 .collect();
-            let ranks: Vec<_> = queue.descending(self.clock).collect();
+            let field = self.field(facts);
+            let ranks = queue.descending(self.clock, &field).map(|(rank, _)| rank);
+            let ranks: Vec<_> = ranks.collect();
             let Key { requirement, queue: name, .. } = &queue.key;
             let (ready, free) = (queue.n_ready, queue.n_free);
             let _ = writeln!(
@@ -247,86 +258,126 @@ impl Index {
         text
     }
 
-    fn insert(&mut self, facts: &Facts, item: &WorkItem, trigger: Trigger) {
-        let mut slot = Slot::default();
-        let mut wake = timers::next(item).map_or(NEVER, |(at, _)| at);
-        if item.waiting() {
-            wake = wake.min(self.enqueue(facts, item, &mut slot, trigger));
+    /// Puts all items in their places at once: much quicker than one after the other.
+    fn insert_all(&mut self, facts: &Facts) {
+        let mut queues: Vec<Vec<Slot>> = Vec::new();
+        for slot in facts.items.in_order() {
+            let Some(item) = facts.items.at(slot) else { continue };
+            if let Some(no) = self.settle_in(facts, &item, slot) {
+                queues.resize_with(queues.len().max(no as usize + 1), Vec::new);
+                self.places.set(slot, no, queues[no as usize].len() as u32);
+                queues[no as usize].push(slot);
+            }
         }
-        if let Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } =
-            &item.assignment
-        {
-            slot.desk = self.seat(agent, item);
+        let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
+        for (no, slots) in (0..).zip(queues) {
+            self.queues.fill(no, self.clock, slots, field);
+            self.queues.freshen(no, Some(Trigger::TimePassed));
         }
-        if wake != NEVER {
-            self.wakes.insert((wake, item.id));
-            slot.wake = Some(wake);
-        }
-        self.slots.insert(item.id, slot);
     }
 
-    /// Puts a waiting item into its queue; returns when its place there may change.
-    fn enqueue(
-        &mut self,
-        facts: &Facts,
-        item: &WorkItem,
-        slot: &mut Slot,
-        trigger: Trigger,
-    ) -> Timestamp {
-        let Some(process) = self.routes.queue(item) else {
-            return NEVER;
-        };
-        let ladder = Ladder::new(&self.routes, item, process, facts.prefers_known(item));
-        let rung = ladder.at(self.clock);
-        let requirement = ladder.requirement(rung.stage);
-        let curve = self.routes.curve(item);
-        let since = item.routing_at.unwrap_or(item.captured_at);
-        let key = Key {
-            requirement,
-            media: self.staff.media_no(media_type(item)),
-            queue: self.routes.queue_name(item).cloned().unwrap_or_default(),
-            clock: self.routes.clock_of(item),
-        };
-        let no = self.signature(facts, key);
-        slot.queue = Some((no, self.queues.insert(no, self.clock, item.id, since, curve)));
-        if let Some(agent) = &item.preferred_agent {
-            self.preferring.insert((agent.clone(), item.id));
-            slot.prefers = Some(agent.clone());
-        }
+    fn insert(&mut self, facts: &Facts, item: &WorkItem, slot: Slot, trigger: Trigger) {
+        let Some(no) = self.settle_in(facts, item, slot) else { return };
+        let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
+        let place = self.queues.insert(no, self.clock, slot, field);
+        self.places.set(slot, no, place);
         if self.queues.signature(no).n_free > 0 {
             self.fresh_items.insert(item.id, trigger);
             self.queues.freshen(no, None);
         }
+    }
+
+    /// Notes everything about an item but its place among those that wait with it. Returns the
+    /// signature that it waits in.
+    fn settle_in(&mut self, facts: &Facts, item: &WorkItem, slot: Slot) -> Option<SignatureNo> {
+        let mut wake = timers::next(item).map_or(NEVER, |(at, _)| at);
+        let mut waits_in = None;
+        if item.waiting()
+            && let Some((no, until)) = self.choose(facts, item, slot)
+        {
+            waits_in = Some(no);
+            wake = wake.min(until);
+            if let Some(agent) = &item.preferred_agent {
+                self.preferring.insert((agent.clone(), slot));
+                self.preferred.insert(slot, agent.clone());
+            }
+        }
+        if let Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } =
+            &item.assignment
+        {
+            self.seat(agent, item, slot);
+        }
+        self.set_wake(facts, slot, wake);
+        waits_in
+    }
+
+    /// The signature that a waiting item belongs in, and when that may change.
+    fn choose(
+        &mut self,
+        facts: &Facts,
+        item: &WorkItem,
+        slot: Slot,
+    ) -> Option<(SignatureNo, Timestamp)> {
+        let process = self.routes.queue(item)?;
+        let ladder = Ladder::new(&self.routes, item, process, facts.prefers_known(item));
+        let rung = ladder.at(self.clock);
         let ended = item.exclusions.iter().map(|excluded| excluded.until);
         let ended = ended.filter(|until| *until > self.clock).min();
-        rung.ends_at.unwrap_or(NEVER).min(ended.unwrap_or(NEVER))
+        let until = rung.ends_at.unwrap_or(NEVER).min(ended.unwrap_or(NEVER));
+        let class = match facts.items.glance(slot) {
+            Glance::Plain { class, .. } => class,
+            Glance::Rich(_) => None,
+        };
+        if let Some((no, class)) = class {
+            self.classes.know(no, class, &self.routes);
+            if let Some(signature) = self.classes.signature(no, rung.stage) {
+                return Some((signature, until));
+            }
+        }
+        let key = Key {
+            requirement: ladder.requirement(rung.stage),
+            media: self.staff.media_no(media_type(item)),
+            queue: self.routes.queue_name(item).cloned().unwrap_or_default(),
+            clock: self.routes.clock_of(item),
+        };
+        let signature = self.signature(facts, key);
+        if let Some((no, _)) = class {
+            self.classes.note_signature(no, rung.stage, signature);
+        }
+        Some((signature, until))
     }
 
     /// Notes an item with its agent.
-    fn seat(&mut self, agent: &str, item: &WorkItem) -> Option<(AgentNo, MediaNo)> {
-        let no = self.agent_no(agent)?;
-        let media = self.staff.media_no(media_type(item));
-        self.staff.desk_mut(no).seat(item.id, media);
-        Some((no, media))
+    fn seat(&mut self, agent: &str, item: &WorkItem, slot: Slot) {
+        if let Some(no) = self.agent_no(agent) {
+            let media = self.staff.media_no(media_type(item));
+            self.staff.desk_mut(no).seat(item.id, media);
+            self.seats.insert(slot, (no, media));
+        }
     }
 
-    /// Takes an item out of all indexes; returns the desk it stood at.
-    fn remove(&mut self, item: ItemId) -> Option<(AgentNo, MediaNo)> {
-        let slot = self.slots.remove(&item)?;
-        if let Some(wake) = slot.wake {
-            self.wakes.remove(&(wake, item));
+    /// Takes an item out of all indexes; returns the desk it stood at. Its instant to be looked
+    /// at stays, until another one is set.
+    fn remove(&mut self, facts: &Facts, id: ItemId, slot: Slot) -> Option<(AgentNo, MediaNo)> {
+        if let Some((no, place)) = self.places.take(slot) {
+            let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
+            if let Some(moved) = self.queues.remove(no, self.clock, place, field) {
+                self.places.set(moved, no, place);
+            }
+            self.fresh_items.remove(&id);
         }
-        if let Some((no, place)) = slot.queue {
-            self.queues.remove(no, self.clock, place);
-            self.fresh_items.remove(&item);
+        if let Some(agent) = self.preferred.remove(&slot) {
+            self.preferring.remove(&(agent, slot));
         }
-        if let Some(agent) = slot.prefers {
-            self.preferring.remove(&(agent, item));
+        let seat = self.seats.remove(&slot);
+        if let Some((no, media)) = seat {
+            self.staff.desk_mut(no).unseat(id, media);
         }
-        if let Some((no, media)) = slot.desk {
-            self.staff.desk_mut(no).unseat(item, media);
-        }
-        slot.desk
+        seat
+    }
+
+    fn set_wake(&mut self, facts: &Facts, slot: Slot, at: Timestamp) {
+        self.wakes.set(slot, at, |slot| facts.items.id(slot));
     }
 
     /// The number of a signature; a new one is told who fits it.
@@ -525,11 +576,10 @@ impl Index {
     }
 
     fn refresh_preferring(&mut self, facts: &Facts, agent: &AgentId) {
-        let first = (agent.clone(), ItemId::from_u64(0));
-        let same = self.preferring.range(first..).take_while(|(id, _)| id == agent);
-        let items: Vec<ItemId> = same.map(|(_, item)| *item).collect();
-        for item in items {
-            self.refresh_item(facts, item);
+        let same = self.preferring.range((agent.clone(), 0)..).take_while(|(id, _)| id == agent);
+        let slots: Vec<Slot> = same.map(|(_, slot)| *slot).collect();
+        for slot in slots {
+            self.refresh_item(facts, facts.items.id(slot), slot);
         }
     }
 }

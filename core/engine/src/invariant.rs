@@ -52,7 +52,7 @@ fn first(state: &State, wrong: impl Fn(&WorkItem) -> bool) -> Option<String> {
 /// Waiting in one queue, or at one desk, or at neither.
 fn one_place(state: &State, _: Timestamp) -> Option<String> {
     first(state, |item| {
-        let queued = state.index.signature_of(item.id).is_some();
+        let queued = state.signature_of(item.id).is_some();
         let desks = state
             .agents()
             .filter(|agent| state.desk(&agent.profile.id).any(|other| other.id == item.id));

@@ -21,6 +21,7 @@ mod fold;
 mod follow_up;
 mod index;
 mod invariant;
+mod items;
 mod ladder;
 mod matching;
 mod render;

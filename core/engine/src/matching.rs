@@ -38,14 +38,16 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
 
 /// The best item of a signature that somebody free may have.
 fn best_in(state: &State, now: Timestamp, signature: &Signature) -> Option<Rank> {
-    signature.best(now, |id| {
-        state.item(id).is_some_and(|item| {
+    let field = state.index.field(&state.facts);
+    let best = signature.best(now, field, |slot| {
+        state.facts.items.special(slot).is_none_or(|item| {
             item.exclusions.is_empty() || {
                 let mut free = signature.fits.iter_and(state.index.free_for(signature));
-                free.any(|no| !excluded(&item, &state.index.desk(no).agent, now))
+                free.any(|no| !excluded(item, &state.index.desk(no).agent, now))
             }
         })
-    })
+    });
+    best.map(|(rank, _)| rank)
 }
 
 /// `true` while an agent who declined the item or let it ring is not asked again.
@@ -57,7 +59,7 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
 fn offer(state: &State, now: Timestamp, id: ItemId) -> Option<Event> {
     let item = &state.item(id)?;
     let queue = state.index.routes.queue(item)?;
-    let signature = state.index.signature_of(id)?;
+    let signature = state.signature_of(id)?;
     // Several triggers may lead to one item; the same one is named however they came about.
     let triggers = [state.index.fresh_item(id), signature.freed_by()];
     let trigger = triggers.into_iter().flatten().max_by_key(|trigger| *trigger as u8)?;

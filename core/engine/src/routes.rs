@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_model::calendar::Calendar;
+use gantry_model::item::Classification;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{Anchor, CompletionMode, PrioritySchema, ProcessSpec, RoutingSpec};
 use gantry_model::{Hold, Name, Timestamp, WorkItem};
@@ -20,6 +21,39 @@ pub(crate) struct Routes {
     calendars: BTreeMap<Name, Arc<Calendar>>,
     /// The business clocks that schemas run in, by number: 1 is the first.
     clocks: Vec<CurveClock>,
+}
+
+/// The instants of an item that its curve depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dates {
+    pub(crate) captured: Timestamp,
+    pub(crate) anchor: Timestamp,
+    pub(crate) due: Option<Timestamp>,
+}
+
+impl Dates {
+    const fn of(item: &WorkItem) -> Self {
+        Self { captured: item.captured_at, anchor: item.anchor_at, due: item.due_at }
+    }
+
+    /// The curve of an item to which nothing special has happened.
+    pub(crate) fn curve<'a>(
+        self,
+        schema: &'a PrioritySchema,
+        clock: &CurveClock,
+    ) -> SchemaCurve<'a> {
+        let anchor_at = match schema.anchor {
+            Anchor::Activation => self.anchor,
+            Anchor::Capture => self.captured,
+        };
+        SchemaCurve {
+            schema,
+            anchor: clock.read(anchor_at),
+            due: self.due.map(|due| clock.read(due)),
+            bounds: None,
+            boost: Priority::default(),
+        }
+    }
 }
 
 impl Routes {
@@ -117,27 +151,22 @@ impl Routes {
 
     /// The item's priority as a function of what its clock shows. An item without a class has
     /// priority 0.
-    pub(crate) fn curve(&self, item: &WorkItem) -> Curve {
+    pub(crate) fn curve<'a>(&'a self, item: &'a WorkItem) -> Curve<'a> {
         let boost = Priority::from_points(item.boost);
         if let Some(points) = item.priority {
             return Curve::Constant(Priority(Priority::from_points(points).0 + boost.0));
         }
-        let class = item.class.as_ref();
-        let Some((schema, clock)) = class.and_then(|class| self.schemas.get(&class.schema)) else {
+        let schema = item.class.as_ref().and_then(|class| self.schema(class));
+        let Some((schema, clock)) = schema else {
             return Curve::Constant(boost);
         };
-        let clock = self.clock(*clock);
-        let anchor_at = match schema.anchor {
-            Anchor::Activation => item.anchor_at,
-            Anchor::Capture => item.captured_at,
-        };
-        Curve::Schema(SchemaCurve {
-            schema: Arc::clone(schema),
-            anchor: clock.read(anchor_at),
-            due: item.due_at.map(|due| clock.read(due)),
-            bounds: item.bounds.clone(),
-            boost,
-        })
+        let (bounds, dates) = (item.bounds.as_deref(), Dates::of(item));
+        Curve::Schema(SchemaCurve { bounds, boost, ..dates.curve(schema, self.clock(clock)) })
+    }
+
+    /// The schema of a class and the number of its clock.
+    pub(crate) fn schema(&self, class: &Classification) -> Option<(&Arc<PrioritySchema>, ClockNo)> {
+        self.schemas.get(&class.schema).map(|(schema, clock)| (schema, *clock))
     }
 
     /// The item's priority at an instant and when it changes its course. A held item stands

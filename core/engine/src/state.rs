@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use gantry_model::decision::{Load, Reason, Stage};
-use gantry_model::item::Classification;
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{ProcessSpec, RoutingSpec};
@@ -14,7 +13,8 @@ use gantry_model::{
 
 use crate::capacity::{self, Limits};
 use crate::facts::{ApplyError, Facts};
-use crate::index::Index;
+use crate::index::{Index, Signature};
+use crate::items::{Items, Slot};
 use crate::ladder::{Ladder, Rung};
 use crate::routes::Routes;
 use crate::tournament::Rank;
@@ -38,7 +38,8 @@ struct Changed {
 /// What a decision touched: the indexes have to follow.
 #[derive(Debug, Default)]
 struct Touched {
-    items: Vec<ItemId>,
+    /// With the slots that they are kept in, or were.
+    items: Vec<(ItemId, Slot)>,
     agents: Vec<AgentId>,
     config: bool,
 }
@@ -81,18 +82,16 @@ impl State {
         items: impl IntoIterator<Item = WorkItem>,
         now: Timestamp,
     ) -> Self {
-        let mut classes = BTreeSet::new();
-        let mut share = |mut item: WorkItem| {
-            item.class = item.class.map(|class| shared(&mut classes, class));
-            (item.id, Box::new(item))
-        };
-        let facts = Facts {
+        let mut facts = Facts {
             partition,
             next_counter,
             config,
             agents: agents.into_iter().map(|agent| (agent.profile.id.clone(), agent)).collect(),
-            items: items.into_iter().filter(|item| !item.ended()).map(&mut share).collect(),
+            items: Items::new(partition),
         };
+        for item in items.into_iter().filter(|item| !item.ended()) {
+            facts.items.insert(item);
+        }
         Self::over(facts, now)
     }
 
@@ -124,8 +123,8 @@ impl State {
         for agent in touched.agents {
             self.index.refresh_agent(&self.facts, &agent);
         }
-        for item in touched.items {
-            self.index.refresh_item(&self.facts, item);
+        for (item, slot) in touched.items {
+            self.index.refresh_item(&self.facts, item, slot);
         }
         applied
     }
@@ -136,13 +135,16 @@ impl State {
         event: &Event,
         touched: &mut Touched,
     ) -> Result<(), ApplyError> {
+        // An item that ends leaves its slot.
+        let slot = |facts: &Facts| event.item().and_then(|id| facts.items.slot(id));
+        let before = slot(&self.facts);
         let applied = self.facts.apply(at, event)?;
         self.changed.agents.extend(applied.worked);
         if let Some(item) = event.item() {
             self.changed.items.insert(item, applied.ended);
-            if touched.items.last() != Some(&item) {
-                touched.items.push(item);
-            }
+            let slot = before.or_else(|| slot(&self.facts));
+            let place = slot.map(|slot| (item, slot));
+            touched.items.extend(place.filter(|place| touched.items.last() != Some(place)));
         }
         match event {
             Event::AgentPut { profile: AgentProfile { id: agent, .. } }
@@ -166,7 +168,7 @@ impl State {
     /// before [`State::top`] when nobody was free for a while.
     pub fn sharpen(&mut self, now: Timestamp) {
         self.advance(now);
-        self.index.sharpen();
+        self.index.sharpen(&self.facts);
     }
 
     /// The instant up to which the state has been moved.
@@ -201,12 +203,12 @@ impl State {
 
     /// An item that has not ended.
     pub fn item(&self, id: ItemId) -> Option<WorkItem> {
-        self.facts.items.get(&id).map(|item| WorkItem::clone(item))
+        self.facts.items.get(id)
     }
 
     /// All items that have not ended, in the order of their ids.
     pub fn items(&self) -> impl ExactSizeIterator<Item = WorkItem> {
-        self.facts.items.values().map(|item| WorkItem::clone(item))
+        self.facts.items.iter()
     }
 
     /// All agents, in the order of their ids.
@@ -228,16 +230,17 @@ impl State {
 
     /// The `count` waiting items with the highest priority at `now`, highest first.
     pub fn top(&self, now: Timestamp, count: usize) -> Vec<(WorkItem, Priority)> {
+        let field = self.index.field(&self.facts);
         let mut queues: Vec<_> =
-            self.index.waiting().map(|signature| signature.descending(now)).collect();
-        let mut heads: BinaryHeap<(Rank, usize)> = BinaryHeap::new();
+            self.index.waiting().map(|signature| signature.descending(now, &field)).collect();
+        let mut heads: BinaryHeap<((Rank, Slot), usize)> = BinaryHeap::new();
         for (at, queue) in queues.iter_mut().enumerate() {
-            heads.extend(queue.next().map(|rank| (rank, at)));
+            heads.extend(queue.next().map(|next| (next, at)));
         }
         let mut top = Vec::new();
-        while let Some((rank, at)) = heads.pop().filter(|_| top.len() < count) {
-            top.extend(self.item(rank.item.0).map(|item| (item, rank.priority)));
-            heads.extend(queues[at].next().map(|rank| (rank, at)));
+        while let Some(((rank, slot), at)) = heads.pop().filter(|_| top.len() < count) {
+            top.extend(self.facts.items.at(slot).map(|item| (item, rank.priority)));
+            heads.extend(queues[at].next().map(|next| (next, at)));
         }
         top
     }
@@ -300,20 +303,18 @@ impl State {
         obstacle.or_else(|| ramping().map(|until| Reason::RampUp { until }))
     }
 
+    /// The signature that an item waits in.
+    pub(crate) fn signature_of(&self, id: ItemId) -> Option<&Signature> {
+        self.index.signature_of(self.facts.items.slot(id)?)
+    }
+
+    /// The item to be looked at first, if by `now`.
+    pub(crate) fn woken(&self, now: Timestamp) -> Option<WorkItem> {
+        self.facts.items.at(self.index.woken(now)?)
+    }
+
     /// `true` if the item's preferred agent exists.
     pub(crate) fn prefers_known(&self, item: &WorkItem) -> bool {
         self.facts.prefers_known(item)
     }
-}
-
-/// One shared value for equal classifications, so that a million items cost as many pointers.
-fn shared(
-    classes: &mut BTreeSet<Arc<Classification>>,
-    class: Arc<Classification>,
-) -> Arc<Classification> {
-    if let Some(known) = classes.get(&class) {
-        return Arc::clone(known);
-    }
-    classes.insert(Arc::clone(&class));
-    class
 }

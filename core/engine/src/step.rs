@@ -44,7 +44,7 @@ pub fn step(state: &mut State, now: Timestamp, actor: Actor, command: &Command) 
 fn follow(state: &mut State, now: Timestamp, entries: &mut Vec<Entry>) {
     loop {
         if state.index.anybody_free() {
-            state.index.sharpen();
+            state.index.sharpen(&state.facts);
         }
         let events = follow_up(state, now);
         if events.is_empty() {

@@ -258,7 +258,7 @@ pub struct Exclusion {
 }
 
 /// What segmentation found, pinned to the item.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize)]
 pub struct Classification {
     /// The config version whose rules were asked.
     #[n(0)]

@@ -1,7 +1,5 @@
 //! Laws of curves: pieces agree with a slow walk along the schema, to the unit, at every instant.
 
-use std::sync::Arc;
-
 use gantry_model::spec::CurvePoint;
 use proptest::prelude::*;
 
@@ -77,12 +75,12 @@ fn figures() -> impl Strategy<Value = Figures> {
     )
 }
 
-fn curve(schema: &PrioritySchema, item: Figures) -> Curve {
+fn curve<'a>(schema: &'a PrioritySchema, item: &'a Figures) -> Curve<'a> {
     Curve::Schema(SchemaCurve {
-        schema: Arc::new(schema.clone()),
+        schema,
         anchor: Timestamp(item.anchor),
         due: item.due.map(Timestamp),
-        bounds: Some(Box::new(item.bounds)),
+        bounds: Some(&item.bounds),
         boost: Priority::from_points(item.boost),
     })
 }
@@ -96,7 +94,7 @@ proptest! {
         item in figures(),
         now in -1_000..60_000_i64,
     ) {
-        let piece = curve(&schema, item).piece(Timestamp(now));
+        let piece = curve(&schema, &item).piece(Timestamp(now));
         prop_assert_eq!(piece.at(Timestamp(now)).0, value(&schema, item, now));
         prop_assert!(piece.until > Timestamp(now), "a piece must reach beyond its instant");
     }
@@ -108,7 +106,7 @@ proptest! {
         now in 0..40_000_i64,
         later in 0..40_000_i64,
     ) {
-        let piece = curve(&schema, item).piece(Timestamp(now));
+        let piece = curve(&schema, &item).piece(Timestamp(now));
         let last = piece.until.0 - 1;
         for at in [now + later, last].into_iter().filter(|at| *at <= last && *at < 100_000) {
             prop_assert_eq!(piece.at(Timestamp(at)).0, value(&schema, item, at));
@@ -118,7 +116,7 @@ proptest! {
     /// The chain of pieces from the begin on has no gap, and not many more pieces than bends.
     #[test]
     fn pieces_follow_one_another(schema in schema(), item in figures()) {
-        let curve = curve(&schema, item);
+        let curve = curve(&schema, &item);
         let mut now = Timestamp(-5_000);
         for _ in 0..200 {
             let piece = curve.piece(now);
@@ -142,7 +140,7 @@ proptest! {
         let unbound = |bounds: PriorityBounds| PriorityBounds { start: None, ..bounds };
         let item = Figures { bounds: unbound(item.bounds), ..item };
         let rising = PrioritySchema { start: None, ..rising };
-        let curve = curve(&rising, item);
+        let curve = curve(&rising, &item);
         let (earlier, later) = (Timestamp(from), Timestamp(from + span));
         prop_assert!(curve.at(earlier) <= curve.at(later));
     }
@@ -181,7 +179,8 @@ fn plain(anchor: i64, due: Option<i64>) -> Figures {
 fn a_thirty_day_curve_is_exact_at_each_minute() {
     const MONTH: i64 = 30 * 86_400_000;
     let schema = of_points(&[(Span::SlaPermille(0), 0), (Span::SlaPermille(1000), 43_200)]);
-    let curve = curve(&schema, plain(5, Some(5 + MONTH)));
+    let item = plain(5, Some(5 + MONTH));
+    let curve = curve(&schema, &item);
     for minute in 0..43_200 {
         let at = Timestamp(5 + minute * 60_000);
         let piece = curve.piece(at);
@@ -197,7 +196,8 @@ fn ten_years_of_hourly_jumps_are_one_sum() {
     let (initial, steps) = (PointValue::Points(100), vec![step]);
     let shape = Shape::Increments(Increments { initial, steps, stepped: true, at_sla: None });
     let schema = PrioritySchema { shape, ..PrioritySchema::of_points(Vec::new()) };
-    let curve = curve(&schema, plain(0, None));
+    let item = plain(0, None);
+    let curve = curve(&schema, &item);
     let hours = 10 * 365 * 24;
     let piece = curve.piece(Timestamp(hours * HOUR + 7));
     assert_eq!(piece.at(Timestamp(hours * HOUR + 7)), Priority::from_points(100 + hours));
@@ -219,7 +219,8 @@ fn the_ends_of_the_range_do_not_overflow() {
         let schema = PrioritySchema { shape, overdue, ..PrioritySchema::of_points(Vec::new()) };
         for due in [None, Some(i64::MIN), Some(0), Some(i64::MAX)] {
             for boost in [-POINTS_MAX, 0, POINTS_MAX] {
-                let curve = curve(&schema, Figures { boost, ..plain(0, due) });
+                let item = Figures { boost, ..plain(0, due) };
+                let curve = curve(&schema, &item);
                 for now in [i64::MIN, -1, 0, 1, 2, 3, 1 << 61, i64::MAX - 1] {
                     let priority = curve.at(Timestamp(now));
                     assert!(priority <= Priority::from_points(POINTS_MAX).raised(boost));

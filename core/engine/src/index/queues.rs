@@ -5,13 +5,16 @@ use std::collections::{BTreeSet, HashMap};
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::priority::Priority;
-use gantry_model::{ItemId, Requirement, Timestamp};
+use gantry_model::{Requirement, Timestamp};
 
 use super::SignatureNo;
+use super::entrants::Field;
+use super::minima::Minima;
 use super::staff::{ClassNo, MediaNo};
 use crate::bits::BitSet;
 use crate::clock::{ClockNo, CurveClock};
-use crate::curve::{Curve, NEVER};
+use crate::curve::NEVER;
+use crate::items::Slot;
 use crate::tournament::{Rank, Tournament};
 
 /// A head's value is compared in floating point first. Values stay below 2^62 units and are
@@ -28,7 +31,7 @@ pub(crate) struct Queues {
     /// Signatures that name an agent.
     naming: HashMap<AgentId, Vec<SignatureNo>>,
     /// When the certainties of each signature's tournament run out.
-    certainties: BTreeSet<(Timestamp, SignatureNo)>,
+    certainties: Minima,
     /// Signatures in which an agent and an item may newly have found each other.
     fresh: Vec<SignatureNo>,
 }
@@ -128,15 +131,32 @@ impl Queues {
         &mut self,
         no: SignatureNo,
         now: Timestamp,
-        item: ItemId,
-        since: Timestamp,
-        curve: Curve,
+        slot: Slot,
+        field: Field<'_>,
     ) -> u32 {
-        self.change(no, now, |waiting, now| waiting.insert(now, item, since, curve))
+        self.change(no, now, |waiting, now| waiting.insert(now, slot, &field))
     }
 
-    pub(super) fn remove(&mut self, no: SignatureNo, now: Timestamp, place: u32) {
-        self.change(no, now, |waiting, now| waiting.remove(now, place));
+    /// Takes the item at a place out; returns the one that stands there now, if any.
+    pub(super) fn remove(
+        &mut self,
+        no: SignatureNo,
+        now: Timestamp,
+        place: u32,
+        field: Field<'_>,
+    ) -> Option<Slot> {
+        self.change(no, now, |waiting, now| waiting.remove(now, place, &field))
+    }
+
+    /// Puts all items of a signature in place at once.
+    pub(super) fn fill(
+        &mut self,
+        no: SignatureNo,
+        now: Timestamp,
+        slots: Vec<Slot>,
+        field: Field<'_>,
+    ) {
+        self.change(no, now, |waiting, now| *waiting = Tournament::build(slots, now, &field));
     }
 
     /// Changes a tournament, by its own clock, and everything that is known of it elsewhere.
@@ -158,19 +178,18 @@ impl Queues {
             None => EMPTY,
         };
         if before != until {
-            self.certainties.remove(&(clock.reaches(before), no));
-            let until = clock.reaches(until);
-            if until != NEVER {
-                self.certainties.insert((until, no));
-            }
+            self.certainties.set(no, clock.reaches(until), |no| no);
         }
         result
     }
 
     /// Brings all tournaments to `now`.
-    pub(super) fn sharpen(&mut self, now: Timestamp) {
-        while let Some((_, no)) = self.certainties.first().copied().filter(|(at, _)| *at <= now) {
-            self.change(no, now, Tournament::advance);
+    pub(super) fn sharpen(&mut self, now: Timestamp, field: Field<'_>) {
+        while let Some((at, no)) = self.certainties.first() {
+            if at > now {
+                break;
+            }
+            self.change(no, now, |waiting, now| waiting.advance(now, &field));
         }
     }
 
@@ -244,13 +263,22 @@ impl Signature {
     }
 
     /// The best item that `accept` takes, at `now`.
-    pub(crate) fn best(&self, now: Timestamp, accept: impl FnMut(ItemId) -> bool) -> Option<Rank> {
-        self.waiting.best(self.clock.read(now), accept)
+    pub(crate) fn best(
+        &self,
+        now: Timestamp,
+        field: Field<'_>,
+        accept: impl FnMut(Slot) -> bool,
+    ) -> Option<(Rank, Slot)> {
+        self.waiting.best(self.clock.read(now), &field, accept)
     }
 
     /// All items from the best to the worst, at `now`. Each step costs a logarithm.
-    pub(crate) fn descending(&self, now: Timestamp) -> impl Iterator<Item = Rank> + '_ {
-        self.waiting.descending(self.clock.read(now))
+    pub(crate) fn descending<'a>(
+        &'a self,
+        now: Timestamp,
+        field: &'a Field<'a>,
+    ) -> impl Iterator<Item = (Rank, Slot)> + 'a {
+        self.waiting.descending(self.clock.read(now), field)
     }
 
     /// What freed somebody for this signature since everything was settled.

@@ -1,0 +1,277 @@
+//! Work items as they are kept: most of them packed into one cache line.
+//!
+//! An item that waits and to which nothing special has happened is kept as [`Packed`]: instants
+//! as distances from its capture, its capture point and class as numbers. Any other item, such as
+//! one that an agent has or that prefers an agent, is kept as it is. Nobody outside sees the
+//! difference: [`Items::get`] gives a [`WorkItem`] either way.
+
+mod packed;
+mod shared;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry_model::item::Classification;
+use gantry_model::{ItemId, PartitionId, Timestamp, WorkItem};
+
+use crate::routes::Dates;
+
+use packed::Packed;
+use shared::Shared;
+
+/// Where an item is kept. It stays there until the item ends.
+pub(crate) type Slot = u32;
+
+/// Number of a class; it stays the same as long as there is a plain item of the class.
+pub(crate) type ClassNo = u32;
+
+const PAGE: usize = 1024;
+const NOWHERE: Slot = Slot::MAX;
+
+/// All items that have not ended.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    partition: PartitionId,
+    /// Pages are never moved, so that growth never copies a million items at once.
+    pages: Vec<Box<[Kept]>>,
+    vacant: Vec<Slot>,
+    /// Slots by the counter of the id.
+    slots: BTreeMap<u64, IdPage>,
+    len: usize,
+    shared: Shared,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Kept {
+    #[default]
+    Vacant,
+    Packed(Packed),
+    Rich(Box<WorkItem>),
+}
+
+/// Slots of neighbouring ids.
+#[derive(Debug)]
+struct IdPage {
+    slots: Box<[Slot; PAGE]>,
+    used: u16,
+}
+
+/// What the queue has to know of an item, at the cost of one memory access.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Glance<'a> {
+    /// Nothing but its class and its dates.
+    Plain {
+        /// The class and its number.
+        class: Option<(ClassNo, &'a Arc<Classification>)>,
+        dates: Dates,
+    },
+    /// The item itself.
+    Rich(&'a WorkItem),
+}
+
+impl Items {
+    pub(crate) fn new(partition: PartitionId) -> Self {
+        Self { partition, ..Self::default() }
+    }
+
+    pub(crate) fn slot(&self, id: ItemId) -> Option<Slot> {
+        let (page, at) = position(id);
+        let slot = self.slots.get(&page)?.slots[at];
+        (slot != NOWHERE && id.partition() == self.partition).then_some(slot)
+    }
+
+    pub(crate) fn get(&self, id: ItemId) -> Option<WorkItem> {
+        self.at(self.slot(id)?)
+    }
+
+    /// The item in a slot; `None` if the slot is vacant.
+    pub(crate) fn at(&self, slot: Slot) -> Option<WorkItem> {
+        match self.kept(slot) {
+            Kept::Vacant => None,
+            Kept::Packed(packed) => Some(packed.unpack(self.partition, &self.shared)),
+            Kept::Rich(item) => Some(WorkItem::clone(item)),
+        }
+    }
+
+    /// All items, in the order of their ids.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = WorkItem> {
+        self.in_order().map(|slot| self.at(slot).expect("invariant: an id leads to an item"))
+    }
+
+    /// All slots that hold an item, in the order of the items' ids.
+    pub(crate) fn in_order(&self) -> impl ExactSizeIterator<Item = Slot> {
+        let pages = self.slots.values();
+        let slots = pages.flat_map(|page| page.slots.iter().copied());
+        Counted { inner: slots.filter(|slot| *slot != NOWHERE), left: self.len }
+    }
+
+    /// Adds an item; `false` if there is one with this id already.
+    pub(crate) fn insert(&mut self, item: WorkItem) -> bool {
+        if self.slot(item.id).is_some() {
+            return false;
+        }
+        let slot = self.vacancy();
+        let (page, at) = position(item.id);
+        let page = self.slots.entry(page).or_insert_with(IdPage::new);
+        page.slots[at] = slot;
+        page.used += 1;
+        self.len += 1;
+        let kept = self.keep(item);
+        *self.kept_mut(slot) = kept;
+        true
+    }
+
+    /// Changes an item in place; `None` if there is no such item.
+    pub(crate) fn change<T>(
+        &mut self,
+        id: ItemId,
+        change: impl FnOnce(&mut WorkItem) -> T,
+    ) -> Option<T> {
+        let slot = self.slot(id)?;
+        let (result, kept) = match self.take(slot) {
+            Kept::Vacant => return None,
+            Kept::Packed(packed) => {
+                let mut item = packed.unpack(self.partition, &self.shared);
+                let result = change(&mut item);
+                let kept = self.keep(item);
+                // Last: a class that stays must not be forgotten in between.
+                packed.release(&mut self.shared);
+                (result, kept)
+            }
+            Kept::Rich(mut item) => {
+                let result = change(&mut item);
+                let packed = Packed::pack(&item, self.partition, &mut self.shared);
+                (result, packed.map_or(Kept::Rich(item), Kept::Packed))
+            }
+        };
+        *self.kept_mut(slot) = kept;
+        Some(result)
+    }
+
+    pub(crate) fn remove(&mut self, id: ItemId) -> Option<Box<WorkItem>> {
+        let slot = self.slot(id)?;
+        let item = match self.take(slot) {
+            Kept::Vacant => return None,
+            Kept::Packed(packed) => {
+                let item = packed.unpack(self.partition, &self.shared);
+                packed.release(&mut self.shared);
+                Box::new(item)
+            }
+            Kept::Rich(item) => item,
+        };
+        let (page_no, at) = position(id);
+        let page = self.slots.get_mut(&page_no).expect("invariant: the slot was found here");
+        page.slots[at] = NOWHERE;
+        page.used -= 1;
+        if page.used == 0 {
+            self.slots.remove(&page_no);
+        }
+        self.len -= 1;
+        self.vacant.push(slot);
+        Some(item)
+    }
+
+    /// What the queue has to know of the item in a slot; something plain if the slot is vacant.
+    pub(crate) fn glance(&self, slot: Slot) -> Glance<'_> {
+        match self.kept(slot) {
+            Kept::Packed(packed) => packed.glance(&self.shared),
+            Kept::Rich(item) => Glance::Rich(item),
+            Kept::Vacant => {
+                let at = Timestamp::default();
+                let dates = Dates { captured: at, anchor: at, due: None };
+                Glance::Plain { class: None, dates }
+            }
+        }
+    }
+
+    /// Since when the item in a slot has been in routing, or was captured.
+    pub(crate) fn since(&self, slot: Slot) -> Timestamp {
+        match self.kept(slot) {
+            Kept::Packed(packed) => packed.since(),
+            Kept::Rich(item) => item.routing_at.unwrap_or(item.captured_at),
+            Kept::Vacant => Timestamp(i64::MAX),
+        }
+    }
+
+    /// The id of the item in a slot; the largest if the slot is vacant.
+    pub(crate) fn id(&self, slot: Slot) -> ItemId {
+        match self.kept(slot) {
+            Kept::Packed(packed) => packed.id(self.partition),
+            Kept::Rich(item) => item.id,
+            Kept::Vacant => ItemId::from_u64(u64::MAX),
+        }
+    }
+
+    /// The item in a slot, if anything special happened to it.
+    pub(crate) fn special(&self, slot: Slot) -> Option<&WorkItem> {
+        match self.kept(slot) {
+            Kept::Rich(item) => Some(item),
+            Kept::Packed(_) | Kept::Vacant => None,
+        }
+    }
+
+    fn kept(&self, slot: Slot) -> &Kept {
+        &self.pages[slot as usize / PAGE][slot as usize % PAGE]
+    }
+
+    fn kept_mut(&mut self, slot: Slot) -> &mut Kept {
+        &mut self.pages[slot as usize / PAGE][slot as usize % PAGE]
+    }
+
+    fn vacancy(&mut self) -> Slot {
+        if let Some(slot) = self.vacant.pop() {
+            return slot;
+        }
+        let slot = self.len as Slot;
+        if self.len == self.pages.len() * PAGE {
+            self.pages.push(vec![Kept::Vacant; PAGE].into_boxed_slice());
+        }
+        slot
+    }
+
+    fn take(&mut self, slot: Slot) -> Kept {
+        std::mem::take(self.kept_mut(slot))
+    }
+
+    fn keep(&mut self, item: WorkItem) -> Kept {
+        match Packed::pack(&item, self.partition, &mut self.shared) {
+            Some(packed) => Kept::Packed(packed),
+            None => Kept::Rich(Box::new(item)),
+        }
+    }
+}
+
+impl IdPage {
+    fn new() -> Self {
+        Self { slots: Box::new([NOWHERE; PAGE]), used: 0 }
+    }
+}
+
+const fn position(id: ItemId) -> (u64, usize) {
+    (id.counter() / PAGE as u64, (id.counter() % PAGE as u64) as usize)
+}
+
+/// An iterator that knows how much is left.
+struct Counted<I> {
+    inner: I,
+    left: usize,
+}
+
+impl<I: Iterator> Iterator for Counted<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        let next = self.inner.next()?;
+        self.left -= 1;
+        Some(next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<I: Iterator> ExactSizeIterator for Counted<I> {}
+
+#[cfg(test)]
+mod tests;
