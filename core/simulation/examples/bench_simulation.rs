@@ -50,7 +50,7 @@ fn main() {
             );
         } else {
             println!(
-                "{name:<26} {rate:>10.0} events/s  ({what}: {} events, {} journal entries, {:.2} s)",
+                "{name:<26} {rate:>10.0} events/s  ({what}: {} events, {} entries, {:.2} s)",
                 best.events,
                 best.entries,
                 best.elapsed.as_secs_f64()
