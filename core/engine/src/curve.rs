@@ -108,7 +108,7 @@ impl Piece {
         self.slope_floor() + i64::from(self.rise.rem_euclid(self.over) != 0)
     }
 
-    const fn is_flat(&self) -> bool {
+    pub(crate) const fn is_flat(&self) -> bool {
         self.rise == 0
     }
 

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gantry_model::decision::Trigger;
-use gantry_model::name::AgentId;
+use gantry_model::name::{AgentId, Name};
 use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp, WorkItem};
 
 use crate::bits::BitSet;
@@ -153,6 +153,11 @@ impl Index {
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Signature> + '_ {
         let all = self.queues.iter().map(|(_, signature)| signature);
         all.filter(|signature| !signature.is_empty())
+    }
+
+    /// The media type of a signature.
+    pub(crate) fn media(&self, signature: &Signature) -> &Name {
+        &self.staff.media()[signature.key.media]
     }
 
     /// The signatures that an agent fits and has room for.

@@ -55,6 +55,12 @@ impl<'a> Ladder<'a> {
         rung
     }
 
+    /// All stages in order, those whose window is empty too.
+    pub(crate) fn rungs(&self) -> impl Iterator<Item = Rung> {
+        let after = |rung: &Rung| rung.ends_at.map(|_| self.next(rung));
+        std::iter::successors(Some(self.first()), after)
+    }
+
     fn first(&self) -> Rung {
         let since = self.item.routing_at.unwrap_or(self.item.captured_at);
         let cause = match (&self.item.target, &self.item.preferred_agent, self.route.preferred) {

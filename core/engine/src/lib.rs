@@ -13,6 +13,7 @@
 mod bits;
 mod capacity;
 mod clock;
+mod course;
 mod curve;
 mod decide;
 mod explain;
@@ -24,6 +25,7 @@ mod invariant;
 mod items;
 mod ladder;
 mod matching;
+mod next;
 mod render;
 mod routes;
 mod standing;
@@ -31,17 +33,21 @@ mod state;
 mod step;
 mod timers;
 mod tournament;
+mod unserved;
 mod window;
 
 #[cfg(test)]
 mod tests;
 
+pub use course::{COURSE_POINTS_MAX, Course, CourseKind, CoursePoint, Figures, course};
 pub use decide::decide;
-pub use explain::{LiveExplanation, WhyNot};
+pub use explain::{AGENTS_MAX, AHEAD_MAX, LadderStage, LiveExplanation, StageState, WhyNot};
 pub use facts::ApplyError;
 pub use fold::{FoldError, fold, replay};
 pub use follow_up::follow_up;
 pub use invariant::{Violation, check_all};
+pub use next::{CONTENDERS_MAX, Contender, Contending, Impossible, Next, NextError, WaitingCall};
 pub use render::render;
 pub use state::{AgentChange, Changes, State};
 pub use step::{Step, step};
+pub use unserved::{Service, Unserved};

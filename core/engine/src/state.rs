@@ -1,5 +1,6 @@
 //! The state of one partition: facts, the indexes over them, and what changed since last asked.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
@@ -311,6 +312,15 @@ impl State {
     /// The item to be looked at first, if by `now`.
     pub(crate) fn woken(&self, now: Timestamp) -> Option<WorkItem> {
         self.facts.items.at(self.index.woken(now)?)
+    }
+
+    /// How an item ranks among those that wait at `now`, whether it waits itself or not.
+    pub(crate) fn rank(&self, now: Timestamp, item: &WorkItem) -> Rank {
+        Rank {
+            priority: self.priority(now, item).0,
+            since: Reverse(item.routing_at.unwrap_or(item.captured_at)),
+            item: Reverse(item.id),
+        }
     }
 
     /// `true` if the item's preferred agent exists.

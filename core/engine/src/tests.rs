@@ -4,5 +4,6 @@
 mod bounds;
 mod cases;
 pub(crate) mod oracle;
+mod queries;
 mod script;
 mod world;

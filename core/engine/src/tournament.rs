@@ -190,6 +190,11 @@ impl Tournament {
         })
     }
 
+    /// The item that is longest in routing, and since when. A look at every item.
+    pub(crate) fn oldest(&self, items: &impl Entrants) -> Option<(Timestamp, ItemId)> {
+        self.slots.iter().map(|slot| (items.since(*slot), items.id(*slot))).min()
+    }
+
     fn root(&self) -> Option<&Node> {
         self.nodes.get(1).filter(|root| root.bucket != NOBODY)
     }

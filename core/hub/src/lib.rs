@@ -22,6 +22,10 @@ pub use boot::{BootError, Booted, boot};
 pub use clock::HubClock;
 pub use engine_loop::{Hub, Options};
 pub use error::Error;
-pub use gantry_engine::{LiveExplanation, State, WhyNot};
+pub use gantry_engine::{
+    Contender, Contending, Course, CourseKind, CoursePoint, Figures, Impossible, LadderStage,
+    LiveExplanation, Next, NextError, Service, StageState, State, Unserved, WaitingCall, WhyNot,
+    course,
+};
 pub use handle::{Committed, Handle, Health, Stats};
 pub use work::{CaptureKey, Head, NewDocument, Side, Submission, Work};

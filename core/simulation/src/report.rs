@@ -284,16 +284,13 @@ const ANYBODY: &str = "anybody";
 
 /// Why an item has no agent, in words.
 fn reason(state: &State, now: Timestamp, item: ItemId) -> String {
-    let Some(explained) = state.explain_now(now, item) else {
+    let Some(explained) = state.explain_at(now, item) else {
         return "it has ended".into();
     };
     let asked = explained.requirement.filter(|asked| asked != ANYBODY);
     let with = asked.as_ref().map_or_else(String::new, |asked| format!(" with {asked}"));
     match explained.why_not {
-        Some(WhyNot::NobodyFits) => match asked {
-            Some(asked) => format!("no agent has {asked}"),
-            None => "there are no agents".into(),
-        },
+        Some(WhyNot::NobodyFits { reason }) => reason,
         Some(WhyNot::NobodyReady) => format!("nobody{with} is ready"),
         Some(WhyNot::NobodyHasRoom) => format!("everybody{with} who is ready is at work"),
         Some(WhyNot::AllExcluded { .. }) => {

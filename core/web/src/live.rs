@@ -113,7 +113,7 @@ pub(crate) async fn explanation(
     id: ItemId,
     at: Option<Timestamp>,
 ) -> Result<Option<LiveExplanation>, Error> {
-    ask(hub, move |state, now| state.explain_now(at.unwrap_or(now).max(now), id)).await
+    ask(hub, move |state, now| state.explain_at(at.unwrap_or(now).max(now), id)).await
 }
 
 /// The current document of an item.

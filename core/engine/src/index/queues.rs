@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::priority::Priority;
-use gantry_model::{Requirement, Timestamp};
+use gantry_model::{ItemId, Requirement, Timestamp};
 
 use super::SignatureNo;
 use super::entrants::Field;
@@ -279,6 +279,11 @@ impl Signature {
         field: &'a Field<'a>,
     ) -> impl Iterator<Item = (Rank, Slot)> + 'a {
         self.waiting.descending(self.clock.read(now), field)
+    }
+
+    /// The item that is longest in routing, and since when.
+    pub(crate) fn oldest(&self, field: Field<'_>) -> Option<(Timestamp, ItemId)> {
+        self.waiting.oldest(&field)
     }
 
     /// What freed somebody for this signature since everything was settled.

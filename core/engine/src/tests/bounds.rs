@@ -1,12 +1,11 @@
 //! Bounds: what is stored with each offer stays small, and applying a foreign event fails.
 
 use gantry_model::agent::{AgentProfile, ID_LENGTH_MAX};
-use gantry_model::command::{Capture, Refusal, Verdict};
+use gantry_model::command::{Refusal, Verdict};
 use gantry_model::journal::Segment;
-use gantry_model::spec::{OnChange, OnReopen};
 use gantry_model::{Actor, Command, Event, Explanation, ItemId, Name, Presence, Reply};
 
-use super::script::{START, World, classified};
+use super::script::{START, World, captured, classified};
 use crate::{ApplyError, FoldError, State, fold};
 
 /// Agents of all kinds: the winner, others behind, and many who are away.
@@ -33,16 +32,7 @@ fn explanation(id: impl Fn(u32) -> String) -> Explanation {
 }
 
 fn capture() -> Command {
-    Command::Capture(Capture {
-        capture_point: "crm".into(),
-        hash: [0; 16],
-        known: None,
-        on_change: OnChange::Update,
-        on_reopen: OnReopen::New,
-        created_at: None,
-        activation_at: None,
-        verdict: Some(Box::new(Verdict::Classified(classified("sales/leads", "gold", 1)))),
-    })
+    captured(Verdict::Classified(classified("sales/leads", "gold", 1)))
 }
 
 #[test]

@@ -306,7 +306,7 @@ impl Line<'_> {
     }
 
     fn explain(&self, world: &World) -> String {
-        let Some(live) = world.state.explain_now(world.now, self.item()) else {
+        let Some(live) = world.state.explain_at(world.now, self.item()) else {
             return "no such item".into();
         };
         let mut text = format!("{}, priority {}", live.standing, live.priority);

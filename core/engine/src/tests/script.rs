@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gantry_model::command::{Classified, RunId};
+use gantry_model::command::{Capture, Classified, RunId, Verdict};
 use gantry_model::item::Classification;
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::spec::{RoutingSpec, Shape};
+use gantry_model::spec::{OnChange, OnReopen, RoutingSpec, Shape};
 use gantry_model::{Actor, Command, Event, ItemId, Name, Reply, Timestamp, WorkItem};
 
 use super::oracle;
@@ -133,6 +133,20 @@ fn bytes(state: &State) -> (u64, u32, Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let items = state.items().map(|item| minicbor::to_vec(item).unwrap());
     let agents = state.agents().map(|agent| minicbor::to_vec(agent).unwrap());
     (state.next_counter(), state.config_version(), items.collect(), agents.collect())
+}
+
+/// A record that comes in with a verdict of the rules.
+pub(crate) fn captured(verdict: Verdict) -> Command {
+    Command::Capture(Capture {
+        capture_point: "crm".into(),
+        hash: [0; 16],
+        known: None,
+        on_change: OnChange::Update,
+        on_reopen: OnReopen::New,
+        created_at: None,
+        activation_at: None,
+        verdict: Some(Box::new(verdict)),
+    })
 }
 
 /// A classification as the rules would give it.

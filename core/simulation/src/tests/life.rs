@@ -152,7 +152,7 @@ fn what_nobody_can_do_is_told_with_the_reason() {
     let (report, _) = traced(&world(spec, PROCESSES), 1, false);
     let unserved = report.unserved.iter().find(|row| row.arrivals == "test/b");
     let unserved = unserved.expect("test/b waits for ever");
-    assert_eq!(unserved.reason, "no agent has german >= 50");
+    assert_eq!(unserved.reason, "no agent has german >= 50: none has german at all");
     assert_eq!(report.processes[1].finished, 0);
 }
 

@@ -306,7 +306,7 @@ pub(crate) async fn explain_view(
     let (mut now, commit) = match then {
         Some(at) => {
             let past = past::state_at(app, at).await?;
-            (past.state.explain_now(at, id), Some(past.seq))
+            (past.state.explain_at(at, id), Some(past.seq))
         }
         None => (live::explanation(&app.hub, id, query.at).await?, None),
     };

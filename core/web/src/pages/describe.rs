@@ -158,7 +158,9 @@ fn why_not(why: &WhyNot) -> String {
         }
         WhyNot::Error { reason, .. } => format!("It is held by an error: {reason}"),
         WhyNot::Activation { until } => format!("It waits for its activation at {until}."),
-        WhyNot::NobodyFits => "No agent meets what this stage asks for.".into(),
+        WhyNot::NobodyFits { reason } => {
+            format!("No agent meets what this stage asks for: {reason}.")
+        }
         WhyNot::NobodyReady => "Agents fit, but none of them is ready.".into(),
         WhyNot::NobodyHasRoom => "Agents fit and are ready, but none has room.".into(),
         WhyNot::AllExcluded { until } => {
