@@ -15,6 +15,7 @@ use gantry_model::{
 };
 use thiserror::Error;
 
+use crate::agents::Agents;
 use crate::items::Items;
 
 /// The facts of one partition.
@@ -25,7 +26,7 @@ pub(crate) struct Facts {
     pub(crate) next_counter: u64,
     /// The active config version.
     pub(crate) config: Option<(u32, Arc<RoutingSpec>)>,
-    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) agents: Agents,
     /// Items that have not ended.
     pub(crate) items: Items,
 }
@@ -84,17 +85,19 @@ impl Facts {
                 self.next_counter = item.counter() + 1;
             }
             Event::AgentPut { profile } => {
-                let agent = self.agents.entry(profile.id.clone());
-                let fresh = || Agent {
-                    profile: profile.clone(),
-                    presence: Presence::SignedOff,
-                    presence_since: at,
-                    idle_since: at,
-                    elsewhere: BTreeMap::new(),
-                    signed_on_at: at,
-                    ramp: Vec::new(),
-                };
-                agent.and_modify(|agent| agent.profile = profile.clone()).or_insert_with(fresh);
+                if let Some(known) = self.agents.get_mut(&profile.id) {
+                    known.profile = profile.clone();
+                } else {
+                    self.agents.insert(Agent {
+                        profile: profile.clone(),
+                        presence: Presence::SignedOff,
+                        presence_since: at,
+                        idle_since: at,
+                        elsewhere: BTreeMap::new(),
+                        signed_on_at: at,
+                        ramp: Vec::new(),
+                    });
+                }
             }
             Event::AgentRemoved { agent } => {
                 self.agents.remove(agent).ok_or_else(|| unknown_agent(event, agent))?;

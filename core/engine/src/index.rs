@@ -445,7 +445,8 @@ impl Index {
     }
 
     fn put_agent(&mut self, facts: &Facts, id: &AgentId, trigger: Trigger) {
-        let profile = &facts.agents[id].profile;
+        let Some(agent) = facts.agents.get(id) else { return };
+        let profile = &agent.profile;
         for media in Limits::of(&self.routes.spec, profile).media() {
             self.staff.media_no(media);
         }

@@ -8,9 +8,10 @@
 mod packed;
 mod shared;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use gantry_model::item::Classification;
 use gantry_model::{ItemId, PartitionId, Timestamp, WorkItem};
 
@@ -35,8 +36,8 @@ pub(crate) struct Items {
     /// Pages are never moved, so that growth never copies a million items at once.
     pages: Vec<Box<[Kept]>>,
     vacant: Vec<Slot>,
-    /// Slots by the counter of the id.
-    slots: BTreeMap<u64, IdPage>,
+    /// Slots by the counter of the id. Read only by id: its order is nobody's.
+    slots: HashMap<u64, IdPage, FixedState>,
     len: usize,
     shared: Shared,
 }
@@ -100,8 +101,9 @@ impl Items {
 
     /// All slots that hold an item, in the order of the items' ids.
     pub(crate) fn in_order(&self) -> impl ExactSizeIterator<Item = Slot> {
-        let pages = self.slots.values();
-        let slots = pages.flat_map(|page| page.slots.iter().copied());
+        let mut pages: Vec<u64> = self.slots.keys().copied().collect();
+        pages.sort_unstable();
+        let slots = pages.into_iter().flat_map(|page| self.slots[&page].slots.iter().copied());
         Counted { inner: slots.filter(|slot| *slot != NOWHERE), left: self.len }
     }
 
@@ -116,36 +118,38 @@ impl Items {
         page.slots[at] = slot;
         page.used += 1;
         self.len += 1;
-        let kept = self.keep(item);
-        *self.kept_mut(slot) = kept;
+        *self.kept_mut(slot) = Kept::Rich(Box::new(item));
         true
     }
 
-    /// Changes an item in place; `None` if there is no such item.
+    /// Changes an item; `None` if there is no such item. It is kept as it is until
+    /// [`Items::pack`], because what happens next often happens to the same item.
     pub(crate) fn change<T>(
         &mut self,
         id: ItemId,
         change: impl FnOnce(&mut WorkItem) -> T,
     ) -> Option<T> {
         let slot = self.slot(id)?;
-        let (result, kept) = match self.take(slot) {
-            Kept::Vacant => return None,
-            Kept::Packed(packed) => {
-                let mut item = packed.unpack(self.partition, &self.shared);
-                let result = change(&mut item);
-                let kept = self.keep(item);
-                // Last: a class that stays must not be forgotten in between.
-                packed.release(&mut self.shared);
-                (result, kept)
-            }
-            Kept::Rich(mut item) => {
-                let result = change(&mut item);
-                let packed = Packed::pack(&item, self.partition, &mut self.shared);
-                (result, packed.map_or(Kept::Rich(item), Kept::Packed))
-            }
-        };
-        *self.kept_mut(slot) = kept;
-        Some(result)
+        if let Kept::Packed(packed) = *self.kept(slot) {
+            let item = packed.unpack(self.partition, &self.shared);
+            packed.release(&mut self.shared);
+            *self.kept_mut(slot) = Kept::Rich(Box::new(item));
+        }
+        match self.kept_mut(slot) {
+            Kept::Rich(item) => Some(change(item)),
+            Kept::Packed(_) | Kept::Vacant => None,
+        }
+    }
+
+    /// Packs the item in a slot if nothing special has happened to it.
+    pub(crate) fn pack(&mut self, slot: Slot) {
+        let page = &mut self.pages[slot as usize / PAGE];
+        let kept = &mut page[slot as usize % PAGE];
+        if let Kept::Rich(item) = kept
+            && let Some(packed) = Packed::pack(item, self.partition, &mut self.shared)
+        {
+            *kept = Kept::Packed(packed);
+        }
     }
 
     pub(crate) fn remove(&mut self, id: ItemId) -> Option<Box<WorkItem>> {
@@ -231,13 +235,6 @@ impl Items {
 
     fn take(&mut self, slot: Slot) -> Kept {
         std::mem::take(self.kept_mut(slot))
-    }
-
-    fn keep(&mut self, item: WorkItem) -> Kept {
-        match Packed::pack(&item, self.partition, &mut self.shared) {
-            Some(packed) => Kept::Packed(packed),
-            None => Kept::Rich(Box::new(item)),
-        }
     }
 }
 

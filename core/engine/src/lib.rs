@@ -10,6 +10,7 @@
 //! who gets what, and `curve` how urgent it is.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod bits;
 mod capacity;
 mod clock;

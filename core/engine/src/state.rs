@@ -87,11 +87,13 @@ impl State {
             partition,
             next_counter,
             config,
-            agents: agents.into_iter().map(|agent| (agent.profile.id.clone(), agent)).collect(),
+            agents: agents.into_iter().collect(),
             items: Items::new(partition),
         };
         for item in items.into_iter().filter(|item| !item.ended()) {
+            let id = item.id;
             facts.items.insert(item);
+            facts.items.slot(id).into_iter().for_each(|slot| facts.items.pack(slot));
         }
         Self::over(facts, now)
     }
@@ -117,6 +119,9 @@ impl State {
         self.advance(at);
         let mut touched = Touched::default();
         let applied = events.iter().try_for_each(|event| self.apply_one(at, event, &mut touched));
+        for (_, slot) in &touched.items {
+            self.facts.items.pack(*slot);
+        }
         if touched.config {
             self.index = Index::build(&self.facts, self.index.clock, &self.index.routes);
             return applied;

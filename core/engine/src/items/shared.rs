@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use gantry_model::item::Classification;
 use gantry_model::name::Name;
 
@@ -16,8 +17,8 @@ pub(super) struct Shared {
     classes: Vec<Option<Counted>>,
     vacant: Vec<u32>,
     /// By value, and by where the kept value lies: most items bring the kept one itself.
-    by_value: HashMap<Arc<Classification>, u32>,
-    by_address: HashMap<usize, u32>,
+    by_value: HashMap<Arc<Classification>, u32, FixedState>,
+    by_address: HashMap<usize, u32, FixedState>,
 }
 
 /// A class and how many items have it.

@@ -126,6 +126,7 @@ proptest! {
                     let item = WorkItem { id: ItemId::new(0, counter), ..*item };
                     let fresh = !plain.contains_key(&item.id);
                     prop_assert_eq!(items.insert(item.clone()), fresh);
+                    items.pack(items.slot(item.id).unwrap());
                     plain.entry(item.id).or_insert(item);
                 }
                 Op::Change(which, new) => {
@@ -139,6 +140,9 @@ proptest! {
                     prop_assert_eq!(items.remove(id).map(|item| *item), plain.remove(&id));
                     prop_assert_eq!(items.get(id), None);
                 }
+            }
+            if let Some(slot) = plain.keys().nth(3).and_then(|id| items.slot(*id)) {
+                items.pack(slot);
             }
             prop_assert_eq!(items.iter().len(), plain.len());
             prop_assert!(items.iter().eq(plain.values().cloned()));
@@ -165,7 +169,10 @@ fn a_plain_item_fills_a_cache_line() {
     let item =
         WorkItem { class: Some(class(1)), due_at: Some(Timestamp(1_800_000_000_000)), ..item };
     items.insert(item);
-    assert!(items.special(items.slot(ItemId::new(0, 9)).unwrap()).is_none());
+    let slot = items.slot(ItemId::new(0, 9)).unwrap();
+    assert!(items.special(slot).is_some());
+    items.pack(slot);
+    assert!(items.special(slot).is_none());
 }
 
 #[test]
