@@ -4,12 +4,18 @@
 
 mod capture;
 mod hold;
+pub(crate) mod moves;
+mod pull;
+mod room;
+mod settle;
 pub(crate) mod staff;
-mod work;
+pub(crate) mod work;
 
 use gantry_model::command::{Refusal, Reply, RunId};
 use gantry_model::event::RevokeReason;
-use gantry_model::{Assignment, Command, Event, Hold, ItemId, LifeCycle, Timestamp, WorkItem};
+use gantry_model::{
+    Assignment, Command, Event, Hold, ItemId, LifeCycle, Millis, Timestamp, WorkItem,
+};
 
 use crate::state::State;
 
@@ -37,9 +43,15 @@ fn dispatch(
     let ctx = Context { state, now };
     match command {
         Command::Capture(capture) => capture::capture(ctx, capture, events),
-        Command::Update { item, base_revision, rerun, verdict } => {
-            let item = &ctx.item(*item)?;
-            capture::update(ctx, item, *base_revision, *rerun, verdict.as_deref(), events)
+        Command::Update { item, base_revision, rerun, verdict, reschedule, by } => {
+            let update = capture::Update {
+                base_revision: *base_revision,
+                rerun: *rerun,
+                verdict: verdict.as_deref(),
+                reschedule: *reschedule,
+                by: by.as_ref(),
+            };
+            capture::update(ctx, &ctx.item(*item)?, &update, events)
         }
         Command::EndRun { item, revision, run, enriched, verdict } => {
             let item = &ctx.item(*item)?;
@@ -59,31 +71,63 @@ fn dispatch(
             Ok(work::complete(&ctx.item(*item)?, result_code.as_ref(), events))
         }
         Command::Restart { item, force } => hold::restart(&ctx.item(*item)?, *force, events),
-        Command::Accept { item, epoch, agent } => {
-            work::accept(ctx, &ctx.item(*item)?, *epoch, agent, events)
-        }
-        Command::Decline { item, epoch, agent, reason } => {
-            work::decline(ctx, &ctx.item(*item)?, *epoch, agent, reason, events)
-        }
-        Command::MarkDone { item, epoch, agent, disposition, attributes_changed } => {
-            let item = &ctx.item(*item)?;
-            work::check_assigned(item, *epoch, agent)?;
-            work::check_disposition(ctx, item, disposition.as_ref())?;
-            Ok(work::mark_done(ctx, item, disposition.as_ref(), *attributes_changed, events))
-        }
         Command::Confirm { item, epoch } => work::confirm(&ctx.item(*item)?, *epoch, events),
         Command::PutAgent(profile) => staff::put(ctx, profile, events),
         Command::RemoveAgent(agent) => staff::remove(ctx, agent, events),
         Command::SetPresence { agent, presence } => {
             staff::set_presence(ctx, agent, presence, events)
         }
+        Command::ReportLoad { agent, media, count } => {
+            staff::report_load(ctx, agent, media, *count, events)
+        }
         Command::Activate { version, routing } => staff::activate(ctx, *version, routing, events),
-        Command::Boot => Ok(staff::boot(ctx, events)),
+        Command::Boot { down } => Ok(staff::boot(ctx, *down, events)),
         Command::ClockStepped { by } => {
             events.push(Event::ClockStepped { by: *by });
             Ok(nothing())
         }
         Command::Tick => Ok(nothing()),
+        by_hand => at_work(ctx, by_hand, events),
+    }
+}
+
+/// What agents and supervisors do with items.
+fn at_work(ctx: Context<'_>, command: &Command, events: &mut Vec<Event>) -> Result<Reply, Refusal> {
+    match command {
+        Command::Accept { item, epoch, agent } => {
+            work::accept(ctx, &ctx.item(*item)?, *epoch, agent, events)
+        }
+        Command::Decline { item, epoch, agent, reason } => {
+            work::decline(ctx, &ctx.item(*item)?, *epoch, agent, reason, events)
+        }
+        Command::MarkDone { item, epoch, agent, disposition, changed_from } => {
+            let item = &ctx.item(*item)?;
+            work::check_assigned(item, *epoch, agent)?;
+            work::check_changes(item, *changed_from)?;
+            Ok(work::mark_done(ctx, item, disposition.as_ref(), changed_from.is_some(), events)?)
+        }
+        Command::EndWrapUp { item, by, disposition } => {
+            work::end_wrap_up(ctx, &ctx.item(*item)?, by, disposition.as_ref(), events)
+        }
+        Command::Transfer { item, by, to, note } => {
+            moves::transfer(ctx, &ctx.item(*item)?, by.as_ref(), to, note.as_ref(), events)
+        }
+        Command::Park { item, by, workbin, until, note } => {
+            let (item, by) = (&ctx.item(*item)?, by.as_ref());
+            moves::park(ctx, item, by, workbin, *until, note.as_ref(), events)
+        }
+        Command::Pull { item, agent, over_capacity } => {
+            pull::pull(ctx, &ctx.item(*item)?, agent, over_capacity.as_ref(), events)
+        }
+        Command::Return { item, by, note } => {
+            moves::give_back(ctx, &ctx.item(*item)?, by.as_ref(), note.as_ref(), events)
+        }
+        Command::EmptyWorkbin { workbin } => Ok(moves::empty(ctx, workbin, events)),
+        Command::Retrieve { item, reason } => {
+            moves::retrieve(ctx, &ctx.item(*item)?, reason, events)
+        }
+        Command::Boost { item, points } => moves::boost(&ctx.item(*item)?, *points, events),
+        _ => unreachable!("invariant: every other command is dispatched before"),
     }
 }
 
@@ -99,12 +143,17 @@ impl Context<'_> {
         let item = self.state.item(id);
         item.ok_or(Refusal::UnknownItem { item: id })
     }
+
+    /// Until when an agent who gave the item away is not asked again.
+    fn cool_down(self, item: &WorkItem) -> Timestamp {
+        let queue = self.state.index.routes.queue(item);
+        self.now.plus(queue.map_or(Millis(0), |queue| queue.decline_cool_down))
+    }
 }
 
-/// Takes an item from the agent it is offered or assigned to, if there is one.
+/// Takes an item from the agent it occupies, if there is one.
 pub(crate) fn take_back(item: &WorkItem, reason: RevokeReason, events: &mut Vec<Event>) {
-    if let Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } = &item.assignment
-    {
+    if let Some(agent) = item.occupies() {
         events.push(Event::Revoked { item: item.id, agent: agent.clone(), reason });
     }
 }
@@ -144,6 +193,14 @@ pub(crate) fn standing(item: &WorkItem) -> String {
         (Assignment::Confirming { agent, .. }, _) => {
             format!("marked done by agent {agent:?} and waits for the source")
         }
+        (Assignment::WrapUp { agent, .. }, _) => format!("in wrap-up with agent {agent:?}"),
+        (Assignment::Parked { workbin, .. }, Hold::Held { .. }) => {
+            format!("held in the {workbin}")
+        }
+        (Assignment::Parked { workbin, .. }, Hold::Error { .. }) => {
+            format!("held by an error in the {workbin}")
+        }
+        (Assignment::Parked { workbin, .. }, _) => format!("in the {workbin}"),
         (Assignment::None, Hold::Held { .. }) => "held".into(),
         (Assignment::None, Hold::Error { .. }) => "held by an error".into(),
         (Assignment::None, Hold::Activation { until }) => {

@@ -11,7 +11,8 @@ use gantry_model::item::Exclusion;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::spec::RoutingSpec;
 use gantry_model::{
-    Agent, Assignment, Event, Hold, ItemId, LifeCycle, PartitionId, Presence, Timestamp, WorkItem,
+    Agent, Assignment, Event, Hold, ItemId, LifeCycle, Millis, PartitionId, Presence, Requirement,
+    Target, Timestamp, WorkItem, Workbin,
 };
 use thiserror::Error;
 
@@ -64,8 +65,8 @@ pub enum ApplyError {
 pub(crate) struct Applied {
     /// The item in its last form, if the event ended it: it is no longer among the facts.
     pub(crate) ended: Option<Box<WorkItem>>,
-    /// The agent whose work session ended.
-    pub(crate) worked: Option<AgentId>,
+    /// The agent whose work ended, or who was offered something while their ramp-up counts.
+    pub(crate) agent: Option<AgentId>,
 }
 
 impl Facts {
@@ -116,6 +117,14 @@ impl Facts {
             Event::ConfigActivated { version, routing } => {
                 self.config = Some((*version, Arc::clone(routing)));
             }
+            Event::LoadReported { agent, media, count } => {
+                let known = self.agents.get_mut(agent);
+                let known = known.ok_or_else(|| unknown_agent(event, agent))?;
+                match count {
+                    0 => known.elsewhere.remove(media),
+                    _ => known.elsewhere.insert(media.clone(), *count),
+                };
+            }
             Event::ClockStepped { .. } => {}
             _ => return self.apply_to_item(at, event),
         }
@@ -125,14 +134,10 @@ impl Facts {
     fn apply_to_item(&mut self, at: Timestamp, event: &Event) -> Result<Applied, ApplyError> {
         let id = event.item().expect("invariant: the event is about an item");
         let change = |item: &mut WorkItem| {
-            // A work session ends when an assigned item leaves its agent, whatever the reason.
-            let mut worked = match &item.assignment {
-                Assignment::Assigned { agent, .. } => Some(agent.clone()),
-                _ => None,
-            };
+            // An agent's work ends when an item leaves them, whatever the reason.
+            let before = works_on(item).cloned();
             apply_to(item, at, event);
-            worked = worked.filter(|_| !matches!(item.assignment, Assignment::Assigned { .. }));
-            (worked, item.ended())
+            (before.filter(|_| works_on(item).is_none()), item.ended())
         };
         let changed = self.items.change(id, change);
         let unknown = || ApplyError::UnknownItem { event: event.name(), item: id };
@@ -141,7 +146,33 @@ impl Facts {
             agent.idle_since = at;
         }
         let ended = if ended { self.items.remove(id) } else { None };
-        Ok(Applied { ended, worked })
+        let offered = match event {
+            Event::Offered { agent, .. } => self.count_offer(at, agent).then(|| agent.clone()),
+            _ => None,
+        };
+        Ok(Applied { ended, agent: worked.or(offered) })
+    }
+
+    /// Notes an offer while the agent's ramp-up has to count it; `true` if so.
+    fn count_offer(&mut self, at: Timestamp, agent: &AgentId) -> bool {
+        let ramp_up = self.config.as_ref().and_then(|(_, routing)| routing.ramp_up);
+        let Some((ramp_up, agent)) = ramp_up.zip(self.agents.get_mut(agent)) else {
+            return false;
+        };
+        if at >= agent.signed_on_at.plus(ramp_up.lasts) {
+            return false;
+        }
+        agent.ramp.retain(|offer| offer.plus(ramp_up.per) > at);
+        agent.ramp.push(at);
+        true
+    }
+}
+
+/// The agent who works on the item: it was accepted, and the agent is not through with it.
+const fn works_on(item: &WorkItem) -> Option<&AgentId> {
+    match &item.assignment {
+        Assignment::Assigned { agent, .. } | Assignment::WrapUp { agent, .. } => Some(agent),
+        _ => None,
     }
 }
 
@@ -199,8 +230,18 @@ pub(crate) fn apply_to(item: &mut WorkItem, at: Timestamp, event: &Event) {
             item.hold = Hold::None;
             item.class = None;
             item.routing_at = None;
+            item.queue = None;
+            item.target = None;
         }
+        Event::Rescheduled { .. } => {
+            release(item);
+            item.warned_at = None;
+            item.breached_at = None;
+        }
+        Event::SlaWarned { .. } => item.warned_at = Some(at),
         Event::SlaBreached { .. } => item.breached_at = Some(at),
+        Event::Boosted { points, .. } => item.boost = *points,
+        Event::Postponed { by, .. } => postpone(item, *by),
         Event::Completed { .. } => end(item, LifeCycle::Completed),
         Event::Canceled { .. } => end(item, LifeCycle::Canceled),
         Event::Rejected { .. } => end(item, LifeCycle::Rejected),
@@ -228,12 +269,104 @@ fn apply_offer(item: &mut WorkItem, at: Timestamp, event: &Event) {
         Event::Declined { agent, until, .. } | Event::Rona { agent, until, .. } => {
             release(item);
             exclude(item, at, agent, *until);
+            item.declines = item.declines.saturating_add(1);
         }
         Event::Revoked { .. } | Event::ConfirmationMissed { .. } => release(item),
-        Event::MarkedDone { agent, disposition, confirm_by, .. } => {
-            mark_done(item, at, agent, disposition.as_ref(), *confirm_by);
+        Event::MarkedDone { agent, disposition, confirm_by, wrap_up_until, .. } => {
+            let (agent, disposition) = (agent.clone(), disposition.clone());
+            item.assignment = match *wrap_up_until {
+                Some(until) => {
+                    Assignment::WrapUp { agent, at, until, disposition, confirm_by: *confirm_by }
+                }
+                None => done(agent, at, disposition, *confirm_by),
+            };
+        }
+        Event::WrapUpEnded { disposition, .. } => {
+            if let Assignment::WrapUp { agent, at, confirm_by, .. } = &item.assignment {
+                item.assignment = done(agent.clone(), *at, disposition.clone(), *confirm_by);
+            }
+        }
+        Event::Confirmed { .. } => {
+            if let Assignment::WrapUp { confirm_by, .. } = &mut item.assignment {
+                *confirm_by = None;
+            }
+        }
+        _ => apply_move(item, at, event),
+    }
+}
+
+/// The events that move an item by hand, by escalation or out of a workbin.
+fn apply_move(item: &mut WorkItem, at: Timestamp, event: &Event) {
+    match event {
+        Event::Transferred { agent, to, until, .. } => {
+            release(item);
+            exclude_giver(item, at, agent.as_ref(), *until);
+            item.target = match to {
+                Target::Agent(agent) => Some(Requirement::Agent(agent.clone())),
+                Target::Group(group) => Some(Requirement::Group(group.clone())),
+                Target::Skills(requirement) => Some(requirement.clone()),
+                Target::Queue(_) | Target::Workbin(_) => None,
+            };
+            if let Target::Queue(queue) = to {
+                move_to_queue(item, queue);
+            }
+        }
+        Event::Parked { agent, workbin, until, .. } => {
+            park(item, at, agent.as_ref(), workbin, *until);
+        }
+        Event::Pulled { agent, epoch, confirm_by, .. } => {
+            item.epoch = *epoch;
+            item.assignment =
+                Assignment::Assigned { agent: agent.clone(), at, confirm_by: *confirm_by };
+        }
+        Event::Returned { agent, until, .. } | Event::Retrieved { agent, until, .. } => {
+            release(item);
+            exclude_giver(item, at, agent.as_ref(), *until);
+        }
+        Event::Escalated { step, agent, boost, queue, workbin, .. } => {
+            item.escalated.push(step.clone());
+            item.boost = *boost;
+            if let Some(queue) = queue {
+                release(item);
+                item.target = None;
+                move_to_queue(item, queue);
+            }
+            if let Some(workbin) = workbin {
+                park(item, at, agent.as_ref(), workbin, None);
+            }
         }
         _ => {}
+    }
+}
+
+fn move_to_queue(item: &mut WorkItem, queue: &Name) {
+    item.queue = Some(queue.clone()).filter(|queue| item.process() != Some(queue));
+}
+
+fn park(
+    item: &mut WorkItem,
+    at: Timestamp,
+    by: Option<&AgentId>,
+    workbin: &Workbin,
+    until: Option<Timestamp>,
+) {
+    release(item);
+    item.assignment = Assignment::Parked { workbin: workbin.clone(), by: by.cloned(), at, until };
+}
+
+/// Deadlines that count running time come later.
+fn postpone(item: &mut WorkItem, by: Millis) {
+    match &mut item.assignment {
+        Assignment::Assigned { confirm_by: Some(confirm_by), .. }
+        | Assignment::Confirming { confirm_by, .. } => *confirm_by = confirm_by.plus(by),
+        Assignment::WrapUp { until, confirm_by, .. } => {
+            *until = until.plus(by);
+            *confirm_by = confirm_by.map(|at| at.plus(by));
+        }
+        _ => {}
+    }
+    if let Hold::Error { retry_at: Some(retry_at), .. } = &mut item.hold {
+        *retry_at = retry_at.plus(by);
     }
 }
 
@@ -250,6 +383,11 @@ fn begin_run(item: &mut WorkItem, run: u32) {
 pub(crate) fn classify(item: &mut WorkItem, classified: &Classified) {
     let found = classified.clone();
     item.run_open = false;
+    // Where it was sent by hand counts for the work that it was then.
+    if item.process() != found.class.as_ref().map(|class| &class.process) {
+        item.queue = None;
+        item.target = None;
+    }
     if matches!(item.life_cycle, LifeCycle::Captured | LifeCycle::Enriched) {
         item.life_cycle = LifeCycle::Classified;
     }
@@ -280,22 +418,28 @@ fn exclude(item: &mut WorkItem, at: Timestamp, agent: &AgentId, until: Timestamp
     item.exclusions.push(Exclusion { agent: agent.clone(), until });
 }
 
-fn mark_done(
+fn exclude_giver(
     item: &mut WorkItem,
     at: Timestamp,
-    agent: &AgentId,
-    disposition: Option<&Name>,
-    confirm_by: Option<Timestamp>,
+    agent: Option<&AgentId>,
+    until: Option<Timestamp>,
 ) {
-    item.assignment = match confirm_by {
-        Some(confirm_by) => Assignment::Confirming {
-            agent: agent.clone(),
-            at,
-            confirm_by,
-            disposition: disposition.cloned(),
-        },
+    if let Some((agent, until)) = agent.zip(until) {
+        exclude(item, at, agent, until);
+    }
+}
+
+/// What is left of the assignment when the agent is through.
+fn done(
+    agent: AgentId,
+    at: Timestamp,
+    disposition: Option<Name>,
+    confirm_by: Option<Timestamp>,
+) -> Assignment {
+    match confirm_by {
+        Some(confirm_by) => Assignment::Confirming { agent, at, confirm_by, disposition },
         None => Assignment::None,
-    };
+    }
 }
 
 fn end(item: &mut WorkItem, life_cycle: LifeCycle) {

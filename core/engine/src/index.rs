@@ -8,16 +8,17 @@ mod entrants;
 mod minima;
 mod places;
 mod queues;
+mod render;
 mod staff;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp, WorkItem};
 
+use crate::aside::{AgentWakes, Workbins};
 use crate::bits::BitSet;
 use crate::capacity::{self, Carried, Limits};
 use crate::curve::NEVER;
@@ -59,6 +60,8 @@ pub(crate) struct Index {
     seats: HashMap<Slot, (AgentNo, MediaNo)>,
     /// Items that may newly have found an agent.
     fresh_items: BTreeMap<ItemId, Trigger>,
+    pub(crate) workbins: Workbins,
+    pub(crate) agent_wakes: AgentWakes,
 }
 
 impl Index {
@@ -88,6 +91,12 @@ impl Index {
             if let Some(item) = facts.items.at(slot) {
                 self.remove(facts, item.id, slot);
                 self.insert(facts, &item, slot, Trigger::TimePassed);
+            }
+        }
+        let due: Vec<AgentId> = self.agent_wakes.due(now).cloned().collect();
+        for agent in due {
+            if let Some(no) = self.agent_no(&agent) {
+                self.refresh_room(facts, no, Trigger::TimePassed);
             }
         }
     }
@@ -129,7 +138,8 @@ impl Index {
 
     /// The next instant at which something can happen by itself.
     pub(crate) fn next_wake(&self) -> Option<Timestamp> {
-        self.wakes.first().map(|(at, _)| at)
+        let item = self.wakes.first().map(|(at, _)| at);
+        item.into_iter().chain(self.agent_wakes.first()).min()
     }
 
     /// The item that is to be looked at first, if by `now`: the earliest instant, then the
@@ -175,12 +185,6 @@ impl Index {
         self.staff.no(agent)
     }
 
-    /// How many items of a media type an agent has.
-    pub(crate) fn load(&self, agent: &str, media: &str) -> u16 {
-        let no = self.agent_no(agent);
-        no.zip(self.staff.known_media(media)).map_or(0, |(no, media)| self.desk(no).load_of(media))
-    }
-
     pub(crate) const fn ready(&self) -> &BitSet {
         &self.staff.ready
     }
@@ -218,51 +222,6 @@ impl Index {
         self.queues.settle();
     }
 
-    /// The indexes as text that does not depend on how they came about.
-    pub(crate) fn render(&self, facts: &Facts) -> String {
-        let mut text = String::new();
-        let media = self.staff.media();
-        for slot in facts.items.in_order() {
-            let (id, wake) = (facts.items.id(slot), self.wakes.get(slot));
-            let key = self.signature_of(slot).map(|signature| &signature.key);
-            let key = key.map(|key| (&key.requirement, &media[key.media], &key.queue));
-            let _ = writeln!(text, "{id} wakes {wake} in {key:?}");
-        }
-        for (id, no) in self.staff.nos() {
-            let desk = self.desk(no);
-            let room = media.iter().enumerate();
-            let room =
-                room.map(|(at, name)| (name, desk.load_of(at), self.staff.free[at].contains(no)));
-            let room: BTreeSet<_> = room.filter(|(_, load, free)| *load > 0 || *free).collect();
-            let reach = self.reach(no).filter(|signature| !signature.is_empty());
-            let reach: BTreeSet<_> = reach.map(|signature| &signature.key.requirement).collect();
-            let (items, since) = (&desk.items, desk.idle_since);
-            let _ = writeln!(text, "{id} {room:?} {items:?} idle since {since} reaches {reach:?}");
-        }
-        let mut queues: Vec<_> = self.waiting().collect();
-        queues.sort_by_key(|queue| {
-            let key = &queue.key;
-            (&key.requirement, &media[key.media], &key.queue, key.clock)
-        });
-        for queue in queues {
-            let fits: BTreeMap<_, _> = queue
-                .fits
-                .iter()
-                .map(|no| (&self.desk(no).agent, self.level_sum(queue, no)))
-                .collect();
-            let field = self.field(facts);
-            let ranks = queue.descending(self.clock, &field).map(|(rank, _)| rank);
-            let ranks: Vec<_> = ranks.collect();
-            let Key { requirement, queue: name, .. } = &queue.key;
-            let (ready, free) = (queue.n_ready, queue.n_free);
-            let _ = writeln!(
-                text,
-                "{requirement:?} in {name} fits {fits:?}, {ready} ready, {free} free: {ranks:?}"
-            );
-        }
-        text
-    }
-
     /// Puts all items in their places at once: much quicker than one after the other.
     fn insert_all(&mut self, facts: &Facts) {
         let mut queues: Vec<Vec<Slot>> = Vec::new();
@@ -295,7 +254,7 @@ impl Index {
     /// Notes everything about an item but its place among those that wait with it. Returns the
     /// signature that it waits in.
     fn settle_in(&mut self, facts: &Facts, item: &WorkItem, slot: Slot) -> Option<SignatureNo> {
-        let mut wake = timers::next(item).map_or(NEVER, |(at, _)| at);
+        let mut wake = timers::next(&self.routes, item).map_or(NEVER, |(at, _)| at);
         let mut waits_in = None;
         if item.waiting()
             && let Some((no, until)) = self.choose(facts, item, slot)
@@ -307,10 +266,11 @@ impl Index {
                 self.preferred.insert(slot, agent.clone());
             }
         }
-        if let Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } =
-            &item.assignment
-        {
+        if let Some(agent) = item.occupies() {
             self.seat(agent, item, slot);
+        }
+        if let Some(workbin) = item.workbin() {
+            self.workbins.put(item.id, workbin);
         }
         self.set_wake(facts, slot, wake);
         waits_in
@@ -364,6 +324,7 @@ impl Index {
     /// Takes an item out of all indexes; returns the desk it stood at. Its instant to be looked
     /// at stays, until another one is set.
     fn remove(&mut self, facts: &Facts, id: ItemId, slot: Slot) -> Option<(AgentNo, MediaNo)> {
+        self.workbins.remove(id);
         if let Some((no, place)) = self.places.take(slot) {
             let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
             if let Some(moved) = self.queues.remove(no, self.clock, place, field) {
@@ -470,6 +431,7 @@ impl Index {
         if let Some(no) = self.staff.no(id) {
             self.withdraw(no);
             self.staff.leave(id);
+            self.agent_wakes.set(id, None);
         }
     }
 
@@ -543,6 +505,17 @@ impl Index {
                 self.freshen(no, media, trigger);
             }
         }
+        self.refresh_agent_wake(facts, agent, no);
+    }
+
+    fn refresh_agent_wake(&mut self, facts: &Facts, agent: &Agent, no: AgentNo) {
+        let spec = &self.routes.spec;
+        let mut desk = self.desk(no).items.iter().filter_map(|item| facts.items.get(*item));
+        let working = !agent.presence.there()
+            && desk.any(|item| matches!(item.assignment, Assignment::Assigned { .. }));
+        let absence = timers::absence(spec, agent, working);
+        let ramp = capacity::ramping_until(spec, agent, self.clock);
+        self.agent_wakes.set(&agent.profile.id, absence.into_iter().chain(ramp).min());
     }
 
     /// What an agent carries.
@@ -588,11 +561,6 @@ impl Index {
             self.refresh_item(facts, facts.items.id(slot), slot);
         }
     }
-}
-
-/// How many items of a media type an agent takes at once.
-pub(crate) fn capacity(profile: &AgentProfile, media: &str) -> u16 {
-    profile.capacity.get(media).copied().unwrap_or(0)
 }
 
 /// The media type of an item; the default one before it is classified.

@@ -1,9 +1,12 @@
 //! Invariants of a settled state, by name. Tests and the simulator check them after every step.
 
-use gantry_model::{Agent, Assignment, Hold, LifeCycle, Presence, Timestamp, WorkItem};
+use std::collections::BTreeMap;
+
+use gantry_model::{Agent, Assignment, Hold, LifeCycle, Name, Presence, Timestamp, WorkItem};
 use thiserror::Error;
 
-use crate::index::{Index, capacity, media_type};
+use crate::capacity::{Carried, Limits};
+use crate::index::{Index, media_type};
 use crate::matching::excluded;
 use crate::state::State;
 
@@ -57,11 +60,10 @@ fn one_place(state: &State, _: Timestamp) -> Option<String> {
             .agents()
             .filter(|agent| state.desk(&agent.profile.id).any(|other| other.id == item.id));
         let desks: Vec<_> = desks.map(|agent| &agent.profile.id).collect();
-        let with = match &item.assignment {
-            Assignment::Offered { agent, .. } | Assignment::Assigned { agent, .. } => Some(agent),
-            Assignment::None | Assignment::Confirming { .. } => None,
-        };
-        queued != item.waiting() || desks != Vec::from_iter(with)
+        let workbin = state.index.workbins.place_of(item.id);
+        queued != item.waiting()
+            || desks != Vec::from_iter(item.occupies())
+            || workbin != item.workbin()
     })
 }
 
@@ -72,9 +74,12 @@ fn assigned_in_queue(state: &State, _: Timestamp) -> Option<String> {
             item.life_cycle != LifeCycle::Queued || item.hold != Hold::None
         }
         // An error of a later run does not take work from an agent.
-        Assignment::Assigned { .. } | Assignment::Confirming { .. } => {
+        Assignment::Assigned { .. } | Assignment::WrapUp { .. } | Assignment::Confirming { .. } => {
             item.life_cycle != LifeCycle::Queued
                 || !matches!(item.hold, Hold::None | Hold::Error { .. })
+        }
+        Assignment::Parked { .. } => {
+            item.life_cycle != LifeCycle::Queued || matches!(item.hold, Hold::Activation { .. })
         }
     })
 }
@@ -87,21 +92,21 @@ fn offers_have_room(state: &State, _: Timestamp) -> Option<String> {
         let Some(agent) = state.agent(agent) else {
             return true;
         };
-        let load = desk_load(state, agent, media_type(item));
-        agent.presence != Presence::Ready
-            || load > usize::from(capacity(&agent.profile, media_type(item)))
+        let others: Vec<WorkItem> = state.items().filter(|other| other.id != item.id).collect();
+        agent.presence != Presence::Ready || !fits_beside(state, agent, &others, media_type(item))
     })
 }
 
-/// The load as the facts give it.
-fn desk_load(state: &State, agent: &Agent, media: &str) -> usize {
-    let with = |item: &WorkItem| match &item.assignment {
-        Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. } => {
-            *with == agent.profile.id && media_type(item) == media
-        }
-        Assignment::None | Assignment::Confirming { .. } => false,
-    };
-    state.items().filter(with).count()
+/// `true` if the agent has room for one more beside these items, as the facts give it.
+fn fits_beside(state: &State, agent: &Agent, others: &[WorkItem], media: &str) -> bool {
+    let with = |item: &&WorkItem| item.occupies() == Some(&agent.profile.id);
+    let mut counts: BTreeMap<Name, u16> = BTreeMap::new();
+    for item in others.iter().filter(with) {
+        *counts.entry(media_type(item).into()).or_default() += 1;
+    }
+    let (names, counts): (Vec<Name>, Vec<u16>) = counts.into_iter().unzip();
+    let carried = Carried { media: &names, at_desk: &counts, elsewhere: &agent.elsewhere };
+    Limits::of(state.routing(), &agent.profile).obstacle(&carried, media).is_none()
 }
 
 fn ended_is_gone(state: &State, _: Timestamp) -> Option<String> {
@@ -133,7 +138,9 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
 }
 
 fn no_timer_overdue(state: &State, now: Timestamp) -> Option<String> {
-    first(state, |item| crate::timers::next(item).is_some_and(|(at, _)| at <= now))
+    first(state, |item| {
+        crate::timers::next(&state.index.routes, item).is_some_and(|(at, _)| at <= now)
+    })
 }
 
 fn classified(state: &State, _: Timestamp) -> Option<String> {

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod aside;
 mod bits;
 mod capacity;
 mod clock;

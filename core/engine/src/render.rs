@@ -79,12 +79,21 @@ fn whereabouts(state: &State, item: &WorkItem, now: Timestamp) -> String {
             let by = confirm_by.map_or(String::new(), |by| format!(", confirm by {by}"));
             parts.push(format!("assigned to {agent}{by} e{epoch}"));
         }
+        Assignment::WrapUp { agent, until, disposition, confirm_by, .. } => {
+            let by = confirm_by.map_or(String::new(), |by| format!(", confirm by {by}"));
+            let said = disposition.as_ref().map_or(String::new(), |said| format!(" ({said})"));
+            parts.push(format!("in wrap-up with {agent} until {until}{said}{by} e{epoch}"));
+        }
+        Assignment::Parked { workbin, until, .. } => {
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            parts.push(format!("in the {workbin}{until} e{epoch}"));
+        }
         Assignment::Confirming { agent, confirm_by, .. } => {
             parts.push(format!("done by {agent}, confirm by {confirm_by} e{epoch}"));
         }
     }
     if item.waiting() {
-        let process = state.index.routes.process(item);
+        let process = state.index.routes.queue(item);
         let rung = process.map(|process| state.rung(item, process, now));
         let stage = rung.map_or(String::new(), |rung| stage_name(rung.stage));
         parts.push(format!("waits in {stage}"));

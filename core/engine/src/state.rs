@@ -9,7 +9,7 @@ use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{ProcessSpec, RoutingSpec};
 use gantry_model::{
-    Agent, AgentProfile, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem,
+    Agent, AgentProfile, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem, Workbin,
 };
 
 use crate::capacity::{self, Limits};
@@ -145,7 +145,7 @@ impl State {
         let slot = |facts: &Facts| event.item().and_then(|id| facts.items.slot(id));
         let before = slot(&self.facts);
         let applied = self.facts.apply(at, event)?;
-        self.changed.agents.extend(applied.worked);
+        self.changed.agents.extend(applied.agent);
         if let Some(item) = event.item() {
             self.changed.items.insert(item, applied.ended);
             let slot = before.or_else(|| slot(&self.facts));
@@ -155,7 +155,8 @@ impl State {
         match event {
             Event::AgentPut { profile: AgentProfile { id: agent, .. } }
             | Event::AgentRemoved { agent }
-            | Event::PresenceChanged { agent, .. } => {
+            | Event::PresenceChanged { agent, .. }
+            | Event::LoadReported { agent, .. } => {
                 self.changed.agents.insert(agent.clone());
                 touched.agents.push(agent.clone());
             }
@@ -227,11 +228,22 @@ impl State {
         self.facts.agents.get(id)
     }
 
-    /// Items that are offered or assigned to an agent, in the order of their ids.
+    /// Items that are offered or assigned to an agent or in wrap-up, in the order of their ids.
     pub fn desk(&self, agent: &str) -> impl Iterator<Item = WorkItem> {
         let no = self.index.agent_no(agent);
         let items = no.map(|no| self.index.desk(no).items.iter());
         items.into_iter().flatten().filter_map(|id| self.item(*id))
+    }
+
+    /// Items in a workbin, in the order of their ids.
+    pub fn workbin(&self, workbin: &Workbin) -> impl Iterator<Item = WorkItem> {
+        self.index.workbins.of(workbin).filter_map(|id| self.item(id))
+    }
+
+    /// Workbins in which anything lies, in their order, and how many items.
+    pub fn workbins(&self) -> Vec<(Workbin, usize)> {
+        let counts = self.index.workbins.counts().into_iter();
+        counts.map(|(workbin, count)| (workbin.clone(), count)).collect()
     }
 
     /// The `count` waiting items with the highest priority at `now`, highest first.

@@ -31,7 +31,7 @@ pub fn step(state: &mut State, now: Timestamp, actor: Actor, command: &Command) 
     let now = now.max(state.clock());
     let mut entries = Vec::new();
     state.advance(now);
-    if !matches!(command, Command::Boot) {
+    if !matches!(command, Command::Boot { .. }) {
         follow(state, now, &mut entries);
     }
     let (events, reply) = decide(state, now, command);

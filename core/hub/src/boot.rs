@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gantry_engine::State;
 use gantry_model::spec::Spec;
-use gantry_model::{Agent, Clock, PartitionId, Timestamp, WorkItem};
+use gantry_model::{Agent, Clock, Millis, PartitionId, Timestamp, WorkItem};
 use gantry_store::{Boot, Store};
 use thiserror::Error;
 
@@ -22,6 +22,8 @@ pub struct Booted {
     pub seq: u64,
     /// The clock, started not before the last instant in the journal.
     pub clock: Arc<HubClock>,
+    /// How long the hub was down, at most: since its last commit.
+    pub down: Millis,
     /// The active config version and its sha256, if there is one.
     pub config: Option<(u32, [u8; 32])>,
 }
@@ -73,7 +75,9 @@ pub async fn boot(store: &dyn Store) -> Result<Booted, BootError> {
     };
     let now: Timestamp = clock.now();
     let state = State::from_facts(PARTITION, next_counter, config, agents, items, now);
-    Ok(Booted { state, seq, clock, config: active })
+    // A store without a commit has no past.
+    let down = if seq == 0 { Millis(0) } else { now.since(at) };
+    Ok(Booted { state, seq, clock, down, config: active })
 }
 
 fn decode_all<T: for<'b> minicbor::Decode<'b, ()>>(

@@ -32,7 +32,7 @@ async fn start(folder: &TempDir, page_count_max: Option<u32>) -> Running {
     let options = StoreOptions { page_count_max, ..StoreOptions::default() };
     let store = SqliteStore::open(path.to_str().unwrap(), options).await.unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
-    let Booted { state, seq, clock, config } = boot(&*store).await.unwrap();
+    let Booted { state, seq, clock, down, config } = boot(&*store).await.unwrap();
     let io = tokio::runtime::Handle::current();
     let (hub, handle) = Hub::new(Options { store: Arc::clone(&store), state, seq, clock, io });
     let stop = CancellationToken::new();
@@ -41,7 +41,7 @@ async fn start(folder: &TempDir, page_count_max: Option<u32>) -> Running {
     if config.is_none() {
         activate(&handle).await;
     }
-    let booted = handle.command(Actor::Hub, Command::Boot).await.unwrap();
+    let booted = handle.command(Actor::Hub, Command::Boot { down }).await.unwrap();
     assert!(matches!(booted, Reply::Booted { .. }));
     Running { handle, store, stop, tasks }
 }

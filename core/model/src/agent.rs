@@ -120,6 +120,17 @@ pub const REASON_RONA: &str = "RONA";
 /// The not-ready reason that the hub sets when the last page of an agent has vanished.
 pub const REASON_DISCONNECTED: &str = "Disconnected";
 
+impl Presence {
+    /// `true` if the agent is there at all: neither signed off nor vanished.
+    pub fn there(&self) -> bool {
+        match self {
+            Self::SignedOff => false,
+            Self::Ready | Self::FinishSoon => true,
+            Self::NotReady { reason } => *reason != REASON_DISCONNECTED,
+        }
+    }
+}
+
 impl AgentProfile {
     /// Somebody without skills who takes one work item at a time.
     pub fn new(id: impl Into<AgentId>) -> Self {

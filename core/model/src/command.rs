@@ -11,6 +11,9 @@ use crate::item::{Classification, PriorityBounds};
 use crate::name::{AgentId, Name};
 use crate::spec::{OnChange, OnReopen, RoutingSpec};
 use crate::time::{Millis, Timestamp};
+use crate::workbin::{Target, Workbin};
+
+pub use crate::refusal::Refusal;
 
 /// Hash of an item's mapped fields: the first 16 bytes of SHA-256 over their canonical JSON.
 pub type ContentHash = [u8; 16];
@@ -33,6 +36,15 @@ pub enum Actor {
     User(#[n(0)] Name),
 }
 
+/// An agent who acts on an item that is with them: the action counts only for this epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The agent.
+    pub agent: AgentId,
+    /// Epoch of the offer, assignment or parking; another one is stale.
+    pub epoch: u32,
+}
+
 /// What is asked. Items are named by the hub's id; the hub has resolved external ids before.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -48,6 +60,11 @@ pub enum Command {
         rerun: bool,
         /// The verdict of the rules on the new attributes, when no look-up has to be asked.
         verdict: Option<Box<Verdict>>,
+        /// `true` if this is a new date for the item: it is taken from its agent or workbin, and
+        /// the wait for the source is over.
+        reschedule: bool,
+        /// The agent who has it, if an agent does it; `None` = the source or a supervisor.
+        by: Option<Holder>,
     },
     /// The run of look-ups and rules ended.
     EndRun {
@@ -125,8 +142,89 @@ pub enum Command {
         agent: AgentId,
         /// What came of it.
         disposition: Option<Name>,
-        /// `true` if the agent changed attributes: the revision goes up by one.
-        attributes_changed: bool,
+        /// The revision that the agent's changes of attributes were made on; another one is
+        /// refused. The revision goes up by one. `None` = the agent changed nothing.
+        changed_from: Option<u32>,
+    },
+    /// The agent has finished the wrap-up.
+    EndWrapUp {
+        /// The item.
+        item: ItemId,
+        /// The agent.
+        by: Holder,
+        /// What came of it; `None` = what was said when it was marked done.
+        disposition: Option<Name>,
+    },
+    /// Send the item to somebody or somewhere else; its curve, age and history stay.
+    Transfer {
+        /// The item.
+        item: ItemId,
+        /// The agent who has it; `None` = a supervisor or the source.
+        by: Option<Holder>,
+        /// Where to.
+        to: Target,
+        /// For whoever gets it.
+        note: Option<String>,
+    },
+    /// Set the item aside in a workbin.
+    Park {
+        /// The item.
+        item: ItemId,
+        /// The agent who has it; `None` = a supervisor.
+        by: Option<Holder>,
+        /// Where it is to lie.
+        workbin: Workbin,
+        /// Then it goes back into distribution.
+        until: Option<Timestamp>,
+        /// For whoever pulls it.
+        note: Option<String>,
+    },
+    /// The agent takes an item from a workbin, or from a queue in which agents may choose.
+    Pull {
+        /// The item.
+        item: ItemId,
+        /// The agent.
+        agent: AgentId,
+        /// Why it is taken although the agent has no room for it; else that is refused.
+        over_capacity: Option<String>,
+    },
+    /// Give the item back into distribution, from an agent or a workbin.
+    Return {
+        /// The item.
+        item: ItemId,
+        /// The agent who has it; `None` = a supervisor.
+        by: Option<Holder>,
+        /// For whoever gets it.
+        note: Option<String>,
+    },
+    /// Give everything in a workbin back into distribution, at most
+    /// [`MOVED_MAX`] items at once.
+    EmptyWorkbin {
+        /// The workbin.
+        workbin: Workbin,
+    },
+    /// A supervisor takes the item back from its agent or workbin.
+    Retrieve {
+        /// The item.
+        item: ItemId,
+        /// Why.
+        reason: String,
+    },
+    /// Set the points that stand above the item's curve, in place of those it had.
+    Boost {
+        /// The item.
+        item: ItemId,
+        /// Whole points, within ±[`crate::priority::POINTS_MAX`].
+        points: i64,
+    },
+    /// Another system says how many interactions of a media type it carries for the agent.
+    ReportLoad {
+        /// The agent.
+        agent: AgentId,
+        /// The media type.
+        media: Name,
+        /// How many there are now.
+        count: u16,
     },
     /// The source confirmed by taking the callback (confirmation mode `callback`).
     Confirm {
@@ -153,8 +251,12 @@ pub enum Command {
         /// What the engine needs of it.
         routing: Arc<RoutingSpec>,
     },
-    /// The hub has just started: revoke the offers that were open, start the open runs again.
-    Boot,
+    /// The hub has just started: revoke the offers that were open, start the open runs again,
+    /// and put off the deadlines that count running time.
+    Boot {
+        /// How long the hub was down, at most: since its last commit.
+        down: Millis,
+    },
     /// The wall clock jumped by more than a minute.
     ClockStepped {
         /// How far it stood from hub time.
@@ -163,6 +265,9 @@ pub enum Command {
     /// Let time pass: timers that are due fire, then agents and items are matched.
     Tick,
 }
+
+/// Most items that one command moves; who wants to move more asks again.
+pub const MOVED_MAX: usize = 10_000;
 
 /// A captured record, mapped, with its key resolved.
 #[derive(Clone, Debug)]
@@ -293,6 +398,11 @@ pub enum Reply {
         #[serde(skip)]
         runs: Vec<RunId>,
     },
+    /// Items were moved.
+    Moved {
+        /// How many.
+        items: u32,
+    },
     /// Not done.
     Refused(Refusal),
 }
@@ -306,111 +416,4 @@ pub struct RunId {
     pub revision: u32,
     /// The run.
     pub run: u32,
-}
-
-/// Why a command was refused. Nothing changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(tag = "refusal", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Refusal {
-    /// No such item among those that have not ended.
-    #[error("work item {item} does not exist or has ended")]
-    UnknownItem {
-        /// The item.
-        item: ItemId,
-    },
-    /// No such agent.
-    #[error("agent {agent:?} does not exist")]
-    UnknownAgent {
-        /// The agent.
-        agent: AgentId,
-    },
-    /// The action names an old offer, assignment, revision or run.
-    #[error("work item {item} has moved on: {what} is {current}, not {given}")]
-    Stale {
-        /// The item.
-        item: ItemId,
-        /// What has moved on: `epoch`, `revision`, `run` or `config version`.
-        what: &'static str,
-        /// Its value now.
-        current: u32,
-        /// The value that came.
-        given: u32,
-    },
-    /// The item is not in a state that allows this.
-    #[error("cannot {action} work item {item}: it is {state}")]
-    WrongState {
-        /// The item.
-        item: ItemId,
-        /// What was asked.
-        action: &'static str,
-        /// How the item stands, readable.
-        state: String,
-    },
-    /// The item is with another agent.
-    #[error("work item {item} is not with agent {agent:?}")]
-    NotYours {
-        /// The item.
-        item: ItemId,
-        /// Who asked.
-        agent: AgentId,
-    },
-    /// Other content on an item, which the capture point reports as a conflict.
-    #[error("work item {item} has other content, and its capture point does not take updates")]
-    Conflict {
-        /// The item.
-        item: ItemId,
-    },
-    /// A new version of an ended item, which the capture point does not take.
-    #[error("work item {item} has ended, and its capture point takes no newer version of it")]
-    Reopened {
-        /// The item.
-        item: ItemId,
-    },
-    /// The disposition is missing or not one of the process's.
-    #[error("disposition of work item {item}: {problem}")]
-    Disposition {
-        /// The item.
-        item: ItemId,
-        /// What is wrong, with the ones that may be used.
-        problem: String,
-    },
-    /// The presence reason is not one of the config's.
-    #[error("not-ready reason {reason:?} is not configured; one of {known}")]
-    UnknownReason {
-        /// The reason.
-        reason: Name,
-        /// The ones that may be used.
-        known: String,
-    },
-    /// The agent's id is empty or too long.
-    #[error("an agent id has 1 to {max} characters, not {length}", max = crate::agent::ID_LENGTH_MAX)]
-    AgentIdLength {
-        /// Its length in characters.
-        length: usize,
-    },
-    /// The agent has work and cannot be removed.
-    #[error("agent {agent:?} has {items} work items; retrieve or finish them first")]
-    AgentBusy {
-        /// The agent.
-        agent: AgentId,
-        /// How many.
-        items: u32,
-    },
-    /// A config version drops names that items use.
-    #[error("config version {version} drops what waiting work items use: {names}")]
-    NamesInUse {
-        /// The version.
-        version: u32,
-        /// The names and how many items use each.
-        names: String,
-    },
-    /// Config versions rise; this one does not.
-    #[error("config version {version} does not follow {current}, which is active")]
-    VersionNotRising {
-        /// The version that came.
-        version: u32,
-        /// The active one.
-        current: u32,
-    },
 }

@@ -3,6 +3,8 @@
 //! No event carries the value of an attribute, only revision and hash: a journal that held a
 //! person's data could never forget that person.
 
+mod about;
+
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
@@ -15,6 +17,9 @@ use crate::id::ItemId;
 use crate::name::{AgentId, Name};
 use crate::spec::RoutingSpec;
 use crate::time::{Millis, Timestamp};
+use crate::workbin::{Target, Workbin};
+
+pub use about::CALLBACK_EVENTS;
 
 /// Something that happened. `apply` turns it into state without evaluating anything.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize)]
@@ -220,6 +225,9 @@ pub enum Event {
         /// When the source must have confirmed; `None` if nobody waits for that.
         #[n(3)]
         confirm_by: Option<Timestamp>,
+        /// When the wrap-up ends at the latest; `None` = there is none.
+        #[n(4)]
+        wrap_up_until: Option<Timestamp>,
     },
     /// The source did not confirm in time; the item is back in distribution on its old curve.
     #[n(16)]
@@ -327,6 +335,224 @@ pub enum Event {
         #[n(0)]
         by: Millis,
     },
+    /// The wrap-up ended, by the agent or by time.
+    #[n(28)]
+    WrapUpEnded {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// What came of it.
+        #[n(2)]
+        disposition: Option<Name>,
+    },
+    /// The source confirmed during the wrap-up; the item is completed when that ends.
+    #[n(29)]
+    Confirmed {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// Sent to somebody else, on its old curve.
+    #[n(30)]
+    Transferred {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: Option<AgentId>,
+        /// Where to; never a workbin.
+        #[n(2)]
+        to: Target,
+        /// Who had it is not asked before.
+        #[n(3)]
+        until: Option<Timestamp>,
+        /// For whoever gets it.
+        #[n(4)]
+        note: Option<String>,
+    },
+    /// Set aside in a workbin.
+    #[n(31)]
+    Parked {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: Option<AgentId>,
+        /// Where it lies.
+        #[n(2)]
+        workbin: Workbin,
+        /// Then it goes back into distribution.
+        #[n(3)]
+        until: Option<Timestamp>,
+        /// For whoever pulls it.
+        #[n(4)]
+        note: Option<String>,
+    },
+    /// An agent took it from a workbin or chose it from the queue.
+    #[n(32)]
+    Pulled {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The agent.
+        #[n(1)]
+        agent: AgentId,
+        /// Names this assignment.
+        #[n(2)]
+        epoch: u32,
+        /// Completion mode `source`: when the source must have confirmed.
+        #[n(3)]
+        confirm_by: Option<Timestamp>,
+        /// The workbin it lay in; `None` = it waited in the queue.
+        #[n(4)]
+        workbin: Option<Workbin>,
+        /// How many waiting items that this agent could have had stood before it.
+        #[n(5)]
+        passed_over: u32,
+        /// Why it was taken although the agent had no room.
+        #[n(6)]
+        over_capacity: Option<String>,
+    },
+    /// Given back into distribution, on its old curve.
+    #[n(33)]
+    Returned {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: Option<AgentId>,
+        /// The workbin it lay in.
+        #[n(2)]
+        workbin: Option<Workbin>,
+        /// Why.
+        #[n(3)]
+        why: ReturnReason,
+        /// Who had it is not asked before.
+        #[n(4)]
+        until: Option<Timestamp>,
+        /// For whoever gets it.
+        #[n(5)]
+        note: Option<String>,
+    },
+    /// A supervisor took it back, from an agent or a workbin.
+    #[n(34)]
+    Retrieved {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: Option<AgentId>,
+        /// The workbin it lay in.
+        #[n(2)]
+        workbin: Option<Workbin>,
+        /// Why.
+        #[n(3)]
+        reason: String,
+        /// Who had it is not asked before.
+        #[n(4)]
+        until: Option<Timestamp>,
+    },
+    /// Its boost changed.
+    #[n(35)]
+    Boosted {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The boost from now on, in whole points.
+        #[n(1)]
+        points: i64,
+    },
+    /// An escalation step was reached.
+    #[n(36)]
+    Escalated {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// The step, as `queue:step`.
+        #[n(1)]
+        step: Name,
+        /// Who had it, if the step took it from them.
+        #[n(2)]
+        agent: Option<AgentId>,
+        /// The boost from now on, in whole points.
+        #[n(3)]
+        boost: i64,
+        /// The queue it was moved to.
+        #[n(4)]
+        queue: Option<Name>,
+        /// The workbin it was moved to.
+        #[n(5)]
+        workbin: Option<Workbin>,
+        /// Text of the alert.
+        #[n(6)]
+        alert: Option<String>,
+    },
+    /// The SLA is in danger.
+    #[n(37)]
+    SlaWarned {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+    },
+    /// A new date: taken from its agent or workbin; the wait for the source is over.
+    #[n(38)]
+    Rescheduled {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// Who had it.
+        #[n(1)]
+        agent: Option<AgentId>,
+    },
+    /// The hub was down; deadlines that count running time come later by as much.
+    #[n(39)]
+    Postponed {
+        /// The item.
+        #[n(0)]
+        item: ItemId,
+        /// By how much.
+        #[n(1)]
+        by: Millis,
+    },
+    /// Another system said what it carries for an agent.
+    #[n(40)]
+    LoadReported {
+        /// The agent.
+        #[n(0)]
+        agent: AgentId,
+        /// The media type.
+        #[n(1)]
+        media: Name,
+        /// How many there are.
+        #[n(2)]
+        count: u16,
+    },
+}
+
+/// Why an item went back into distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum ReturnReason {
+    /// The agent or a supervisor gave it back.
+    #[n(0)]
+    ByHand,
+    /// Its workbin was emptied.
+    #[n(1)]
+    Emptied,
+    /// It had been parked until now.
+    #[n(2)]
+    ParkedUntil,
+    /// It had been parked for as long as its queue allows.
+    #[n(3)]
+    ParkLimit,
 }
 
 /// Why an offer or assignment was taken back.
@@ -356,101 +582,10 @@ pub enum RevokeReason {
     /// desk changed its media type.
     #[n(6)]
     AgentChanged,
+    /// The agent stayed away too long.
+    #[n(7)]
+    AgentAbsent,
 }
-
-impl Event {
-    /// The item it is about, if it is about one.
-    pub const fn item(&self) -> Option<ItemId> {
-        match self {
-            Self::Captured { item, .. }
-            | Self::Updated { item, .. }
-            | Self::RunStarted { item, .. }
-            | Self::Enriched { item, .. }
-            | Self::Classified { item, .. }
-            | Self::ErrorHeld { item, .. }
-            | Self::ActivationAwaited { item, .. }
-            | Self::Queued { item }
-            | Self::Held { item, .. }
-            | Self::Resumed { item }
-            | Self::Offered { item, .. }
-            | Self::Accepted { item, .. }
-            | Self::Declined { item, .. }
-            | Self::Rona { item, .. }
-            | Self::Revoked { item, .. }
-            | Self::MarkedDone { item, .. }
-            | Self::ConfirmationMissed { item, .. }
-            | Self::Completed { item, .. }
-            | Self::Canceled { item, .. }
-            | Self::Rejected { item, .. }
-            | Self::Expired { item }
-            | Self::Restarted { item }
-            | Self::SlaBreached { item } => Some(*item),
-            Self::AgentPut { .. }
-            | Self::AgentRemoved { .. }
-            | Self::PresenceChanged { .. }
-            | Self::ConfigActivated { .. }
-            | Self::ClockStepped { .. } => None,
-        }
-    }
-
-    /// The event's name in API, config and callbacks.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Captured { .. } => "captured",
-            Self::Updated { .. } => "updated",
-            Self::RunStarted { .. } => "run_started",
-            Self::Enriched { .. } => "enriched",
-            Self::Classified { .. } => "classified",
-            Self::ErrorHeld { .. } => "error_held",
-            Self::ActivationAwaited { .. } => "activation_awaited",
-            Self::Queued { .. } => "queued",
-            Self::Held { .. } => "held",
-            Self::Resumed { .. } => "resumed",
-            Self::Offered { .. } => "offered",
-            Self::Accepted { .. } => "assigned",
-            Self::Declined { .. } => "declined",
-            Self::Rona { .. } => "rona",
-            Self::Revoked { .. } => "revoked",
-            Self::MarkedDone { .. } => "done",
-            Self::ConfirmationMissed { .. } => "confirmation_missed",
-            Self::Completed { .. } => "completed",
-            Self::Canceled { .. } => "canceled",
-            Self::Rejected { .. } => "rejected",
-            Self::Expired { .. } => "expired",
-            Self::Restarted { .. } => "restarted",
-            Self::SlaBreached { .. } => "sla_breached",
-            Self::AgentPut { .. } => "agent_put",
-            Self::AgentRemoved { .. } => "agent_removed",
-            Self::PresenceChanged { .. } => "presence_changed",
-            Self::ConfigActivated { .. } => "config_activated",
-            Self::ClockStepped { .. } => "clock_stepped",
-        }
-    }
-}
-
-/// Names of the events that a callback may subscribe to, sorted.
-pub const CALLBACK_EVENTS: &[&str] = &[
-    "assigned",
-    "canceled",
-    "captured",
-    "classified",
-    "completed",
-    "confirmation_missed",
-    "declined",
-    "done",
-    "error_held",
-    "expired",
-    "held",
-    "offered",
-    "queued",
-    "rejected",
-    "restarted",
-    "resumed",
-    "revoked",
-    "rona",
-    "sla_breached",
-    "updated",
-];
 
 fn as_hex<S: serde::Serializer>(hash: &ContentHash, serializer: S) -> Result<S::Ok, S::Error> {
     use std::fmt::Write as _;

@@ -11,6 +11,7 @@ use crate::name::{AgentId, Name};
 use crate::requirement::Requirement;
 use crate::spec::Sla;
 use crate::time::Timestamp;
+use crate::workbin::Workbin;
 
 /// A work item. Its canonical bytes are the CBOR encoding of this struct.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
@@ -97,7 +98,7 @@ pub struct WorkItem {
     /// Whom it was sent to by hand, in place of its route's stages.
     #[n(26)]
     pub target: Option<Requirement>,
-    /// Escalation steps that it has been through.
+    /// Escalation steps that it has been through, as `queue:step`.
     #[n(27)]
     pub escalated: Vec<Name>,
     /// How often it was declined or left unanswered.
@@ -244,6 +245,41 @@ pub enum Assignment {
         #[n(3)]
         disposition: Option<Name>,
     },
+    /// Set aside in a workbin; its curve goes on, but nobody is offered it.
+    #[n(4)]
+    Parked {
+        /// Where it lies.
+        #[n(0)]
+        workbin: Workbin,
+        /// The agent who had it before.
+        #[n(1)]
+        by: Option<AgentId>,
+        /// Since when.
+        #[n(2)]
+        at: Timestamp,
+        /// Then it goes back into distribution; `None` = only the process's limit counts.
+        #[n(3)]
+        until: Option<Timestamp>,
+    },
+    /// Marked done; the agent gives the disposition and still counts as busy with it.
+    #[n(5)]
+    WrapUp {
+        /// The agent.
+        #[n(0)]
+        agent: AgentId,
+        /// When it was marked done.
+        #[n(1)]
+        at: Timestamp,
+        /// Then the wrap-up ends by itself.
+        #[n(2)]
+        until: Timestamp,
+        /// What the agent said so far.
+        #[n(3)]
+        disposition: Option<Name>,
+        /// When the source must have confirmed; `None` if nobody waits for that.
+        #[n(4)]
+        confirm_by: Option<Timestamp>,
+    },
 }
 
 /// An agent who is not asked again before an instant.
@@ -328,13 +364,32 @@ impl WorkItem {
         self.life_cycle.ended()
     }
 
-    /// The agent the item is offered or assigned to.
+    /// The agent the item is offered or assigned to, or who marked it done.
     pub const fn agent(&self) -> Option<&AgentId> {
         match &self.assignment {
-            Assignment::None => None,
+            Assignment::None | Assignment::Parked { .. } => None,
             Assignment::Offered { agent, .. }
             | Assignment::Assigned { agent, .. }
+            | Assignment::WrapUp { agent, .. }
             | Assignment::Confirming { agent, .. } => Some(agent),
+        }
+    }
+
+    /// The agent whose capacity it takes: offered, assigned or in wrap-up.
+    pub const fn occupies(&self) -> Option<&AgentId> {
+        match &self.assignment {
+            Assignment::Offered { agent, .. }
+            | Assignment::Assigned { agent, .. }
+            | Assignment::WrapUp { agent, .. } => Some(agent),
+            Assignment::None | Assignment::Parked { .. } | Assignment::Confirming { .. } => None,
+        }
+    }
+
+    /// The workbin it lies in.
+    pub const fn workbin(&self) -> Option<&Workbin> {
+        match &self.assignment {
+            Assignment::Parked { workbin, .. } => Some(workbin),
+            _ => None,
         }
     }
 
@@ -397,6 +452,8 @@ impl Assignment {
             Self::Offered { .. } => "offered",
             Self::Assigned { .. } => "assigned",
             Self::Confirming { .. } => "confirming",
+            Self::Parked { .. } => "parked",
+            Self::WrapUp { .. } => "wrap_up",
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod item;
 pub mod journal;
 pub mod name;
 pub mod priority;
+mod refusal;
 pub mod requirement;
 pub mod spec;
 pub mod time;

@@ -29,6 +29,7 @@ pub(crate) struct Engine {
     stop: CancellationToken,
     ended: oneshot::Receiver<Result<(), gantry_hub::Error>>,
     seq: u64,
+    down: Millis,
     config: Option<(u32, [u8; 32])>,
     /// Watches the wall clock and keeps the store in shape; ends with the engine.
     _housekeeping: JoinSet<()>,
@@ -37,7 +38,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// Reads the state and starts the thread.
     pub(crate) async fn start(store: Arc<dyn Store>) -> Result<Self, Error> {
-        let Booted { state, seq, clock, config } = boot(&*store).await?;
+        let Booted { state, seq, clock, down, config } = boot(&*store).await?;
         let io = tokio::runtime::Handle::current();
         let options = gantry_hub::Options {
             store: Arc::clone(&store),
@@ -65,7 +66,7 @@ impl Engine {
         housekeeping.spawn(watch_clock(clock, handle.clone()));
         housekeeping.spawn(forget_messages(Arc::clone(&store), handle.clone()));
         housekeeping.spawn(async move { store.maintain().await });
-        Ok(Self { handle, stop, ended, seq, config, _housekeeping: housekeeping })
+        Ok(Self { handle, stop, ended, seq, down, config, _housekeeping: housekeeping })
     }
 
     /// Makes the config the active version, if it is not that already, and gives its number.
@@ -90,7 +91,7 @@ impl Engine {
 
     /// Tells the engine that it has booted, and gives the commit that boot found as the last.
     pub(crate) async fn boot(&self) -> Result<u64, Error> {
-        self.handle.command(Actor::Hub, Command::Boot).await?;
+        self.handle.command(Actor::Hub, Command::Boot { down: self.down }).await?;
         Ok(self.seq)
     }
 

@@ -247,11 +247,14 @@ impl<'w, O: Observer> Simulation<'w, O> {
             }
             Happening::WorkEnds { item, epoch, agent } => self.work_ends(item, epoch, agent),
             Happening::Confirmed { item } => {
-                let waits = self.state.item(item).map(|item| item.assignment);
-                if let Some(Assignment::Confirming { .. }) = waits {
-                    return self.act(Actor::Hub, &Command::Complete { item, result_code: None });
+                let epoch = self.state.item(item).and_then(|live| match live.assignment {
+                    Assignment::Confirming { .. } | Assignment::WrapUp { .. } => Some(live.epoch),
+                    _ => None,
+                });
+                match epoch {
+                    Some(epoch) => self.act(Actor::Hub, &Command::Confirm { item, epoch }),
+                    None => Ok(()),
                 }
-                Ok(())
             }
             Happening::DutyChanges { kind } => self.duty_changes(kind),
             Happening::AgentTurns { agent } => self.turn(agent),
@@ -335,11 +338,8 @@ impl<'w, O: Observer> Simulation<'w, O> {
         let agent = self.staff.id(agent).clone();
         let actor = Actor::Agent(agent.clone());
         let disposition: Option<Name> = self.world.streams[stream].disposition.clone();
-        let attributes_changed = false;
-        self.act(
-            actor,
-            &Command::MarkDone { item: id, epoch, agent, disposition, attributes_changed },
-        )
+        let done = Command::MarkDone { item: id, epoch, agent, disposition, changed_from: None };
+        self.act(actor, &done)
     }
 
     /// The roster of a kind changes, now and at the start.

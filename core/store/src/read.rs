@@ -104,6 +104,10 @@ pub enum AssignmentKind {
     Assigned,
     /// Marked done, waits for the source.
     Confirming,
+    /// In a workbin.
+    Parked,
+    /// In wrap-up.
+    WrapUp,
 }
 
 /// How many items stand so.
@@ -191,11 +195,13 @@ impl HoldKind {
 
 impl AssignmentKind {
     /// All kinds and their names; the place of a kind is its number in the database.
-    pub const ALL: [(&str, Self); 4] = [
+    pub const ALL: [(&str, Self); 6] = [
         ("none", Self::None),
         ("offered", Self::Offered),
         ("assigned", Self::Assigned),
         ("confirming", Self::Confirming),
+        ("parked", Self::Parked),
+        ("wrap_up", Self::WrapUp),
     ];
 }
 

@@ -315,6 +315,8 @@ pub(crate) const STATUSES: &[(&str, &str)] = &[
     ("waiting", "Waiting for an agent"),
     ("offered", "Offered"),
     ("assigned", "Assigned"),
+    ("wrap_up", "In wrap-up"),
+    ("parked", "In a workbin"),
     ("confirming", "Waiting for the source"),
     ("held", "Held"),
     ("error", "Held by an error"),

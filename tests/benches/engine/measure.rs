@@ -169,7 +169,7 @@ impl Bench {
         let begun = Instant::now();
         let state = State::from_facts(0, world.items + 1, config, staff, world.waiting(), START);
         let mut bench = Self { state, now: START };
-        let _: Step = bench.act(Actor::Hub, &Command::Boot);
+        let _: Step = bench.act(Actor::Hub, &Command::Boot { down: Millis(0) });
         bench.state.sharpen(START);
         let took = begun.elapsed().saturating_sub(making);
         let resident = resident()?.saturating_sub(before);
@@ -306,7 +306,7 @@ impl Bench {
         let accept = Command::Accept { item, epoch, agent: agent.clone() };
         let _: Step = self.act(Actor::Agent(agent.clone()), &accept);
         let agent = agent.clone();
-        Command::MarkDone { item, epoch, agent, disposition: None, attributes_changed: false }
+        Command::MarkDone { item, epoch, agent, disposition: None, changed_from: None }
     }
 
     fn finish(&mut self, item: ItemId, agent: &Name) {
@@ -338,7 +338,7 @@ fn boot_offers(world: &World) -> Result<f64> {
         now: START,
     };
     bench.state.sharpen(START);
-    let (step, took) = bench.timed(Actor::Hub, &Command::Boot);
+    let (step, took) = bench.timed(Actor::Hub, &Command::Boot { down: Millis(0) });
     let offers = step.entries.iter().filter(|entry| matches!(entry.event, Event::Offered { .. }));
     ensure!(offers.count() > 0 || world.items == 0, "nothing was offered");
     Ok(micros(took) / 1e3)

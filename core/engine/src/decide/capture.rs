@@ -1,14 +1,12 @@
 //! What sources and rules say of an item: capture, update, and the end of a run.
 
-use gantry_model::command::{Capture, Classified, Refusal, Reply, Verdict};
-use gantry_model::event::RevokeReason;
-use gantry_model::spec::{OnChange, OnReopen, Sla};
-use gantry_model::{Assignment, Event, Hold, ItemId, LifeCycle, Millis, Name, Timestamp, WorkItem};
-use thiserror::Error;
+use gantry_model::command::{Capture, Holder, Refusal, Reply, Verdict};
+use gantry_model::spec::{OnChange, OnReopen};
+use gantry_model::{Event, Hold, ItemId, WorkItem};
 
-use super::{Context, begin_run, done_with, staff, stale, take_back};
+use super::settle::settle;
+use super::{Context, begin_run, done_with, moves, stale};
 use crate::facts;
-use crate::index::{capacity, media_type};
 
 pub(super) fn capture(
     ctx: Context<'_>,
@@ -69,20 +67,37 @@ fn version(verdict: &Verdict) -> Option<u32> {
     }
 }
 
+/// A change of an item's attributes: the fields of [`gantry_model::Command::Update`].
+pub(super) struct Update<'a> {
+    pub(super) base_revision: u32,
+    pub(super) rerun: bool,
+    pub(super) verdict: Option<&'a Verdict>,
+    pub(super) reschedule: bool,
+    pub(super) by: Option<&'a Holder>,
+}
+
 pub(super) fn update(
     ctx: Context<'_>,
     item: &WorkItem,
-    base_revision: u32,
-    rerun: bool,
-    verdict: Option<&Verdict>,
+    update: &Update<'_>,
     events: &mut Vec<Event>,
 ) -> Result<Reply, Refusal> {
+    let Update { base_revision, rerun, verdict, reschedule, by } = *update;
     if base_revision != item.revision {
         return Err(stale(item, "revision", item.revision, base_revision));
+    }
+    if let Some(holder) = by {
+        moves::check_holder(ctx, item, holder, "update")?;
     }
     let mut updated = item.clone();
     updated.revision += 1;
     events.push(Event::Updated { item: item.id, revision: updated.revision });
+    let rescheduled = reschedule && updated.class.is_some();
+    if rescheduled {
+        let event = Event::Rescheduled { item: item.id, agent: item.agent().cloned() };
+        facts::apply_to(&mut updated, ctx.now, &event);
+        events.push(event);
+    }
     // A run under way has read the old attributes: only a new one can judge the new ones. An
     // item without a process has nothing to keep while it waits for a verdict that nobody gives.
     let verdict = verdict.filter(|verdict| current(ctx, verdict));
@@ -96,6 +111,12 @@ pub(super) fn update(
         None if unsettled => Some(begin_run(&updated, events)),
         None => None,
     };
+    // The new date is not known before the run ends: until then the item waits for it.
+    if run.is_some() && rescheduled && !matches!(updated.hold, Hold::Held { .. }) {
+        let begun = events.pop();
+        events.push(Event::Restarted { item: item.id });
+        events.extend(begun);
+    }
     Ok(done_with(item, updated.revision, run))
 }
 
@@ -137,113 +158,4 @@ pub(super) fn end_run(
     }
     settle(ctx, &found, verdict, events);
     done_with(item, found.revision, None)
-}
-
-/// Lets a verdict count. `item` is the item with all that came before in the same decision.
-fn settle(ctx: Context<'_>, item: &WorkItem, verdict: &Verdict, events: &mut Vec<Event>) {
-    match verdict {
-        Verdict::Classified(found) => match finished(ctx, item, found) {
-            Ok(found) => classified(ctx, item, found, events),
-            Err(reason) => failed(item, reason.to_string(), None, events),
-        },
-        Verdict::Rejected { reason } => {
-            take_back(item, RevokeReason::Ended, events);
-            events.push(Event::Rejected { item: item.id, reason: reason.clone() });
-        }
-        Verdict::Failed { reason, retry_at } => failed(item, reason.clone(), *retry_at, events),
-    }
-}
-
-fn failed(item: &WorkItem, reason: String, retry_at: Option<Timestamp>, events: &mut Vec<Event>) {
-    // Work that an agent has accepted goes on; the error counts when it comes back.
-    if matches!(item.assignment, Assignment::Offered { .. }) {
-        take_back(item, RevokeReason::Held, events);
-    }
-    events.push(Event::ErrorHeld { item: item.id, reason, retry_at });
-}
-
-/// Why a classification cannot be used: the reason for which the item is held.
-#[derive(Debug, Error)]
-enum Unusable {
-    #[error("the rules gave no process")]
-    NoProcess,
-    #[error("process {process:?} does not exist in config version {version}")]
-    UnknownProcess { process: Name, version: u32 },
-    #[error("priority schema {schema:?} does not exist in config version {version}")]
-    UnknownSchema { schema: Name, version: u32 },
-}
-
-/// Checks the names, and makes the due date final: from the verdict, else from the SLA of the
-/// rule, else of the process, counted from where the item's curve starts.
-fn finished(ctx: Context<'_>, item: &WorkItem, found: &Classified) -> Result<Classified, Unusable> {
-    let (routing, version) = (ctx.state.routing(), ctx.state.config_version());
-    let class = found.class.as_ref().ok_or(Unusable::NoProcess)?;
-    let Some(process) = routing.processes.get(&class.process) else {
-        let process = class.process.clone();
-        return Err(Unusable::UnknownProcess { process, version });
-    };
-    if !routing.priorities.contains_key(&class.schema) {
-        let schema = class.schema.clone();
-        return Err(Unusable::UnknownSchema { schema, version });
-    }
-    let anchor_at = found.activation_at.unwrap_or(item.captured_at);
-    let sla = class.sla.or(process.sla).map(|sla| match sla {
-        Sla::Wall(length) | Sla::Business(length) => length,
-        Sla::Workdays(days) => Millis::from_secs(i64::from(days) * 86_400),
-    });
-    let mut found = found.clone();
-    found.due_at = found.due_at.or(sla.map(|sla| anchor_at.plus(sla)));
-    Ok(found)
-}
-
-fn classified(ctx: Context<'_>, item: &WorkItem, found: Classified, events: &mut Vec<Event>) {
-    let mut after = item.clone();
-    facts::classify(&mut after, &found);
-    if after == *item {
-        return;
-    }
-    let until = after.activation_at.filter(|until| *until > ctx.now);
-    events.push(Event::Classified { item: item.id, classified: found });
-    if matches!(after.hold, Hold::Held { .. }) {
-        return;
-    }
-    if let Some(until) = until {
-        if after.hold != (Hold::Activation { until }) {
-            take_back(item, RevokeReason::Reclassified, events);
-            events.push(Event::ActivationAwaited { item: item.id, until });
-        }
-        return;
-    }
-    let (queued, free) = (Event::Queued { item: item.id }, Hold::None);
-    match &after.assignment {
-        Assignment::None if after.life_cycle != LifeCycle::Queued || after.hold != free => {
-            events.push(queued);
-        }
-        Assignment::Offered { .. } if !still_fits(ctx, item, &after) => {
-            take_back(item, RevokeReason::Reclassified, events);
-        }
-        Assignment::Assigned { agent, .. } if media_type(item) != media_type(&after) => {
-            let media = media_type(&after);
-            let agent = ctx.state.agent(agent);
-            let room = agent.map_or(0, |agent| capacity(&agent.profile, media));
-            staff::withdraw_excess(ctx, item.agent(), media, room.saturating_sub(1), events);
-        }
-        _ => {}
-    }
-}
-
-/// `true` if the agent whom the item is offered to could also be offered it as it is now.
-fn still_fits(ctx: Context<'_>, before: &WorkItem, after: &WorkItem) -> bool {
-    let state = ctx.state;
-    let agent = after.agent().and_then(|agent| state.agent(agent));
-    let process = state.index.routes.queue(after);
-    let (Some(agent), Some(process)) = (agent, process) else {
-        return false;
-    };
-    let stage = state.rung(after, process, ctx.now).stage;
-    let requirement = state.requirement(after, process, stage);
-    let media = media_type(after);
-    let room = media == media_type(before)
-        || state.index.load(&agent.profile.id, media) < capacity(&agent.profile, media);
-    room && requirement.fits(&agent.profile)
 }

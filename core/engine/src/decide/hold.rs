@@ -12,10 +12,10 @@ pub(super) fn hold(
     events: &mut Vec<Event>,
 ) -> Result<Reply, Refusal> {
     match item.assignment {
-        Assignment::Assigned { .. } | Assignment::Confirming { .. } => {
+        Assignment::Assigned { .. } | Assignment::WrapUp { .. } | Assignment::Confirming { .. } => {
             return Err(wrong_state(item, "hold"));
         }
-        Assignment::None | Assignment::Offered { .. } => {}
+        Assignment::None | Assignment::Offered { .. } | Assignment::Parked { .. } => {}
     }
     // A source may repeat itself; the first hold and its reason stand.
     if !matches!(item.hold, Hold::Held { .. }) {

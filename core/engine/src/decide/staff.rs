@@ -1,6 +1,5 @@
 //! What administration and the hub itself ask for: agents, presence, config versions, boot.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,10 +8,12 @@ use gantry_model::command::{Refusal, Reply, RunId};
 use gantry_model::event::RevokeReason;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::spec::RoutingSpec;
-use gantry_model::{AgentProfile, Assignment, Event, Presence, Timestamp, WorkItem};
+use gantry_model::{
+    Agent, AgentProfile, Assignment, Event, Hold, Millis, Presence, WorkItem, Workbin,
+};
 
+use super::room::withdraw_unfit;
 use super::{Context, nothing, take_back};
-use crate::index::{capacity, media_type};
 use crate::state::State;
 
 pub(super) fn put(
@@ -29,38 +30,36 @@ pub(super) fn put(
         return Ok(nothing());
     }
     events.push(Event::AgentPut { profile: profile.clone() });
-    let media = known.into_iter().flat_map(|agent| agent.profile.capacity.keys());
-    for media in media {
-        withdraw_excess(ctx, Some(&profile.id), media, capacity(profile, media), events);
+    if let Some(known) = known {
+        let changed = Agent { profile: profile.clone(), ..known.clone() };
+        review_offers(ctx.state, ctx.state.routing(), &changed, events);
     }
     Ok(nothing())
 }
 
-/// Withdraws an agent's offers of a media type as far as there is no room for them any more,
-/// the latest first. What is assigned stays.
-pub(super) fn withdraw_excess(
+pub(super) fn report_load(
     ctx: Context<'_>,
-    agent: Option<&AgentId>,
-    media: &str,
-    room: u16,
+    agent: &AgentId,
+    media: &Name,
+    count: u16,
     events: &mut Vec<Event>,
-) {
-    let Some(agent) = agent else { return };
-    let load = ctx.state.index.load(agent, media);
-    let mut offers: Vec<(Timestamp, WorkItem)> = ctx
-        .state
-        .desk(agent)
-        .filter(|item| media_type(item) == media)
-        .filter_map(|item| match item.assignment {
-            Assignment::Offered { at, .. } => Some((at, item)),
-            _ => None,
-        })
-        .collect();
-    offers.sort_by_key(|(at, item)| Reverse((*at, item.id)));
-    let excess = usize::from(load.saturating_sub(room));
-    for (_, item) in offers.into_iter().take(excess) {
-        take_back(&item, RevokeReason::AgentChanged, events);
+) -> Result<Reply, Refusal> {
+    let known = ctx.state.agent(agent);
+    let known = known.ok_or_else(|| Refusal::UnknownAgent { agent: agent.clone() })?;
+    if known.elsewhere.get(media).copied().unwrap_or(0) == count {
+        return Ok(nothing());
     }
+    events.push(Event::LoadReported { agent: agent.clone(), media: media.clone(), count });
+    let mut changed = known.clone();
+    changed.elsewhere.insert(media.clone(), count);
+    review_offers(ctx.state, ctx.state.routing(), &changed, events);
+    Ok(nothing())
+}
+
+/// Withdraws what an agent who changed has no room for any more.
+fn review_offers(state: &State, spec: &RoutingSpec, agent: &Agent, events: &mut Vec<Event>) {
+    let desk: Vec<WorkItem> = state.desk(&agent.profile.id).collect();
+    withdraw_unfit(spec, agent, &desk, events);
 }
 
 pub(super) fn remove(
@@ -69,7 +68,8 @@ pub(super) fn remove(
     events: &mut Vec<Event>,
 ) -> Result<Reply, Refusal> {
     known(ctx, agent)?;
-    let items = ctx.state.desk(agent).count() as u32;
+    let parked = ctx.state.index.workbins.of(&Workbin::Agent(agent.clone())).count();
+    let items = (ctx.state.desk(agent).count() + parked) as u32;
     let agent = agent.clone();
     if items > 0 {
         return Err(Refusal::AgentBusy { agent, items });
@@ -78,7 +78,7 @@ pub(super) fn remove(
     Ok(nothing())
 }
 
-fn known(ctx: Context<'_>, agent: &AgentId) -> Result<(), Refusal> {
+pub(super) fn known(ctx: Context<'_>, agent: &AgentId) -> Result<(), Refusal> {
     let known = ctx.state.agent(agent).is_some();
     known.then_some(()).ok_or_else(|| Refusal::UnknownAgent { agent: agent.clone() })
 }
@@ -144,13 +144,20 @@ pub(super) fn activate(
         return Err(Refusal::NamesInUse { version, names });
     }
     events.push(Event::ConfigActivated { version, routing: Arc::clone(routing) });
+    for agent in ctx.state.agents() {
+        review_offers(ctx.state, routing, agent, events);
+    }
     Ok(nothing())
 }
 
 /// Processes and schemas that live items use and the new version does not have.
 fn dropped(state: &State, routing: &RoutingSpec) -> String {
     let mut uses: BTreeMap<(&str, Name), u32> = BTreeMap::new();
-    for class in state.items().filter_map(|item| item.class) {
+    let live = state.items().filter_map(|item| Some((item.class?, item.queue)));
+    for (class, queue) in live {
+        if let Some(queue) = queue.filter(|queue| !routing.processes.contains_key(queue)) {
+            *uses.entry(("queue", queue)).or_default() += 1;
+        }
         if !routing.processes.contains_key(&class.process) {
             *uses.entry(("process", class.process.clone())).or_default() += 1;
         }
@@ -165,16 +172,30 @@ fn dropped(state: &State, routing: &RoutingSpec) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// Offers were open while nobody could see them: they are withdrawn, and nobody is blamed.
-pub(super) fn boot(ctx: Context<'_>, events: &mut Vec<Event>) -> Reply {
+/// Offers were open while nobody could see them: they are withdrawn, and nobody is blamed. Other
+/// deadlines come later by as long as the hub was down.
+pub(super) fn boot(ctx: Context<'_>, down: Millis, events: &mut Vec<Event>) -> Reply {
     let mut runs = Vec::new();
     for item in ctx.state.items() {
         if matches!(item.assignment, Assignment::Offered { .. }) {
             take_back(&item, RevokeReason::HubRestarted, events);
+        }
+        if down > Millis(0) && counts_running_time(&item) {
+            events.push(Event::Postponed { item: item.id, by: down });
         }
         if item.run_open {
             runs.push(RunId { item: item.id, revision: item.revision, run: item.run });
         }
     }
     Reply::Booted { runs }
+}
+
+/// `true` if the item has a deadline that does not run while the hub is down.
+const fn counts_running_time(item: &WorkItem) -> bool {
+    matches!(
+        item.assignment,
+        Assignment::Assigned { confirm_by: Some(_), .. }
+            | Assignment::WrapUp { .. }
+            | Assignment::Confirming { .. }
+    ) || matches!(item.hold, Hold::Error { retry_at: Some(_), .. })
 }

@@ -45,7 +45,7 @@ pub(crate) struct Desk {
     pub(crate) class: ClassNo,
     /// Since when the agent has had no work.
     pub(crate) idle_since: Timestamp,
-    /// Items offered or assigned.
+    /// Items offered, assigned or in wrap-up.
     pub(crate) items: BTreeSet<ItemId>,
     /// How many of them, by media type.
     load: Vec<u16>,

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gantry_model::agent::AgentProfile;
-use gantry_model::command::{Capture, Known, Verdict};
+use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::decision::{Candidate, Stage};
 use gantry_model::journal::Entry;
-use gantry_model::spec::{OnChange, OnReopen};
+use gantry_model::requirement::Compare;
+use gantry_model::spec::{Answer, OnChange, OnReopen};
 use gantry_model::{
-    Actor, Command, Event, Explanation, ItemId, Millis, Name, Presence, Reply, Requirement,
-    Timestamp,
+    Actor, Command, Event, Explanation, ItemId, Millis, Name, Presence, Reply, Requirement, Target,
+    Timestamp, Workbin,
 };
 
 use super::script::{World, classified, first_point, routing};
@@ -138,11 +139,17 @@ impl Line<'_> {
                 return top.into_iter().map(show).collect();
             }
             "explain" => return self.explain(world),
-            "reboot" => return answer(world.reboot()),
-            "agent" | "remove" | "ready" | "off" | "finish" | "not_ready" => {
+            "reboot" => {
+                let down = self.words.first().map_or(Millis(0), |span| self.span(span));
+                return answer(world.reboot(down));
+            }
+            "agent" | "remove" | "ready" | "off" | "finish" | "not_ready" | "load" => {
                 (Actor::User("admin".into()), self.staff())
             }
-            "accept" | "decline" | "done" => self.work(world),
+            "accept" | "decline" | "done" | "wrap_up" => self.work(world),
+            "transfer" | "park" | "pull" | "return" | "empty" | "retrieve" | "boost" => {
+                self.by_hand(world)
+            }
             "activate" => (Actor::User("admin".into()), self.activate(world)),
             _ => (Actor::Source("crm".into()), self.source(world)),
         };
@@ -154,6 +161,10 @@ impl Line<'_> {
         let presence = match self.verb {
             "remove" => return Command::RemoveAgent(agent),
             "agent" => return Command::PutAgent(self.profile(agent)),
+            "load" => {
+                let count = self.word(2).parse().unwrap_or_else(|_| self.fail("a number"));
+                return Command::ReportLoad { agent, media: self.word(1).into(), count };
+            }
             "ready" => Presence::Ready,
             "finish" => Presence::FinishSoon,
             "off" => Presence::SignedOff,
@@ -170,6 +181,7 @@ impl Line<'_> {
                 "group" => groups.push(Name::new(value)),
                 "capacity" => capacity[0].1 = value.parse().unwrap(),
                 "chats" => capacity.push((Name::new("chat"), value.parse().unwrap())),
+                "answer" => {}
                 _ => skills.push((Name::new(key), value.parse().unwrap())),
             }
         }
@@ -177,6 +189,10 @@ impl Line<'_> {
             skills: skills.into_iter().collect(),
             groups: groups.into_iter().collect(),
             capacity: capacity.into_iter().collect(),
+            answer: self.value("answer").map(|answer| match answer {
+                "automatic" => Answer::Automatic,
+                _ => Answer::Manual,
+            }),
             ..AgentProfile::new(id)
         }
     }
@@ -189,13 +205,83 @@ impl Line<'_> {
         let command = match self.verb {
             "accept" => Command::Accept { item, epoch, agent },
             "decline" => Command::Decline { item, epoch, agent, reason: "busy".into() },
+            "wrap_up" => {
+                let disposition = self.value("disposition").map(Name::new);
+                Command::EndWrapUp { item, by: Holder { agent, epoch }, disposition }
+            }
             _ => {
                 let disposition = self.value("disposition").map(Name::new);
-                let attributes_changed = self.has("changed");
-                Command::MarkDone { item, epoch, agent, disposition, attributes_changed }
+                let revision = world.state.item(item).map_or(1, |item| item.revision);
+                let changed = self.has("changed").then_some(revision);
+                let changed_from = self.number("changed").or(changed);
+                Command::MarkDone { item, epoch, agent, disposition, changed_from }
             }
         };
         (actor, command)
+    }
+
+    /// `by=AGENT` makes it an agent's act, else a supervisor does it.
+    fn by_hand(&self, world: &World) -> (Actor, Command) {
+        if self.verb == "empty" {
+            let command = Command::EmptyWorkbin { workbin: self.workbin(self.word(0)) };
+            return (Actor::User("admin".into()), command);
+        }
+        let item = self.item();
+        let by = self.holder(world, item);
+        let actor = match &by {
+            Some(holder) => Actor::Agent(holder.agent.clone()),
+            None => Actor::User("admin".into()),
+        };
+        let note = self.value("note").map(str::to_owned);
+        let command = match self.verb {
+            "transfer" => Command::Transfer { item, by, to: self.target(), note },
+            "park" => {
+                let workbin = self.workbin(self.word(1));
+                Command::Park { item, by, workbin, until: self.at(world, "until"), note }
+            }
+            "pull" => {
+                let over_capacity = self.value("because").map(str::to_owned);
+                Command::Pull { item, agent: Name::new(self.word(1)), over_capacity }
+            }
+            "return" => Command::Return { item, by, note },
+            "retrieve" => Command::Retrieve { item, reason: self.word(1).into() },
+            _ => {
+                let points = self.word(1).parse().unwrap_or_else(|_| self.fail("points"));
+                Command::Boost { item, points }
+            }
+        };
+        (actor, command)
+    }
+
+    fn holder(&self, world: &World, item: ItemId) -> Option<Holder> {
+        let agent = Name::new(self.value("by")?);
+        let current = world.state.item(item).map_or(0, |item| item.epoch);
+        Some(Holder { agent, epoch: self.number("epoch").unwrap_or(current) })
+    }
+
+    /// `anna` is an agent's workbin, `group:north` a group's, `supervisor:north` its supervisors'.
+    fn workbin(&self, word: &str) -> Workbin {
+        match word.split_once(':') {
+            Some(("group", group)) => Workbin::Group(group.into()),
+            Some(("supervisor", group)) => Workbin::Supervisor(group.into()),
+            Some(_) => self.fail("no such kind of workbin"),
+            None => Workbin::Agent(word.into()),
+        }
+    }
+
+    fn target(&self) -> Target {
+        let word = self.word(1);
+        match word.split_once(':') {
+            Some(("group", group)) => Target::Group(group.into()),
+            Some(("queue", queue)) => Target::Queue(queue.into()),
+            Some(("skill", skill)) => Target::Skills(Requirement::Skill {
+                skill: skill.into(),
+                compare: Compare::Greater,
+                level: 0,
+            }),
+            Some(("workbin", workbin)) => Target::Workbin(self.workbin(workbin)),
+            _ => Target::Agent(word.into()),
+        }
     }
 
     fn activate(&self, world: &World) -> Command {
@@ -219,7 +305,8 @@ impl Line<'_> {
                 let revision = world.state.item(item).map(|item| item.revision);
                 let base_revision = self.number("revision").or(revision).unwrap_or(1);
                 let rerun = self.has("rerun");
-                Command::Update { item, base_revision, rerun, verdict: verdict() }
+                let (reschedule, by) = (self.has("reschedule"), self.holder(world, item));
+                Command::Update { item, base_revision, rerun, verdict: verdict(), reschedule, by }
             }
             "end_run" => {
                 let item = self.item();
@@ -379,15 +466,63 @@ fn event(event: &Event) -> String {
             write!(text, " {agent}, not asked before {until}")
         }
         Event::Revoked { agent, reason, .. } => write!(text, " from {agent}: {reason:?}"),
-        Event::MarkedDone { agent, confirm_by, .. } => {
+        Event::MarkedDone { agent, confirm_by, wrap_up_until, .. } => {
             let by = confirm_by.map_or(String::new(), |by| format!(", confirm by {by}"));
-            write!(text, " by {agent}{by}")
+            let wrap_up = wrap_up_until.map_or(String::new(), |at| format!(", wrap-up until {at}"));
+            write!(text, " by {agent}{wrap_up}{by}")
+        }
+        Event::WrapUpEnded { agent, disposition, .. } => {
+            let said = disposition.as_ref().map_or("nothing", |said| said.as_str());
+            write!(text, " by {agent}: {said}")
         }
         Event::Completed { agent: Some(agent), .. } => write!(text, " by {agent}"),
+        Event::LoadReported { agent, media, count } => write!(text, " {agent} {media} {count}"),
         Event::PresenceChanged { agent, presence } => write!(text, " {agent}: {presence:?}"),
         Event::AgentPut { profile } => write!(text, " {}", profile.id),
         Event::AgentRemoved { agent } => write!(text, " {agent}"),
         Event::ConfigActivated { version, .. } => write!(text, " {version}"),
+        moved => return text + &by_hand(moved),
+    };
+    text
+}
+
+/// What happened to an item by hand or by escalation.
+fn by_hand(event: &Event) -> String {
+    let agent = event.agent();
+    let mut text = agent.map_or(String::new(), |agent| format!(" from {agent}"));
+    let _ = match event {
+        Event::Transferred { to, until, .. } => {
+            let asked = until.map_or(String::new(), |at| format!(", not asked before {at}"));
+            write!(text, " to {to}{asked}")
+        }
+        Event::Parked { workbin, until, .. } => {
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            write!(text, " in the {workbin}{until}")
+        }
+        Event::Pulled { agent, epoch, workbin, passed_over, over_capacity, .. } => {
+            let place = workbin.as_ref().map_or("queue".into(), ToString::to_string);
+            text = format!(" by {agent} e{epoch} from the {place}, passing over {passed_over}");
+            over_capacity.iter().try_for_each(|why| write!(text, ", over capacity: {why}"))
+        }
+        Event::Returned { workbin, why, until, .. } => {
+            let place = workbin.as_ref().map_or(String::new(), |it| format!(" from the {it}"));
+            let asked = until.map_or(String::new(), |at| format!(", not asked before {at}"));
+            write!(text, "{place}: {why:?}{asked}")
+        }
+        Event::Retrieved { workbin, reason, until, .. } => {
+            let place = workbin.as_ref().map_or(String::new(), |it| format!(" from the {it}"));
+            let asked = until.map_or(String::new(), |at| format!(", not asked before {at}"));
+            write!(text, "{place}: {reason}{asked}")
+        }
+        Event::Boosted { points, .. } => write!(text, " {points}"),
+        Event::Escalated { step, boost, queue, workbin, alert, .. } => {
+            let queue = queue.as_ref().map(|queue| format!(", to queue {queue}"));
+            let workbin = workbin.as_ref().map(|workbin| format!(", to the {workbin}"));
+            let alert = alert.as_ref().map(|alert| format!(", alert: {alert}"));
+            let parts: String = [queue, workbin, alert].into_iter().flatten().collect();
+            write!(text, " by {step}, boost {boost}{parts}")
+        }
+        Event::Postponed { by, .. } => write!(text, " by {by}"),
         _ => Ok(()),
     };
     text

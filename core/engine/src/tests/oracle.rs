@@ -72,8 +72,9 @@ fn could_have(state: &State, item: &WorkItem, agent: &Agent, now: Timestamp) -> 
 fn carries(state: &State, agent: &Agent, media: Option<&Name>) -> u64 {
     let counts = |name: &Name| media.is_none_or(|media| media == name);
     let at_desk = state.items().filter(|item| {
-        let (Assignment::Offered { agent: with, .. } | Assignment::Assigned { agent: with, .. }) =
-            &item.assignment
+        let (Assignment::Offered { agent: with, .. }
+        | Assignment::Assigned { agent: with, .. }
+        | Assignment::WrapUp { agent: with, .. }) = &item.assignment
         else {
             return false;
         };

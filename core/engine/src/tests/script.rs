@@ -7,7 +7,7 @@ use gantry_model::command::{Capture, Classified, RunId, Verdict};
 use gantry_model::item::Classification;
 use gantry_model::journal::{Entry, Segment};
 use gantry_model::spec::{OnChange, OnReopen, RoutingSpec, Shape};
-use gantry_model::{Actor, Command, Event, ItemId, Name, Reply, Timestamp, WorkItem};
+use gantry_model::{Actor, Command, Event, ItemId, Millis, Name, Reply, Timestamp, WorkItem};
 
 use super::oracle;
 use crate::{Changes, State, check_all, fold, replay, step};
@@ -103,15 +103,16 @@ impl World {
         self.journal.push(Segment { seq, binary: "test".into(), entries });
     }
 
-    /// The hub dies and boots from what the store holds.
-    pub(crate) fn reboot(&mut self) -> (Vec<Entry>, Reply) {
+    /// The hub dies, is down for a while, and boots from what the store holds.
+    pub(crate) fn reboot(&mut self, down: Millis) -> (Vec<Entry>, Reply) {
+        self.now = self.now.plus(down);
         let agents: Vec<_> = self.state.agents().cloned().collect();
         let config = self.state.facts.config.clone();
         let counter = self.state.next_counter();
         let items = self.stored.values().cloned();
         self.state = State::from_facts(0, counter, config, agents, items, self.now);
         self.runs.clear();
-        self.act(Actor::Hub, &Command::Boot)
+        self.act(Actor::Hub, &Command::Boot { down })
     }
 
     /// Folds the whole journal, through its stored bytes, and compares it with what is stored.

@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gantry_model::agent::AgentProfile;
-use gantry_model::command::{Capture, Known, Verdict};
+use gantry_model::agent::{AgentProfile, REASON_DISCONNECTED};
+use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::item::PriorityBounds;
+use gantry_model::requirement::Compare;
 use gantry_model::spec::{OnChange, OnReopen, Sla};
-use gantry_model::{Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, WorkItem};
+use gantry_model::{
+    Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, Target, WorkItem, Workbin,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -35,6 +38,7 @@ enum Op {
         rerun: bool,
         found: Option<Found>,
         stale: bool,
+        reschedule: bool,
     },
     EndRun {
         which: usize,
@@ -61,6 +65,17 @@ enum Op {
         inactive: u8,
     },
     RemoveAgent(u8),
+    Load {
+        which: u8,
+        chat: bool,
+        count: u16,
+    },
+    Move {
+        which: usize,
+        act: Move,
+        by_agent: bool,
+        wrong: u8,
+    },
     Presence {
         which: u8,
         presence: u8,
@@ -89,6 +104,18 @@ enum AgentAct {
     MarkDone { disposition: u8, changed: bool },
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Transfer(u8),
+    Park { workbin: u8, until: Option<i64> },
+    Pull { agent: u8, over_capacity: bool },
+    Return,
+    Retrieve,
+    Boost(i64),
+    Empty(u8),
+    EndWrapUp { disposition: u8 },
+}
+
 /// What the rules found.
 #[derive(Clone, Debug)]
 struct Found {
@@ -108,8 +135,17 @@ struct Found {
 }
 
 const AGENTS: [&str; 5] = ["anna", "ben", "cleo", "dora", "emil"];
-const PROCESSES: [&str; 5] =
-    ["sales/leads", "billing/disputes", "service/calls", "care/claims", "no/where"];
+const PROCESSES: [&str; 9] = [
+    "sales/leads",
+    "billing/disputes",
+    "service/calls",
+    "care/returns",
+    "care/returns",
+    "care/claims",
+    "care/office",
+    "closed/claims",
+    "no/where",
+];
 const SCHEMAS: [&str; 6] = ["gold", "bronze", "cooling", "working", "steps", "unknown"];
 
 fn found() -> impl Strategy<Value = Found> {
@@ -133,7 +169,7 @@ fn found() -> impl Strategy<Value = Found> {
         let (priority, preferred, required, bounds) = agents;
         // Unknown names are rare.
         let mostly = |n: u8, unknown: u8| if n < 2 { unknown } else { n % unknown };
-        let (process, schema) = (mostly(process, 4), mostly(schema, 5));
+        let (process, schema) = (mostly(process, 8), mostly(schema, 5));
         Found {
             kind,
             process,
@@ -166,8 +202,9 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(verdict, point, activation)| Op::Capture { verdict, point, activation }),
         2 => (which(), any::<bool>(), 0..8_u8)
             .prop_map(|(which, same, on)| Op::CaptureAgain { which, same, on }),
-        3 => (which(), any::<bool>(), prop::option::of(found()), prop::bool::weighted(0.1))
-            .prop_map(|(which, rerun, found, stale)| Op::Update { which, rerun, found, stale }),
+        4 => (which(), any::<bool>(), prop::option::of(found()), prop::bool::weighted(0.1),
+            prop::bool::weighted(0.3)).prop_map(|(which, rerun, found, stale, reschedule)|
+            Op::Update { which, rerun, found, stale, reschedule }),
         6 => (which(), any::<bool>(), found(), prop::bool::weighted(0.1)).prop_map(
             |(which, enriched, found, stale)| Op::EndRun { which, enriched, found, stale }),
         5 => (which(), act()).prop_map(|(which, act)| Op::OnItem { which, act }),
@@ -177,7 +214,11 @@ fn op() -> impl Strategy<Value = Op> {
             |(which, sales, legacy, north, capacity, chats, inactive)| Op::PutAgent {
                 which, sales, legacy, north, capacity, chats, inactive }),
         1 => (0..6_u8).prop_map(Op::RemoveAgent),
-        8 => (0..6_u8, 0..9_u8).prop_map(|(which, presence)| Op::Presence { which, presence }),
+        1 => (0..6_u8, any::<bool>(), 0..3_u16)
+            .prop_map(|(which, chat, count)| Op::Load { which, chat, count }),
+        10 => (which(), a_move(), any::<bool>(), 0..12_u8)
+            .prop_map(|(which, act, by_agent, wrong)| Op::Move { which, act, by_agent, wrong }),
+        8 => (0..6_u8, 0..10_u8).prop_map(|(which, presence)| Op::Presence { which, presence }),
         1 => (0..5_u8).prop_map(|change| Op::Activate { change }),
         1 => Just(Op::Reboot),
         1 => Just(Op::ClockStepped),
@@ -195,8 +236,58 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Cancel),
         1 => Just(Act::Complete),
         2 => any::<bool>().prop_map(|force| Act::Restart { force }),
-        2 => Just(Act::Confirm),
+        5 => Just(Act::Confirm),
     ]
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        3 => (0..9_u8).prop_map(Move::Transfer),
+        3 => (0..9_u8, prop::option::of(-1_000..100_000_000_i64))
+            .prop_map(|(workbin, until)| Move::Park { workbin, until }),
+        3 => (0..6_u8, any::<bool>())
+            .prop_map(|(agent, over_capacity)| Move::Pull { agent, over_capacity }),
+        1 => Just(Move::Return),
+        1 => Just(Move::Retrieve),
+        1 => prop_oneof![-3_000..3_000_i64, Just(i64::MAX)].prop_map(Move::Boost),
+        1 => (0..9_u8).prop_map(Move::Empty),
+        3 => (0..3_u8).prop_map(|disposition| Move::EndWrapUp { disposition }),
+    ]
+}
+
+/// A workbin of a number; some have nobody.
+fn workbin(which: u8) -> Workbin {
+    match which {
+        0..6 => Workbin::Agent(agent(which)),
+        6 => Workbin::Group("north".into()),
+        7 => Workbin::Supervisor("north".into()),
+        _ => Workbin::Group("nobody".into()),
+    }
+}
+
+fn target(which: u8) -> Target {
+    match which {
+        0..2 => Target::Agent(agent(which)),
+        2 => Target::Agent(agent(9)),
+        3 => Target::Group("north".into()),
+        4 => Target::Skills(Requirement::Skill {
+            skill: "sales".into(),
+            compare: Compare::Greater,
+            level: 4,
+        }),
+        5 => Target::Queue("care/office".into()),
+        6 => Target::Queue("sales/leads".into()),
+        7 => Target::Queue("closed/claims".into()),
+        _ => Target::Workbin(workbin(which - 8)),
+    }
+}
+
+fn disposition(which: u8) -> Option<Name> {
+    match which {
+        0 => None,
+        1 => Some(Name::new("Processed")),
+        _ => Some(Name::new("converted")),
+    }
 }
 
 fn agent_act() -> impl Strategy<Value = AgentAct> {
@@ -262,15 +353,14 @@ impl World {
                 (Actor::Hub, Command::Tick)
             }
             Op::Reboot => {
-                self.now = self.now.plus(Millis(60_000));
-                self.reboot();
+                self.reboot(Millis(60_000));
                 return;
             }
             Op::ClockStepped => (Actor::Hub, Command::ClockStepped { by: Millis(-90_000) }),
             Op::Capture { .. } | Op::CaptureAgain { .. } => {
                 (Actor::Source("crm".into()), self.capture(op))
             }
-            Op::PutAgent { .. } | Op::RemoveAgent(_) | Op::Presence { .. } => {
+            Op::PutAgent { .. } | Op::RemoveAgent(_) | Op::Presence { .. } | Op::Load { .. } => {
                 (Actor::User("admin".into()), Self::staff(op))
             }
             Op::Activate { change } => (Actor::User("admin".into()), self.activate(*change)),
@@ -278,6 +368,12 @@ impl World {
                 Some(command) => (Actor::Agent("anna".into()), command),
                 None => return,
             },
+            Op::Move { which, act, by_agent, wrong } => {
+                match self.by_hand(*which, *act, *by_agent, *wrong) {
+                    Some(command) => (Actor::Agent("anna".into()), command),
+                    None => return,
+                }
+            }
             Op::Update { .. } | Op::EndRun { .. } | Op::OnItem { .. } => match self.on_item(op) {
                 Some(command) => (Actor::Source("crm".into()), command),
                 None => return,
@@ -328,11 +424,19 @@ impl World {
 
     fn on_item(&self, op: &Op) -> Option<Command> {
         Some(match op {
-            Op::Update { which, rerun, found, stale } => {
+            Op::Update { which, rerun, found, stale, reschedule } => {
                 let item = self.pick(*which, |_| true)?;
                 let verdict = found.as_ref().map(|found| Box::new(self.verdict(found, *stale)));
                 let base_revision = item.revision - u32::from(*stale);
-                Command::Update { item: item.id, base_revision, rerun: *rerun, verdict }
+                let (rerun, reschedule) = (*rerun, *reschedule);
+                Command::Update {
+                    item: item.id,
+                    base_revision,
+                    rerun,
+                    verdict,
+                    reschedule,
+                    by: None,
+                }
             }
             Op::EndRun { which, enriched, found, stale } => {
                 let run = *self.runs.get(which % self.runs.len().max(1))?;
@@ -341,8 +445,9 @@ impl World {
                 Command::EndRun { item, revision, run, enriched: *enriched, verdict }
             }
             Op::OnItem { which, act: Act::Confirm } => {
-                let confirming = |item: &WorkItem| item.assignment.as_str() == "confirming";
-                let item = self.pick(*which, confirming)?;
+                let done =
+                    |item: &WorkItem| matches!(item.assignment.as_str(), "confirming" | "wrap_up");
+                let item = self.pick(*which, done)?;
                 Command::Confirm { item: item.id, epoch: item.epoch }
             }
             Op::OnItem { which, act } => {
@@ -365,18 +470,52 @@ impl World {
         let item = self.pick(which, |item| item.assignment.as_str() == wanted)?;
         let with = item.agent().cloned()?;
         let agent = if wrong == 0 { "ben".into() } else { with };
-        let (item, epoch) = (item.id, item.epoch - u32::from(wrong == 1));
+        let (revision, epoch) = (item.revision, item.epoch - u32::from(wrong == 1));
+        let item = item.id;
         Some(match act {
             AgentAct::Accept => Command::Accept { item, epoch, agent },
             AgentAct::Decline => Command::Decline { item, epoch, agent, reason: "busy".into() },
-            AgentAct::MarkDone { disposition, changed } => {
-                let disposition = match disposition {
-                    0 => None,
-                    1 => Some(Name::new("Processed")),
-                    _ => Some(Name::new("converted")),
-                };
-                let attributes_changed = changed;
-                Command::MarkDone { item, epoch, agent, disposition, attributes_changed }
+            AgentAct::MarkDone { disposition: given, changed } => {
+                let (disposition, changed_from) = (disposition(given), changed.then_some(revision));
+                Command::MarkDone { item, epoch, agent, disposition, changed_from }
+            }
+        })
+    }
+
+    fn by_hand(&self, which: usize, act: Move, by_agent: bool, wrong: u8) -> Option<Command> {
+        let wanted = match act {
+            Move::EndWrapUp { .. } => "wrap_up",
+            Move::Pull { .. } | Move::Return => "parked",
+            Move::Park { .. } | Move::Transfer(_) => "assigned",
+            _ => "",
+        };
+        // Mostly items with which this can be done, else any.
+        let fitting = self.pick(which, |item| item.assignment.as_str() == wanted);
+        let item = fitting.filter(|_| wrong > 2).or_else(|| self.pick(which, |_| true))?;
+        let epoch = item.epoch - u32::from(wrong == 1 && item.epoch > 0);
+        let with = item.agent().or(match item.workbin() {
+            Some(Workbin::Agent(agent)) => Some(agent),
+            _ => None,
+        });
+        let holder = Holder { agent: with.cloned().unwrap_or_else(|| "ben".into()), epoch };
+        let by = by_agent.then(|| holder.clone());
+        let (item, note) = (item.id, None);
+        Some(match act {
+            Move::Transfer(to) => Command::Transfer { item, by, to: target(to), note },
+            Move::Park { workbin: to, until } => {
+                let until = until.map(|span| self.now.plus(Millis(span)));
+                Command::Park { item, by, workbin: workbin(to), until, note }
+            }
+            Move::Pull { agent: who, over_capacity } => {
+                let over_capacity = over_capacity.then(|| "it is urgent".to_owned());
+                Command::Pull { item, agent: agent(who), over_capacity }
+            }
+            Move::Return => Command::Return { item, by, note },
+            Move::Retrieve => Command::Retrieve { item, reason: "needed".into() },
+            Move::Boost(points) => Command::Boost { item, points },
+            Move::Empty(from) => Command::EmptyWorkbin { workbin: workbin(from) },
+            Move::EndWrapUp { disposition: given } => {
+                Command::EndWrapUp { item, by: holder, disposition: disposition(given) }
             }
         })
     }
@@ -397,12 +536,17 @@ impl World {
                 })
             }
             Op::RemoveAgent(which) => Command::RemoveAgent(agent(*which)),
+            Op::Load { which, chat, count } => {
+                let media = if *chat { "chat" } else { "workitem" };
+                Command::ReportLoad { agent: agent(*which), media: media.into(), count: *count }
+            }
             Op::Presence { which, presence } => {
                 let reason = if *presence == 2 { "Lunch".into() } else { "Fishing".into() };
                 let presence = match presence {
                     0 => Presence::SignedOff,
                     1 => Presence::FinishSoon,
                     2 | 3 => Presence::NotReady { reason },
+                    9 => Presence::NotReady { reason: REASON_DISCONNECTED.into() },
                     _ => Presence::Ready,
                 };
                 Command::SetPresence { agent: agent(*which), presence }
@@ -459,6 +603,19 @@ fn random_worlds_exercise_every_event() {
         seen.extend(entries.map(|entry| entry.event.name()));
     }
     let all: BTreeSet<_> = [
+        "boosted",
+        "confirmed",
+        "escalated",
+        "load_reported",
+        "parked",
+        "postponed",
+        "pulled",
+        "rescheduled",
+        "retrieved",
+        "returned",
+        "sla_warned",
+        "transferred",
+        "wrap_up_ended",
         "activation_awaited",
         "agent_put",
         "agent_removed",

@@ -199,12 +199,12 @@ impl Caller {
         let (item, agent, done_at) = (*item, agent.clone(), prepared.entry.at);
         let epoch = self.hub.query(move |state, _| {
             let waiting = state.item(item)?;
-            match &waiting.assignment {
-                Assignment::Confirming { agent: by, at, .. } if *by == agent && *at == done_at => {
-                    Some(waiting.epoch)
-                }
-                _ => None,
-            }
+            let (Assignment::Confirming { agent: by, at, .. }
+            | Assignment::WrapUp { agent: by, at, .. }) = &waiting.assignment
+            else {
+                return None;
+            };
+            (*by == agent && *at == done_at).then_some(waiting.epoch)
         });
         let epoch = epoch.await.ok().flatten()?;
         Some(Command::Confirm { item, epoch })

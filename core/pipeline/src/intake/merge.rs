@@ -102,7 +102,8 @@ impl Intake {
                 verdict = Some(Box::new(found));
             }
         }
-        let command = Command::Update { item, base_revision, rerun, verdict };
+        let (reschedule, by) = (false, None);
+        let command = Command::Update { item, base_revision, rerun, verdict, reschedule, by };
         Ok(Merged { command, document: self.document_row(&document) })
     }
 

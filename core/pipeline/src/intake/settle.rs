@@ -269,7 +269,10 @@ impl Intake {
             Reply::Done { item: Some(item), .. } => accepted(item, Change::Done),
             Reply::Ignored { item } => filtered(Some(item), "the capture point ignores changes"),
             Reply::Refused(refusal) => return self.take_refusal(batch, index, kind, refusal),
-            Reply::Changed { .. } | Reply::Done { item: None, .. } | Reply::Booted { .. } => {
+            Reply::Changed { .. }
+            | Reply::Done { item: None, .. }
+            | Reply::Booted { .. }
+            | Reply::Moved { .. } => {
                 Settled::Retry { reason: "the hub's answer does not fit the message".into() }
             }
         };

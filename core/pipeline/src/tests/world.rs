@@ -48,7 +48,7 @@ impl World {
     pub(super) async fn start_in(folder: TempDir, spec: Spec, ports: Ports) -> Self {
         let store = Arc::new(FlakyStore::new(open(folder.path()).await));
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-        let Booted { state, seq, clock, config } = boot(&*shared).await.unwrap();
+        let Booted { state, seq, clock, down, config } = boot(&*shared).await.unwrap();
         let io = tokio::runtime::Handle::current();
         let options = Options { store: Arc::clone(&shared), state, seq, clock, io };
         let (engine, hub) = Hub::new(options);
@@ -58,7 +58,7 @@ impl World {
         if config.is_none() {
             activate(&hub, &spec).await;
         }
-        hub.command(Actor::Hub, Command::Boot).await.unwrap();
+        hub.command(Actor::Hub, Command::Boot { down }).await.unwrap();
         let (rules, findings) = gantry_rules::compile(&spec);
         assert!(findings.is_empty(), "{findings:?}");
         let core = Core {
@@ -176,8 +176,8 @@ impl World {
         let accept = Command::Accept { item, epoch, agent: agent.clone() };
         assert!(matches!(self.command(accept).await, Reply::Done { .. }));
         let epoch = self.item(item).await.epoch;
-        let (disposition, attributes_changed) = (Some("Processed".into()), false);
-        let done = Command::MarkDone { item, epoch, agent, disposition, attributes_changed };
+        let (disposition, changed_from) = (Some("Processed".into()), None);
+        let done = Command::MarkDone { item, epoch, agent, disposition, changed_from };
         let reply = self.command(done).await;
         assert!(matches!(reply, Reply::Done { .. }), "{reply:?}");
     }

@@ -587,6 +587,8 @@ const fn assignment_number(item: &WorkItem) -> i64 {
         Assignment::Offered { .. } => 1,
         Assignment::Assigned { .. } => 2,
         Assignment::Confirming { .. } => 3,
+        Assignment::Parked { .. } => 4,
+        Assignment::WrapUp { .. } => 5,
     }
 }
 

@@ -181,5 +181,7 @@ const fn times(assignment: &Assignment) -> (Option<Timestamp>, Option<Timestamp>
         Assignment::Offered { at, expires_at, .. } => (Some(*at), Some(*expires_at)),
         Assignment::Assigned { at, confirm_by, .. } => (Some(*at), *confirm_by),
         Assignment::Confirming { at, confirm_by, .. } => (Some(*at), Some(*confirm_by)),
+        Assignment::Parked { at, until, .. } => (Some(*at), *until),
+        Assignment::WrapUp { at, until, .. } => (Some(*at), Some(*until)),
     }
 }

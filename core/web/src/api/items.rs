@@ -162,6 +162,8 @@ fn by_status(status: &str) -> Result<ItemFilter, Problem> {
         "offered" => (OPEN, None, Some(AssignmentKind::Offered)),
         "assigned" => (OPEN, None, Some(AssignmentKind::Assigned)),
         "confirming" => (OPEN, None, Some(AssignmentKind::Confirming)),
+        "parked" => (OPEN, None, Some(AssignmentKind::Parked)),
+        "wrap_up" => (OPEN, None, Some(AssignmentKind::WrapUp)),
         "held" => (OPEN, Some(HoldKind::Held), None),
         "error" => (OPEN, Some(HoldKind::Error), None),
         "activation" => (OPEN, Some(HoldKind::Activation), None),

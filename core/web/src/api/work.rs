@@ -64,22 +64,22 @@ pub(super) async fn done(
 ) -> Result<Json<Reply>, Problem> {
     let agent = caller.working_agent()?.clone();
     let document = filled(&app, (item, epoch), &agent, attributes).await?;
-    let attributes_changed = document.is_some();
-    let command = Command::MarkDone { item, epoch, agent, disposition, attributes_changed };
+    let (document, changed_from) = document.unzip();
+    let command = Command::MarkDone { item, epoch, agent, disposition, changed_from };
     let work = vec![Work { document, ..Work::new(command) }];
     let submission = Submission { actor: caller.actor(), work, side: Side::default() };
     let mut replies = app.hub.submit(submission).await?;
     answered(replies.pop().expect("invariant: one reply for each command"))
 }
 
-/// The item's document with what the agent changed in it; `null` takes an attribute out. None if
-/// nothing was changed. What the form of the process asks for has to be there.
+/// The item's document with what the agent changed in it, and the revision that was changed;
+/// `null` takes an attribute out. None if nothing was changed. What the form of the process asks for has to be there.
 async fn filled(
     app: &App,
     (item, epoch): (ItemId, u32),
     agent: &Name,
     attributes: BTreeMap<Name, serde_json::Value>,
-) -> Result<Option<NewDocument>, Problem> {
+) -> Result<Option<(NewDocument, u32)>, Problem> {
     let view = super::items::read(app, item).await?;
     if view.item.epoch != epoch || view.item.agent() != Some(agent) {
         // The hub refuses it, and its reason says more than a form that is not theirs.
@@ -115,5 +115,6 @@ async fn filled(
     let text = |name: &str| document.text(name).map(str::to_owned);
     let head = Head { name: text("name"), source_url: text("source_url"), customer: None };
     let attributes = document.to_vec();
-    Ok(Some(NewDocument { attributes, payload: None, content_type: None, head }))
+    let document = NewDocument { attributes, payload: None, content_type: None, head };
+    Ok(Some((document, view.item.revision)))
 }

@@ -102,6 +102,7 @@ const fn revoked(reason: RevokeReason) -> &'static str {
         RevokeReason::AgentNotReady => "the agent is no longer ready",
         RevokeReason::Reclassified => "the item was classified anew",
         RevokeReason::AgentChanged => "the agent no longer fits",
+        RevokeReason::AgentAbsent => "the agent stayed away",
     }
 }
 

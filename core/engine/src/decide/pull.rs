@@ -1,0 +1,105 @@
+//! Pull: an agent takes an item from a workbin, or chooses it from the queue where they may.
+
+use std::cmp::Reverse;
+
+use gantry_model::command::{Refusal, Reply};
+use gantry_model::name::AgentId;
+use gantry_model::{Agent, Assignment, Event, Hold, WorkItem};
+
+use super::moves::may_use;
+use super::room::{has_room, withdraw_unfit};
+use super::work::confirm_by;
+use super::{Context, done, staff, wrong_state};
+use crate::index::media_type;
+use crate::matching::excluded;
+use crate::tournament::Rank;
+
+/// How far the items that a choice passes over are counted.
+const PASSED_OVER_MAX: usize = 1000;
+
+pub(super) fn pull(
+    ctx: Context<'_>,
+    item: &WorkItem,
+    id: &AgentId,
+    over_capacity: Option<&String>,
+    events: &mut Vec<Event>,
+) -> Result<Reply, Refusal> {
+    staff::known(ctx, id)?;
+    let agent = ctx.state.agent(id).expect("invariant: the agent was just found");
+    let refused = |why: String| Refusal::MayNotPull { item: item.id, agent: id.clone(), why };
+    match &item.assignment {
+        Assignment::Parked { workbin, .. } if item.hold == Hold::None => {
+            if !may_use(ctx, id, workbin) {
+                return Err(refused(format!("it lies in the {workbin}")));
+            }
+        }
+        Assignment::None if item.waiting() => {
+            check_choice(ctx, item, agent).map_err(refused)?;
+        }
+        _ => return Err(wrong_state(item, "pull")),
+    }
+    if !agent.presence.there() {
+        return Err(refused("they are not signed on".into()));
+    }
+    let media = media_type(item);
+    let room = has_room(ctx.state, agent, media);
+    if !room && over_capacity.is_none() {
+        return Err(Refusal::NoRoom { agent: id.clone(), media: media.into() });
+    }
+    if !room {
+        // What was only offered makes way for what the agent insists on.
+        let mut desk: Vec<WorkItem> = ctx.state.desk(id).collect();
+        desk.push(item.clone());
+        withdraw_unfit(ctx.state.routing(), agent, &desk, events);
+    }
+    events.push(Event::Pulled {
+        item: item.id,
+        agent: id.clone(),
+        epoch: item.epoch + 1,
+        confirm_by: confirm_by(ctx, item),
+        workbin: item.workbin().cloned(),
+        passed_over: passed_over(ctx, item, id),
+        over_capacity: over_capacity.filter(|_| !room).cloned(),
+    });
+    Ok(done(item))
+}
+
+/// Choosing from the queue: where the process allows it, and only what the agent could be offered.
+fn check_choice(ctx: Context<'_>, item: &WorkItem, agent: &Agent) -> Result<(), String> {
+    let queue = ctx.state.index.routes.queue(item).filter(|queue| queue.choose);
+    let Some(queue) = queue else {
+        let name = item.queue().map_or("", |name| name.as_str());
+        return Err(format!(
+            "agents do not choose from queue {name:?}, they are offered its items"
+        ));
+    };
+    let stage = ctx.state.rung(item, queue, ctx.now).stage;
+    let requirement = ctx.state.requirement(item, queue, stage);
+    if !requirement.fits(&agent.profile) {
+        return Err(format!("it asks for {requirement}"));
+    }
+    Ok(())
+}
+
+/// How many waiting items that the agent could have had stand before this one.
+fn passed_over(ctx: Context<'_>, item: &WorkItem, agent: &AgentId) -> u32 {
+    let index = &ctx.state.index;
+    let Some(no) = index.agent_no(agent) else {
+        return 0;
+    };
+    let field = index.field(&ctx.state.facts);
+    let own = Rank {
+        priority: ctx.state.priority(ctx.now, item).0,
+        since: Reverse(item.routing_at.unwrap_or(item.captured_at)),
+        item: Reverse(item.id),
+    };
+    let fitting = index.waiting().filter(|signature| signature.fits.contains(no));
+    let before = fitting.flat_map(|signature| {
+        signature.descending(ctx.now, &field).map(|(rank, _)| rank).take_while(|rank| *rank > own)
+    });
+    let asked = before.filter(|rank| {
+        let item = ctx.state.item(rank.item.0);
+        item.is_some_and(|item| !excluded(&item, agent, ctx.now))
+    });
+    asked.take(PASSED_OVER_MAX).count() as u32
+}
