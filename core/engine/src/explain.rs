@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use gantry_model::decision::{Candidate, Reason, ReasonCount, Stage, StageCause};
+use gantry_model::decision::{Candidate, FlowStanding, Reason, ReasonCount, Stage, StageCause};
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{AgentOrder, ProcessSpec};
@@ -59,6 +59,8 @@ pub struct LiveExplanation {
     pub anchor_at: Timestamp,
     /// Where the SLA ends.
     pub due_at: Option<Timestamp>,
+    /// How its flow stands to the others; `None` if the config divides no shares.
+    pub flow: Option<FlowStanding>,
     /// When the priority next changes its course; `None` also while it is held.
     pub priority_changes_at: Option<Timestamp>,
     /// The priority at that instant.
@@ -155,6 +157,11 @@ pub enum WhyNot {
         /// When the first of them is asked again.
         until: Timestamp,
     },
+    /// Somebody could have it, but its flow has had as many offers as it may for now.
+    RateLimited {
+        /// Until when.
+        until: Timestamp,
+    },
 }
 
 /// Where an item in routing stands.
@@ -163,6 +170,8 @@ struct Routed<'a> {
     rung: Rung,
     requirement: Requirement,
     ladder: Vec<LadderStage>,
+    /// Until when its flow has had its offers.
+    limited_until: Option<Timestamp>,
 }
 
 impl State {
@@ -195,6 +204,7 @@ impl State {
             priority,
             priority_of_curve: Priority(priority.0 - boost.0),
             boost: item.boost,
+            flow: self.flow(item),
             schema: class.map(|class| class.schema.clone()).filter(|_| item.priority.is_none()),
             anchor_at: item.anchor_at,
             due_at: item.due_at,
@@ -255,7 +265,9 @@ impl State {
         };
         let requirement = ladder.requirement(rung.stage);
         let ladder = ladder.rungs().map(stage).collect();
-        Some(Routed { queue, rung, requirement, ladder })
+        let flow = self.index.routes.flow_of(item);
+        let limited_until = self.index.flows.limited_until(flow, at);
+        Some(Routed { queue, rung, requirement, ladder, limited_until })
     }
 
     /// The nearest agents, and how many failed each test.
@@ -323,6 +335,7 @@ impl State {
         failed
             .or_else(|| self.no_room(agent, media, at))
             .or_else(|| declined.then_some(Reason::Excluded))
+            .or_else(|| routed.limited_until.map(|until| Reason::RateLimited { until }))
     }
 
     fn why_nobody(
@@ -353,6 +366,7 @@ impl State {
                 let until = ends.filter(|until| *until > at).min();
                 until.map(|until| WhyNot::AllExcluded { until })
             }
+            Some(Reason::RateLimited { until }) => Some(WhyNot::RateLimited { until: *until }),
             Some(Reason::NotReady) => Some(WhyNot::NobodyReady),
             Some(reason) if fits(reason) => Some(WhyNot::NobodyHasRoom),
             None if !agents.is_empty() => None,

@@ -23,6 +23,7 @@ use crate::bits::BitSet;
 use crate::capacity::{self, Carried, Limits};
 use crate::curve::NEVER;
 use crate::facts::Facts;
+use crate::flows::Flows;
 use crate::items::{Glance, Slot};
 use crate::ladder::Ladder;
 use crate::routes::Routes;
@@ -58,6 +59,8 @@ pub(crate) struct Index {
     preferred: HashMap<Slot, AgentId>,
     /// Items that take an agent's capacity.
     seats: HashMap<Slot, (AgentNo, MediaNo)>,
+    /// What flows have had; kept when all else is built anew.
+    pub(crate) flows: Flows,
     /// Items that may newly have found an agent.
     fresh_items: BTreeMap<ItemId, Trigger>,
     pub(crate) workbins: Workbins,
@@ -69,7 +72,8 @@ impl Index {
     /// `before`: what was ready of the config version before.
     pub(crate) fn build(facts: &Facts, clock: Timestamp, before: &Routes) -> Self {
         let routes = Routes::new(facts.config.as_ref(), before);
-        let mut index = Self { clock, routes, ..Self::default() };
+        let flows = Flows::new(routes.spec.fairness.as_ref());
+        let mut index = Self { clock, routes, flows, ..Self::default() };
         for agent in facts.agents.values() {
             index.put_agent(facts, &agent.profile.id, Trigger::TimePassed);
         }
@@ -86,7 +90,11 @@ impl Index {
         if now <= self.clock {
             return;
         }
+        let released = self.flows.released(self.clock, now);
         self.clock = now;
+        for flow in released {
+            self.queues.freshen_flow(flow);
+        }
         for slot in self.wakes.until(now) {
             if let Some(item) = facts.items.at(slot) {
                 self.remove(facts, item.id, slot);
@@ -163,6 +171,17 @@ impl Index {
     pub(crate) fn waiting(&self) -> impl Iterator<Item = &Signature> + '_ {
         let all = self.queues.iter().map(|(_, signature)| signature);
         all.filter(|signature| !signature.is_empty())
+    }
+
+    /// Notes that an item is offered: its flow pays for it.
+    pub(crate) fn note_offer(&mut self, slot: Slot) {
+        if self.flows.any()
+            && let Some(signature) = self.signature_of(slot)
+        {
+            let flow = signature.key.flow;
+            let queues = &self.queues;
+            self.flows.offered(flow, self.clock, |flow| queues.flow_waits(flow));
+        }
     }
 
     /// The media type of a signature.
@@ -304,6 +323,7 @@ impl Index {
             media: self.staff.media_no(media_type(item)),
             queue: self.routes.queue_name(item).cloned().unwrap_or_default(),
             clock: self.routes.clock_of(item),
+            flow: self.routes.flow_of(item),
         };
         let signature = self.signature(facts, key);
         if let Some((no, _)) = class {

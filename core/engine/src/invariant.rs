@@ -128,6 +128,7 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
                 && !excluded(item, id, now)
                 && !queue.is_some_and(|queue| agent.profile.inactive_queues.contains(queue))
                 && state.no_room(agent, media, now).is_none()
+                && state.flow(item).is_none_or(|flow| flow.limited_until.is_none())
                 && state.requirement(item, process, stage).fits(&agent.profile)
         };
         if let Some(item) = state.items().find(fits) {

@@ -20,6 +20,7 @@ mod curve;
 mod decide;
 mod explain;
 mod facts;
+mod flows;
 mod fold;
 mod follow_up;
 mod index;

@@ -1,7 +1,7 @@
 //! Matching: which item is offered to whom, and why.
 //!
-//! The rule: of all waiting items that a free agent fits, the one that ranks highest is offered
-//! to the agent who stands first. When the state was settled before, a new pair has at least
+//! The rule: of all waiting items that a free agent fits, the one that ranks highest, less the
+//! handicap of its flow, is offered to the agent who stands first. When the state was settled before, a new pair has at least
 //! one side that is fresh, so only signatures with a fresh item or a fresh agent can hold it.
 
 use std::collections::BTreeMap;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use gantry_model::decision::{
     Candidate, Explanation, Load, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
 };
+use gantry_model::priority::Priority;
 use gantry_model::spec::ProcessSpec;
 use gantry_model::{Event, ItemId, Timestamp, WorkItem};
 
@@ -27,11 +28,17 @@ const NAMES_BYTES_MAX: usize = 512;
 /// The next offer at `now`, if any item and agent fit.
 pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
     let mut best: Option<Rank> = None;
-    for (no, bound) in state.index.queues.contenders(now) {
+    let flows = &state.index.flows;
+    for (no, bound) in state.index.queues.contenders(now, flows) {
         if best.is_some_and(|rank| rank.priority > bound) {
             break;
         }
-        best = best.max(best_in(state, now, state.index.queues.signature(no)));
+        let signature = state.index.queues.signature(no);
+        let rank = best_in(state, now, signature);
+        best = best.max(rank.map(|rank| Rank {
+            priority: Priority(rank.priority.0 - flows.handicap(signature.key.flow)),
+            ..rank
+        }));
     }
     offer(state, now, best?.item.0)
 }
@@ -159,6 +166,7 @@ impl<'a> Field<'a> {
             boost: self.item.boost,
             stage_cause: rung.cause,
             stage_since: rung.since,
+            flow: self.state.flow(self.item),
         }
     }
 

@@ -11,6 +11,7 @@ use gantry_model::{Hold, Name, Timestamp, WorkItem};
 
 use crate::clock::{ClockNo, CurveClock, WALL};
 use crate::curve::{Curve, NEVER, SchemaCurve};
+use crate::flows::FlowNo;
 
 /// A config version: the spec as it was journaled, its schemas ready to be shared by items, and
 /// its calendars ready to calculate.
@@ -147,6 +148,15 @@ impl Routes {
     pub(crate) fn clock(&self, no: ClockNo) -> &CurveClock {
         let business = usize::from(no).checked_sub(1).and_then(|at| self.clocks.get(at));
         business.unwrap_or(&CurveClock::Wall)
+    }
+
+    /// The number of the flow that the item belongs to.
+    pub(crate) fn flow_of(&self, item: &WorkItem) -> FlowNo {
+        let flow = item.class.as_ref().and_then(|class| class.flow.as_ref());
+        let named = self.spec.fairness.as_ref().zip(flow);
+        let place =
+            named.and_then(|(fairness, flow)| fairness.flows.keys().position(|n| n == flow));
+        place.map_or(0, |place| place as FlowNo + 1)
     }
 
     /// The item's priority as a function of what its clock shows. An item without a class has

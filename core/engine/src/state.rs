@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
-use gantry_model::decision::{Load, Reason, Stage};
+use gantry_model::decision::{FlowStanding, Load, Reason, Stage};
 use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{ProcessSpec, RoutingSpec};
@@ -123,7 +123,9 @@ impl State {
             self.facts.items.pack(*slot);
         }
         if touched.config {
-            self.index = Index::build(&self.facts, self.index.clock, &self.index.routes);
+            let built = Index::build(&self.facts, self.index.clock, &self.index.routes);
+            let before = std::mem::replace(&mut self.index, built);
+            self.index.flows.inherit(before.flows);
             return applied;
         }
         for agent in touched.agents {
@@ -144,6 +146,9 @@ impl State {
         // An item that ends leaves its slot.
         let slot = |facts: &Facts| event.item().and_then(|id| facts.items.slot(id));
         let before = slot(&self.facts);
+        if let (Event::Offered { .. }, Some(slot)) = (event, before) {
+            self.index.note_offer(slot);
+        }
         let applied = self.facts.apply(at, event)?;
         self.changed.agents.extend(applied.agent);
         if let Some(item) = event.item() {
@@ -186,7 +191,10 @@ impl State {
     /// The next instant at which something can happen by itself: a timer, a stage, the end of an
     /// exclusion. Never before `now`. The caller sends `Tick` then.
     pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
-        self.index.next_wake().map(|at| at.max(now))
+        let queues = &self.index.queues;
+        let flows = &self.index.flows;
+        let released = flows.next_release(self.index.clock, |flow| queues.flow_waits(flow));
+        self.index.next_wake().into_iter().chain(released).min().map(|at| at.max(now))
     }
 
     /// Hands over what changed since the last call, each in its latest form.
@@ -329,6 +337,17 @@ impl State {
     /// The item to be looked at first, if by `now`.
     pub(crate) fn woken(&self, now: Timestamp) -> Option<WorkItem> {
         self.facts.items.at(self.index.woken(now)?)
+    }
+
+    /// How the flow of an item stands to the others; none if the config divides no shares.
+    pub(crate) fn flow(&self, item: &WorkItem) -> Option<FlowStanding> {
+        let flows = &self.index.flows;
+        let no = self.index.routes.flow_of(item);
+        flows.any().then(|| FlowStanding {
+            flow: flows.name(no).cloned(),
+            handicap: Priority(flows.handicap(no)),
+            limited_until: flows.limited_until(no, self.index.clock),
+        })
     }
 
     /// How an item ranks among those that wait at `now`, whether it waits itself or not.

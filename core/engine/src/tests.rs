@@ -3,6 +3,7 @@
 
 mod bounds;
 mod cases;
+mod flows;
 pub(crate) mod oracle;
 mod queries;
 mod script;

@@ -99,6 +99,24 @@ pub struct Explanation {
     /// When it began.
     #[n(16)]
     pub stage_since: Timestamp,
+    /// The flow it belongs to; none if the config divides no shares.
+    #[n(17)]
+    pub flow: Option<FlowStanding>,
+}
+
+/// How the flow of an item stands to the others.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct FlowStanding {
+    /// The flow; none = that of all items that belong to no named one.
+    #[n(0)]
+    pub flow: Option<Name>,
+    /// By how much its items stand back behind their priorities, because it had more than its
+    /// share; below zero: ahead, because it had less.
+    #[n(1)]
+    pub handicap: Priority,
+    /// Until when it has had as many offers as it may.
+    #[n(2)]
+    pub limited_until: Option<Timestamp>,
 }
 
 /// An agent who was considered for an item.

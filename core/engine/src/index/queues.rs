@@ -14,6 +14,7 @@ use super::staff::{ClassNo, MediaNo};
 use crate::bits::BitSet;
 use crate::clock::{ClockNo, CurveClock};
 use crate::curve::NEVER;
+use crate::flows::{FlowNo, Flows};
 use crate::items::Slot;
 use crate::tournament::{Rank, Tournament};
 
@@ -34,6 +35,8 @@ pub(crate) struct Queues {
     certainties: Minima,
     /// Signatures in which an agent and an item may newly have found each other.
     fresh: Vec<SignatureNo>,
+    /// How many items wait, by flow.
+    flows: Vec<usize>,
 }
 
 /// What makes items wait together.
@@ -47,6 +50,8 @@ pub(crate) struct Key {
     pub(crate) queue: Name,
     /// The clock that priorities run in: in one tournament all curves run in the same.
     pub(crate) clock: ClockNo,
+    /// The flow: all items of one tournament have the same handicap.
+    pub(crate) flow: FlowNo,
 }
 
 /// All that waits for the same kind of agent.
@@ -166,10 +171,13 @@ impl Queues {
         now: Timestamp,
         change: impl FnOnce(&mut Tournament, Timestamp) -> T,
     ) -> T {
-        let Signature { waiting, clock, .. } = &mut self.signatures[no as usize];
-        let before = waiting.until();
+        let Signature { waiting, clock, key, .. } = &mut self.signatures[no as usize];
+        let (before, count) = (waiting.until(), waiting.len());
         let result = change(waiting, clock.read(now));
         let until = waiting.until();
+        let flow = usize::from(key.flow);
+        self.flows.resize(self.flows.len().max(flow + 1), 0);
+        self.flows[flow] = self.flows[flow] + waiting.len() - count;
         self.heads[no as usize] = match waiting.head() {
             Some(piece) => {
                 let (from, value, slope) = piece.line();
@@ -209,6 +217,15 @@ impl Queues {
         };
     }
 
+    /// Notes that a flow may be offered again.
+    pub(super) fn freshen_flow(&mut self, flow: FlowNo) {
+        let signatures = (0..).zip(&self.signatures);
+        let of_flow = signatures.filter(|(_, one)| one.key.flow == flow && !one.is_empty());
+        for no in of_flow.map(|(no, _)| no).collect::<Vec<_>>() {
+            self.freshen(no, Some(Trigger::TimePassed));
+        }
+    }
+
     pub(super) fn settle(&mut self) {
         for no in self.fresh.drain(..) {
             self.signatures[no as usize].fresh = Fresh::No;
@@ -219,17 +236,31 @@ impl Queues {
         self.heads[no as usize].bound(self.signature(no).clock.read(now))
     }
 
+    /// `true` if a flow has anything waiting.
+    pub(crate) fn flow_waits(&self, flow: FlowNo) -> bool {
+        self.flows.get(usize::from(flow)).is_some_and(|count| *count > 0)
+    }
+
     /// Signatures in which somebody free may newly have something waiting, each with a bound that
-    /// its best item does not exceed at `now`; the highest bound first.
+    /// its best item does not exceed at `now`, less the handicap of its flow; the highest bound
+    /// first.
     pub(crate) fn contenders(
         &self,
         now: Timestamp,
+        flows: &Flows,
     ) -> impl Iterator<Item = (SignatureNo, Priority)> {
         let servable = self.fresh.iter().filter(|no| {
             let signature = self.signature(**no);
-            signature.n_free > 0 && !signature.is_empty()
+            signature.n_free > 0
+                && !signature.is_empty()
+                && flows.limited_until(signature.key.flow, now).is_none()
         });
-        let mut bounds: Vec<_> = servable.map(|no| (self.bound(*no, now), *no)).collect();
+        let mut bounds: Vec<_> = servable
+            .map(|no| {
+                let handicap = flows.handicap(self.signature(*no).key.flow);
+                (Priority(self.bound(*no, now).0.saturating_sub(handicap)), *no)
+            })
+            .collect();
         std::iter::from_fn(move || {
             let highest = (0..bounds.len()).max_by_key(|at| bounds[*at])?;
             let (bound, no) = bounds.swap_remove(highest);

@@ -35,7 +35,7 @@ impl Index {
         let mut queues: Vec<_> = self.waiting().collect();
         queues.sort_by_key(|queue| {
             let key = &queue.key;
-            (&key.requirement, &media[key.media], &key.queue, key.clock)
+            (&key.requirement, &media[key.media], &key.queue, key.clock, key.flow)
         });
         for queue in queues {
             let fits: BTreeMap<_, _> = queue

@@ -5,6 +5,7 @@ pub(crate) mod curve;
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_model::calendar::Calendar;
@@ -17,11 +18,18 @@ use gantry_model::{
 use crate::State;
 
 /// The pair that must be offered next: item, agent, priority.
-pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<(WorkItem, &Agent, Priority)> {
+pub(crate) fn next_offer<'a>(
+    state: &'a State,
+    shares: &Shares,
+    now: Timestamp,
+) -> Option<(WorkItem, &'a Agent, Priority)> {
     let routing = state.routing();
     let mut waiting: Vec<WorkItem> = state.items().filter(waits).collect();
+    waiting.retain(|item| !shares.at_limit(routing, flow(routing, item), now));
     waiting.sort_by_key(|item| {
-        (std::cmp::Reverse(priority(routing, item, now)), item.routing_at, item.id)
+        let paid = shares.paid(flow(routing, item));
+        let urgency = i128::from(priority(routing, item, now).0) - paid;
+        (std::cmp::Reverse(urgency), item.routing_at, item.id)
     });
     for item in waiting {
         let mut fit: Vec<&Agent> =
@@ -47,6 +55,57 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<(WorkItem, &Ag
         }
     }
     None
+}
+
+/// What flows have paid for offers, and when they had them, by definition.
+#[derive(Debug, Default)]
+pub(crate) struct Shares {
+    paid: BTreeMap<Option<Name>, i128>,
+    offers: Vec<(Option<Name>, Timestamp)>,
+}
+
+fn flow(routing: &RoutingSpec, item: &WorkItem) -> Option<Name> {
+    let flow = item.class.as_ref().unwrap().flow.clone()?;
+    Some(flow)
+        .filter(|flow| routing.fairness.as_ref().is_some_and(|all| all.flows.contains_key(flow)))
+}
+
+impl Shares {
+    fn paid(&self, flow: Option<Name>) -> i128 {
+        self.paid.get(&flow).copied().unwrap_or(0)
+    }
+
+    fn at_limit(&self, routing: &RoutingSpec, flow: Option<Name>, now: Timestamp) -> bool {
+        let spec = routing.fairness.as_ref().zip(flow.as_ref());
+        let rate = spec.and_then(|(fairness, flow)| fairness.flows[flow].rate);
+        rate.is_some_and(|rate| {
+            let lately =
+                |(by, at): &&(Option<Name>, Timestamp)| *by == flow && now < at.plus(rate.per);
+            self.offers.iter().filter(lately).count() >= rate.count as usize
+        })
+    }
+
+    /// An item is about to be offered: its flow pays, and who has nothing waiting or much to its
+    /// credit catches up.
+    pub(crate) fn offer(&mut self, state: &State, item: &WorkItem, now: Timestamp) {
+        let routing = state.routing();
+        let Some(fairness) = &routing.fairness else { return };
+        let own = flow(routing, item);
+        let cost = |name: &Option<Name>| {
+            let weight = name.as_ref().map_or(1, |name| fairness.flows[name].weight);
+            i128::from(Priority::from_points(fairness.strength).0) / i128::from(weight)
+        };
+        let level = self.paid(own.clone());
+        let names = fairness.flows.keys().cloned().map(Some).chain([None]);
+        for name in names.filter(|name| *name != own) {
+            let busy = state.items().any(|item| waits(&item) && flow(routing, &item) == name);
+            let least = if busy { level - 100 * cost(&name) } else { level };
+            let paid = self.paid(name.clone()).max(least);
+            self.paid.insert(name, paid);
+        }
+        self.paid.insert(own.clone(), level + cost(&own));
+        self.offers.push((own, now));
+    }
 }
 
 fn waits(item: &WorkItem) -> bool {

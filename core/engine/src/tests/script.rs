@@ -10,6 +10,7 @@ use gantry_model::spec::{OnChange, OnReopen, RoutingSpec, Shape};
 use gantry_model::{Actor, Command, Event, ItemId, Millis, Name, Reply, Timestamp, WorkItem};
 
 use super::oracle;
+use crate::flows::Flows;
 use crate::{Changes, State, check_all, fold, replay, step};
 
 /// 2026-01-05T08:00:00Z, a Monday.
@@ -36,6 +37,7 @@ pub(crate) struct World {
     pub(crate) state: State,
     /// Replays the journal event by event; the oracle looks at it before each offer.
     replayed: State,
+    shares: oracle::Shares,
     pub(crate) journal: Vec<Segment>,
     /// The latest form of every item that ever was, as a store keeps it.
     pub(crate) stored: BTreeMap<ItemId, WorkItem>,
@@ -49,6 +51,7 @@ impl World {
         let mut world = Self {
             state: State::new(0),
             replayed: State::new(0),
+            shares: oracle::Shares::default(),
             journal: Vec::new(),
             stored: BTreeMap::new(),
             runs: Vec::new(),
@@ -71,22 +74,25 @@ impl World {
             replay(&mut self.replayed, std::slice::from_ref(entry)).unwrap();
         }
         self.replayed.advance(self.now);
-        assert_eq!(oracle::next_offer(&self.replayed, self.now), None, "an offer was missed");
+        let missed = oracle::next_offer(&self.replayed, &self.shares, self.now);
+        assert_eq!(missed, None, "an offer was missed");
         check_all(&self.state, self.now).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(bytes(&self.state), bytes(&self.replayed), "replay differs");
         self.keep(&step.entries);
         (step.entries, step.reply)
     }
 
-    fn check_offer(&self, entry: &Entry) {
+    fn check_offer(&mut self, entry: &Entry) {
         let Event::Offered { item, agent, explanation, .. } = &entry.event else {
             return;
         };
         let (wanted, wanted_agent, priority) =
-            oracle::next_offer(&self.replayed, entry.at).expect("somebody to offer to");
+            oracle::next_offer(&self.replayed, &self.shares, entry.at)
+                .expect("somebody to offer to");
         assert_eq!((*item, agent), (wanted.id, &wanted_agent.profile.id));
         assert_eq!(explanation.priority, priority);
         assert!(minicbor::to_vec(&**explanation).unwrap().len() <= 1024);
+        self.shares.offer(&self.replayed, &wanted, entry.at);
     }
 
     /// Commits: one segment, and the changed items as the store would have them.
@@ -112,6 +118,9 @@ impl World {
         let items = self.stored.values().cloned();
         self.state = State::from_facts(0, counter, config, agents, items, self.now);
         self.runs.clear();
+        // What flows have had counts from the hub's start.
+        self.replayed.index.flows = Flows::new(self.replayed.routing().fairness.as_ref());
+        self.shares = oracle::Shares::default();
         self.act(Actor::Hub, &Command::Boot { down })
     }
 

@@ -132,6 +132,7 @@ struct Found {
     preferred: Option<u8>,
     required: Option<u8>,
     bounds: Option<PriorityBounds>,
+    flow: Option<u8>,
 }
 
 const AGENTS: [&str; 5] = ["anna", "ben", "cleo", "dora", "emil"];
@@ -148,6 +149,9 @@ const PROCESSES: [&str; 9] = [
 ];
 const SCHEMAS: [&str; 6] = ["gold", "bronze", "cooling", "working", "steps", "unknown"];
 
+/// Shares of agents; the last is not among those that the config names.
+const FLOWS: [&str; 4] = ["acme", "bolt", "crown", "nobody"];
+
 fn found() -> impl Strategy<Value = Found> {
     let span = || 0..50_000_000_i64;
     let kinds = (0..14_u8, 0..100_u8, 0..100_u8, prop::bool::weighted(0.2), any::<bool>());
@@ -162,11 +166,12 @@ fn found() -> impl Strategy<Value = Found> {
         prop::option::weighted(0.3, 0..6_u8),
         prop::option::weighted(0.1, 0..6_u8),
         prop::option::weighted(0.2, bounds()),
+        prop::option::of(0..4_u8),
     );
     (kinds, times, agents).prop_map(|(kinds, times, agents)| {
         let (kind, process, schema, chat, group) = kinds;
         let (sla, due, activation, expires) = times;
-        let (priority, preferred, required, bounds) = agents;
+        let (priority, preferred, required, bounds, flow) = agents;
         // Unknown names are rare.
         let mostly = |n: u8, unknown: u8| if n < 2 { unknown } else { n % unknown };
         let (process, schema) = (mostly(process, 8), mostly(schema, 5));
@@ -184,6 +189,7 @@ fn found() -> impl Strategy<Value = Found> {
             preferred,
             required,
             bounds,
+            flow,
         }
     })
 }
@@ -321,6 +327,7 @@ impl World {
             0 => Sla::Business(Millis(sla)),
             _ => Sla::Wall(Millis(sla)),
         });
+        class.flow = found.flow.map(|flow| Name::new(FLOWS[usize::from(flow)]));
         if found.chat {
             class.media_type = "chat".into();
         }

@@ -124,8 +124,9 @@ pub enum AbsenceAction {
 pub struct Fairness {
     /// What divides them.
     pub by: FlowKey,
-    /// Whole points that one offer more than its share costs a flow, for as long as others of
-    /// its items' agents wait for their turn; 0 = shares do not count, only rates.
+    /// Whole points by which an offer sets a flow of weight 1 back against the others, and one
+    /// of weight 4 by a quarter of that: the larger, the more shares count beside priorities. 0 =
+    /// shares do not count, only rates. What flows have had counts from the hub's start.
     pub strength: i64,
     /// The flows; items of no named flow are together the flow `other`.
     pub flows: BTreeMap<Name, FlowSpec>,

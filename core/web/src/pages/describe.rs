@@ -167,6 +167,9 @@ fn why_not(why: &WhyNot) -> String {
         WhyNot::AllExcluded { until } => {
             format!("All who could have it declined; the first is asked again at {until}.")
         }
+        WhyNot::RateLimited { until } => {
+            format!("Its flow has had as many offers as it may; the next comes at {until}.")
+        }
     }
 }
 
