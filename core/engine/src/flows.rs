@@ -15,7 +15,8 @@ use gantry_model::priority::{POINTS_MAX, Priority};
 use gantry_model::spec::{Fairness, Rate};
 use gantry_model::{Name, Timestamp};
 
-/// Number of a flow within a config version; 0 is the flow of all items that belong to no other.
+/// Number of a flow within a config version; 0 is the flow of all items that belong to no named
+/// one, unless the config names `other` itself.
 pub(crate) type FlowNo = u16;
 
 /// No handicap is larger, either sign.

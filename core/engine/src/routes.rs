@@ -6,7 +6,9 @@ use std::sync::Arc;
 use gantry_model::calendar::Calendar;
 use gantry_model::item::Classification;
 use gantry_model::priority::Priority;
-use gantry_model::spec::{Anchor, CompletionMode, PrioritySchema, ProcessSpec, RoutingSpec};
+use gantry_model::spec::{
+    Anchor, CompletionMode, FLOW_OTHER, PrioritySchema, ProcessSpec, RoutingSpec,
+};
 use gantry_model::{Hold, Name, Timestamp, WorkItem};
 
 use crate::clock::{ClockNo, CurveClock, WALL};
@@ -152,10 +154,12 @@ impl Routes {
 
     /// The number of the flow that the item belongs to.
     pub(crate) fn flow_of(&self, item: &WorkItem) -> FlowNo {
-        let flow = item.class.as_ref().and_then(|class| class.flow.as_ref());
-        let named = self.spec.fairness.as_ref().zip(flow);
-        let place =
-            named.and_then(|(fairness, flow)| fairness.flows.keys().position(|n| n == flow));
+        let Some(fairness) = &self.spec.fairness else {
+            return 0;
+        };
+        let named = item.class.as_ref().and_then(|class| class.flow.as_ref());
+        let place = |flow: &str| fairness.flows.keys().position(|name| *name == flow);
+        let place = named.and_then(|flow| place(flow)).or_else(|| place(FLOW_OTHER));
         place.map_or(0, |place| place as FlowNo + 1)
     }
 

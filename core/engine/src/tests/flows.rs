@@ -145,6 +145,22 @@ fn a_rate_holds_and_lets_go_by_itself() {
     assert_eq!(offered(entries), Some(third));
 }
 
+/// The flow of all other items may have a weight and a rate of its own.
+#[test]
+fn what_belongs_to_no_flow_is_a_flow() {
+    let mut world = world(|routing| {
+        let fairness = routing.fairness.as_mut().unwrap();
+        let crown = fairness.flows["crown"];
+        fairness.flows.insert("other".into(), crown);
+    });
+    for _ in 0..3 {
+        wait(&mut world, "nobody", 500);
+    }
+    let first = ready(&mut world).unwrap();
+    let second = finish(&mut world, first).unwrap();
+    assert_eq!(finish(&mut world, second), None, "two in twenty minutes");
+}
+
 /// A new config keeps what flows have had, by their names.
 #[test]
 fn a_new_config_forgets_nothing() {

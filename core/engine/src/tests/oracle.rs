@@ -65,9 +65,10 @@ pub(crate) struct Shares {
 }
 
 fn flow(routing: &RoutingSpec, item: &WorkItem) -> Option<Name> {
-    let flow = item.class.as_ref().unwrap().flow.clone()?;
-    Some(flow)
-        .filter(|flow| routing.fairness.as_ref().is_some_and(|all| all.flows.contains_key(flow)))
+    let flows = &routing.fairness.as_ref()?.flows;
+    let named = item.class.as_ref().unwrap().flow.clone();
+    let mut may_be = [named, Some("other".into())].into_iter().flatten();
+    may_be.find(|flow| flows.contains_key(flow))
 }
 
 impl Shares {
