@@ -56,7 +56,7 @@ fn finish(world: &mut World, item: ItemId) -> Option<ItemId> {
         epoch,
         agent: agent.clone(),
         disposition: None,
-        attributes_changed: false,
+        changed_from: None,
     };
     offered(world.act(Actor::Agent(agent), &done).0)
 }
