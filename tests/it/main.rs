@@ -9,3 +9,4 @@ mod cli;
 mod demo_once;
 mod pages;
 mod permits;
+mod routing_cases;

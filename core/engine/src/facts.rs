@@ -307,8 +307,11 @@ fn apply_move(item: &mut WorkItem, at: Timestamp, event: &Event) {
                 Target::Skills(requirement) => Some(requirement.clone()),
                 Target::Queue(_) | Target::Workbin(_) => None,
             };
-            if let Target::Queue(queue) = to {
-                move_to_queue(item, queue);
+            match to {
+                Target::Queue(queue) => move_to_queue(item, queue),
+                // Who is asked for by name is asked, whatever they said before.
+                Target::Agent(agent) => item.exclusions.retain(|old| old.agent != *agent),
+                Target::Group(_) | Target::Skills(_) | Target::Workbin(_) => {}
             }
         }
         Event::Parked { agent, workbin, until, .. } => {
