@@ -42,6 +42,11 @@ impl Agents {
         self.kept.get(no as usize)?.as_ref()
     }
 
+    /// The numbers of all agents, in the order of their ids.
+    pub(crate) fn in_order(&self) -> impl ExactSizeIterator<Item = AgentNo> {
+        self.in_order.values().copied()
+    }
+
     /// All agents, in the order of their ids.
     pub(crate) fn values(&self) -> impl ExactSizeIterator<Item = &Agent> {
         self.in_order.values().map(|no| {

@@ -234,7 +234,7 @@ impl State {
     /// How many waiting items that an agent fits stand before an item at `at`, counted up to
     /// [`AHEAD_MAX`].
     pub fn ahead(&self, at: Timestamp, agent: &str, item: &WorkItem) -> u32 {
-        let Some(no) = self.index.agent_no(agent) else {
+        let Some(no) = self.facts.agents.no(agent) else {
             return 0;
         };
         let (rank, field) = (self.rank(at, item), self.index.field(&self.facts));

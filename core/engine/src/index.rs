@@ -4,6 +4,7 @@
 //! Waiting items stand in one tournament per signature: see [`queues`]. Agents are numbered and
 //! classed, and each signature keeps the set of agents who fit: see [`staff`].
 
+mod crew;
 mod entrants;
 mod minima;
 mod places;
@@ -12,15 +13,14 @@ mod render;
 mod staff;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
-use gantry_model::{Agent, AgentProfile, Assignment, ItemId, Presence, Timestamp, WorkItem};
+use gantry_model::{ItemId, Timestamp, WorkItem};
 
+use crate::agents::AgentNo;
 use crate::aside::{AgentWakes, Workbins};
-use crate::bits::BitSet;
-use crate::capacity::{self, Carried, Limits};
 use crate::curve::NEVER;
 use crate::facts::Facts;
 use crate::flows::Flows;
@@ -35,7 +35,7 @@ use places::Places;
 use queues::Key;
 pub(crate) use queues::{Queues, Signature};
 use staff::MediaNo;
-pub(crate) use staff::{AgentNo, Desk, Staff};
+pub(crate) use staff::{Desk, Staff};
 
 /// Number of a signature in the indexes.
 pub(crate) type SignatureNo = u32;
@@ -56,9 +56,9 @@ pub(crate) struct Index {
     /// Waiting items by preferred agent: that agent's coming or going changes their ladder.
     preferring: BTreeSet<(AgentId, Slot)>,
     /// What stands in `preferring`, by item.
-    preferred: HashMap<Slot, AgentId>,
+    preferred: HashMap<Slot, AgentId, FixedState>,
     /// Items that take an agent's capacity.
-    seats: HashMap<Slot, (AgentNo, MediaNo)>,
+    seats: HashMap<Slot, (AgentNo, MediaNo), FixedState>,
     /// What flows have had; kept when all else is built anew.
     pub(crate) flows: Flows,
     /// Items that may newly have found an agent.
@@ -74,12 +74,11 @@ impl Index {
         let routes = Routes::new(facts.config.as_ref(), before);
         let flows = Flows::new(routes.spec.fairness.as_ref());
         let mut index = Self { clock, routes, flows, ..Self::default() };
-        for agent in facts.agents.values() {
-            index.put_agent(facts, &agent.profile.id, Trigger::TimePassed);
+        for no in facts.agents.in_order() {
+            index.put_agent(facts, no, Trigger::TimePassed);
         }
         index.insert_all(facts);
-        let nos: Vec<_> = index.staff.nos().map(|(_, no)| no).collect();
-        for no in nos {
+        for no in facts.agents.in_order() {
             index.refresh_room(facts, no, Trigger::TimePassed);
         }
         index
@@ -103,7 +102,7 @@ impl Index {
         }
         let due: Vec<AgentId> = self.agent_wakes.due(now).cloned().collect();
         for agent in due {
-            if let Some(no) = self.agent_no(&agent) {
+            if let Some(no) = facts.agents.no(&agent) {
                 self.refresh_room(facts, no, Trigger::TimePassed);
             }
         }
@@ -130,14 +129,16 @@ impl Index {
         }
     }
 
-    /// Brings the indexes up to date with an agent who changed, came or was removed.
-    pub(crate) fn refresh_agent(&mut self, facts: &Facts, agent: &AgentId) {
-        let known = self.staff.no(agent).is_some();
-        let exists = facts.agents.contains_key(agent);
+    /// Brings the indexes up to date with an agent who changed, came or was removed, and who is
+    /// kept under a number, or was.
+    pub(crate) fn refresh_agent(&mut self, facts: &Facts, agent: &AgentId, no: AgentNo) {
+        let known = self.staff.knows(no);
+        let exists = facts.agents.no(agent) == Some(no);
         if exists {
-            self.put_agent(facts, agent, Trigger::AgentFreed);
+            self.put_agent(facts, no, Trigger::AgentFreed);
         } else if known {
-            self.remove_agent(agent);
+            self.withdraw(no);
+            self.agent_wakes.set(agent, None);
         }
         if known != exists {
             self.refresh_preferring(facts, agent);
@@ -189,47 +190,6 @@ impl Index {
         &self.staff.media()[signature.key.media]
     }
 
-    /// The signatures that an agent fits and has room for.
-    pub(crate) fn reach(&self, no: AgentNo) -> impl Iterator<Item = &Signature> + '_ {
-        let free = self.staff.free.iter().enumerate().filter(move |(_, free)| free.contains(no));
-        let signatures = free.flat_map(move |(media, _)| self.fitting(no, media));
-        signatures.map(|no| self.queues.signature(no))
-    }
-
-    pub(crate) fn desk(&self, no: AgentNo) -> &Desk {
-        self.staff.desk(no)
-    }
-
-    pub(crate) fn agent_no(&self, agent: &str) -> Option<AgentNo> {
-        self.staff.no(agent)
-    }
-
-    pub(crate) const fn ready(&self) -> &BitSet {
-        &self.staff.ready
-    }
-
-    /// Agents who are ready and have room for what a signature asks.
-    pub(crate) fn free_for(&self, signature: &Signature) -> &BitSet {
-        &self.staff.free[signature.key.media]
-    }
-
-    /// An agent's level in the skills that a signature asks for, added up.
-    pub(crate) fn level_sum(&self, signature: &Signature, no: AgentNo) -> u32 {
-        if signature.skills.is_empty() {
-            return 0;
-        }
-        let class = self.desk(no).class;
-        match signature.sums.binary_search_by_key(&class, |(class, _)| *class) {
-            Ok(at) => signature.sums[at].1,
-            // The class does not fit, but the agent does, by name.
-            Err(_) => self.staff.level_sum(class, &signature.skills),
-        }
-    }
-
-    pub(crate) fn anybody_free(&self) -> bool {
-        self.staff.anybody_free()
-    }
-
     /// What made an item fresh, if it may newly have found an agent.
     pub(crate) fn fresh_item(&self, item: ItemId) -> Option<Trigger> {
         self.fresh_items.get(&item).copied()
@@ -264,7 +224,7 @@ impl Index {
         let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
         let place = self.queues.insert(no, self.clock, slot, field);
         self.places.set(slot, no, place);
-        if self.queues.signature(no).n_free > 0 {
+        if self.queues.n_free(no) > 0 {
             self.fresh_items.insert(item.id, trigger);
             self.queues.freshen(no, None);
         }
@@ -286,7 +246,7 @@ impl Index {
             }
         }
         if let Some(agent) = item.occupies() {
-            self.seat(agent, item, slot);
+            self.seat(facts, agent, item, slot);
         }
         if let Some(workbin) = item.workbin() {
             self.workbins.put(item.id, workbin);
@@ -333,8 +293,8 @@ impl Index {
     }
 
     /// Notes an item with its agent.
-    fn seat(&mut self, agent: &str, item: &WorkItem, slot: Slot) {
-        if let Some(no) = self.agent_no(agent) {
+    fn seat(&mut self, facts: &Facts, agent: &str, item: &WorkItem, slot: Slot) {
+        if let Some(no) = facts.agents.no(agent) {
             let media = self.staff.media_no(media_type(item));
             self.staff.desk_mut(no).seat(item.id, media);
             self.seats.insert(slot, (no, media));
@@ -388,190 +348,16 @@ impl Index {
             self.staff.class_mut(class).add_reach(media, no);
         }
         for agent in named {
-            if let Some(agent) = facts.agents.get(&agent) {
-                self.fit_by_name(no, &agent.profile);
+            let known = facts.agents.no(&agent).and_then(|no| Some((no, facts.agents.at(no)?)));
+            if let Some((agent_no, agent)) = known {
+                self.fit_by_name(no, agent_no, &agent.profile);
             }
         }
-        let signature = self.queues.signature_mut(no);
-        signature.n_ready = signature.fits.count_and(&self.staff.ready) as u32;
-        signature.n_free = signature.fits.count_and(&self.staff.free[media]) as u32;
+        let fits = &self.queues.signature(no).fits;
+        let n_ready = fits.count_and(&self.staff.ready) as u32;
+        let n_free = fits.count_and(&self.staff.free[media]) as u32;
+        self.queues.set_counts(no, n_ready, n_free);
         no
-    }
-
-    /// Notes whether an agent fits a signature that names them.
-    fn fit_by_name(&mut self, no: SignatureNo, profile: &AgentProfile) {
-        let Some(agent) = self.staff.no(&profile.id) else {
-            return;
-        };
-        let Key { requirement, queue, .. } = &self.queues.signature(no).key;
-        let fits = requirement.fits(profile) && !profile.inactive_queues.contains(queue);
-        let desk = self.staff.desk(agent);
-        let by_class = self.staff.class_fits(desk.class, requirement, queue);
-        self.queues.signature_mut(no).fits.put(agent, fits);
-        if fits && !by_class {
-            self.staff.desk_mut(agent).named.push(no);
-        }
-    }
-
-    /// The signatures of a media type that an agent fits.
-    fn fitting(&self, no: AgentNo, media: MediaNo) -> impl Iterator<Item = SignatureNo> + '_ {
-        let desk = self.staff.desk(no);
-        let named = desk.named.iter().copied();
-        let named = named.filter(move |no| self.queues.signature(*no).key.media == media);
-        let class = self.staff.class(desk.class).reach_of(media).iter().copied();
-        // Of the class's signatures one may rule out just this agent.
-        let fits =
-            move |signature: &SignatureNo| self.queues.signature(*signature).fits.contains(no);
-        class.filter(fits).chain(named)
-    }
-
-    fn put_agent(&mut self, facts: &Facts, id: &AgentId, trigger: Trigger) {
-        let Some(agent) = facts.agents.get(id) else { return };
-        let profile = &agent.profile;
-        for media in Limits::of(&self.routes.spec, profile).media() {
-            self.staff.media_no(media);
-        }
-        let (no, class) = self.staff.enter(profile);
-        if let Some((class, fresh)) = class {
-            self.withdraw(no);
-            if fresh {
-                self.introduce(class);
-            }
-            self.join(no, class, profile);
-        }
-        self.refresh_room(facts, no, trigger);
-        for media in 0..self.staff.free.len() {
-            if self.staff.free[media].contains(no) {
-                self.freshen(no, media, trigger);
-            }
-        }
-    }
-
-    fn remove_agent(&mut self, id: &AgentId) {
-        if let Some(no) = self.staff.no(id) {
-            self.withdraw(no);
-            self.staff.leave(id);
-            self.agent_wakes.set(id, None);
-        }
-    }
-
-    /// Works out which signatures a new class fits.
-    fn introduce(&mut self, class: staff::ClassNo) {
-        let mut found = Vec::new();
-        for (no, signature) in self.queues.iter() {
-            let Key { requirement, media, queue, .. } = &signature.key;
-            if self.staff.class_fits(class, requirement, queue) {
-                found.push((no, *media, self.staff.level_sum(class, &signature.skills)));
-            }
-        }
-        for (no, media, sum) in found {
-            self.staff.class_mut(class).add_reach(media, no);
-            let sums = &mut self.queues.signature_mut(no).sums;
-            let at = sums.partition_point(|(other, _)| *other < class);
-            sums.insert(at, (class, sum));
-        }
-    }
-
-    /// Makes an agent a member of a class, with all that follows.
-    fn join(&mut self, no: AgentNo, class: staff::ClassNo, profile: &AgentProfile) {
-        self.staff.desk_mut(no).class = class;
-        let class = self.staff.class_mut(class);
-        class.members.push(no);
-        for signature in class.reach.iter().flatten() {
-            self.queues.signature_mut(*signature).fits.put(no, true);
-        }
-        for signature in self.queues.naming(&profile.id) {
-            self.fit_by_name(signature, profile);
-        }
-    }
-
-    /// Takes an agent out of everything that depends on the class.
-    fn withdraw(&mut self, no: AgentNo) {
-        let desk = self.staff.desk(no);
-        let class = desk.class;
-        if class == staff::ClassNo::MAX {
-            return;
-        }
-        self.set_ready(no, false);
-        for media in 0..self.staff.free.len() {
-            self.set_free(no, media, false);
-        }
-        let left = self.staff.leave_class(no);
-        for signature in left.signatures {
-            self.queues.signature_mut(signature).fits.put(no, false);
-        }
-        for signature in left.forgotten {
-            self.queues.signature_mut(signature).sums.retain(|(other, _)| *other != class);
-        }
-    }
-
-    /// Computes anew whether an agent is ready and for which media there is room.
-    fn refresh_room(&mut self, facts: &Facts, no: AgentNo, trigger: Trigger) {
-        let Some(agent) = facts.agents.get(&self.staff.desk(no).agent) else {
-            return;
-        };
-        self.staff.desk_mut(no).idle_since = agent.idle_since;
-        let ready = agent.presence == Presence::Ready;
-        self.set_ready(no, ready);
-        let spec = Arc::clone(&self.routes.spec);
-        let limits = Limits::of(&spec, &agent.profile);
-        let ramping = capacity::ramping_until(&spec, agent, self.clock).is_some();
-        for media in 0..self.staff.free.len() {
-            let carried = self.carried(agent);
-            let room = ready
-                && !ramping
-                && limits.obstacle(&carried, &self.staff.media()[media]).is_none();
-            if self.set_free(no, media, room) && room {
-                self.freshen(no, media, trigger);
-            }
-        }
-        self.refresh_agent_wake(facts, agent, no);
-    }
-
-    fn refresh_agent_wake(&mut self, facts: &Facts, agent: &Agent, no: AgentNo) {
-        let spec = &self.routes.spec;
-        let mut desk = self.desk(no).items.iter().filter_map(|item| facts.items.get(*item));
-        let working = !agent.presence.there()
-            && desk.any(|item| matches!(item.assignment, Assignment::Assigned { .. }));
-        let absence = timers::absence(spec, agent, working);
-        let ramp = capacity::ramping_until(spec, agent, self.clock);
-        self.agent_wakes.set(&agent.profile.id, absence.into_iter().chain(ramp).min());
-    }
-
-    /// What an agent carries.
-    pub(crate) fn carried<'a>(&'a self, agent: &'a Agent) -> Carried<'a> {
-        let at_desk = self.agent_no(&agent.profile.id).map_or(&[][..], |no| self.desk(no).loads());
-        Carried { media: self.staff.media(), at_desk, elsewhere: &agent.elsewhere }
-    }
-
-    fn set_ready(&mut self, no: AgentNo, ready: bool) {
-        if !self.staff.ready.put(no, ready) {
-            return;
-        }
-        for media in 0..self.staff.free.len() {
-            for signature in self.fitting(no, media).collect::<Vec<_>>() {
-                let count = &mut self.queues.signature_mut(signature).n_ready;
-                *count = if ready { *count + 1 } else { *count - 1 };
-            }
-        }
-    }
-
-    /// Notes whether an agent is free for a media type; `true` if that is new.
-    fn set_free(&mut self, no: AgentNo, media: MediaNo, free: bool) -> bool {
-        if !self.staff.free[media].put(no, free) {
-            return false;
-        }
-        for signature in self.fitting(no, media).collect::<Vec<_>>() {
-            let count = &mut self.queues.signature_mut(signature).n_free;
-            *count = if free { *count + 1 } else { *count - 1 };
-        }
-        true
-    }
-
-    fn freshen(&mut self, no: AgentNo, media: MediaNo, trigger: Trigger) {
-        for signature in self.fitting(no, media).collect::<Vec<_>>() {
-            self.queues.freshen(signature, Some(trigger));
-        }
     }
 
     fn refresh_preferring(&mut self, facts: &Facts, agent: &AgentId) {

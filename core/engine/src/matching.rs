@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use gantry_model::decision::{
     Candidate, Explanation, Load, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
 };
+use gantry_model::name::AgentId;
 use gantry_model::priority::Priority;
 use gantry_model::spec::ProcessSpec;
 use gantry_model::{Event, ItemId, Timestamp, WorkItem};
 
-use crate::index::{AgentNo, Signature, media_type};
+use crate::agents::AgentNo;
+use crate::index::{Signature, media_type};
 use crate::ladder::Rung;
 use crate::standing::{Standing, compare};
 use crate::state::State;
@@ -27,9 +29,13 @@ const NAMES_BYTES_MAX: usize = 512;
 
 /// The next offer at `now`, if any item and agent fit.
 pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
+    if !state.index.anybody_free() {
+        return None;
+    }
     let mut best: Option<Rank> = None;
     let flows = &state.index.flows;
-    for (no, bound) in state.index.queues.contenders(now, flows) {
+    let read = |clock| state.index.routes.clock(clock).read(now);
+    for (no, bound) in state.index.queues.contenders(now, flows, read) {
         if best.is_some_and(|rank| rank.priority > bound) {
             break;
         }
@@ -50,7 +56,7 @@ fn best_in(state: &State, now: Timestamp, signature: &Signature) -> Option<Rank>
         state.facts.items.special(slot).is_none_or(|item| {
             item.exclusions.is_empty() || {
                 let mut free = signature.fits.iter_and(state.index.free_for(signature));
-                free.any(|no| !excluded(item, &state.index.desk(no).agent, now))
+                free.any(|no| !excluded_no(state, item, no, now))
             }
         })
     });
@@ -63,12 +69,17 @@ pub(crate) fn excluded(item: &WorkItem, agent: &str, now: Timestamp) -> bool {
     exclusions.any(|excluded| excluded.agent == *agent && excluded.until > now)
 }
 
+fn excluded_no(state: &State, item: &WorkItem, no: AgentNo, now: Timestamp) -> bool {
+    let agent = state.facts.agents.at(no);
+    agent.is_some_and(|agent| excluded(item, &agent.profile.id, now))
+}
+
 fn offer(state: &State, now: Timestamp, id: ItemId) -> Option<Event> {
     let item = &state.item(id)?;
     let queue = state.index.routes.queue(item)?;
     let signature = state.signature_of(id)?;
     // Several triggers may lead to one item; the same one is named however they came about.
-    let triggers = [state.index.fresh_item(id), signature.freed_by()];
+    let triggers = [state.index.fresh_item(id), state.index.queues.freed_by(signature.no)];
     let trigger = triggers.into_iter().flatten().max_by_key(|trigger| *trigger as u8)?;
     let field = Field::new(state, now, item, queue, signature);
     let (no, winner) = field.standing.first()?;
@@ -116,10 +127,10 @@ impl<'a> Field<'a> {
             excluded: Vec::new(),
         };
         for no in signature.fits.iter_and(state.index.free_for(signature)) {
-            let id = &state.index.desk(no).agent;
-            if excluded(item, id, now) {
+            let Some(agent) = state.facts.agents.at(no) else { continue };
+            if excluded(item, &agent.profile.id, now) {
                 field.excluded.push(no);
-            } else if let Some(agent) = state.agent(id) {
+            } else {
                 field.n_standing += 1;
                 let level_sum = state.index.level_sum(signature, no);
                 let load = || state.load(agent);
@@ -146,7 +157,8 @@ impl<'a> Field<'a> {
 
     fn explain(&self, winner: AgentNo, rung: Rung, trigger: Trigger) -> Explanation {
         let (priority, next_change_at) = self.state.priority(self.now, self.item);
-        let could_have = self.state.index.reach(winner).map(Signature::len);
+        let index = &self.state.index;
+        let could_have = index.reach(winner).map(|no| index.queues.len(no));
         let class = self.item.class.as_ref().filter(|_| self.item.priority.is_none());
         Explanation {
             version: self.state.config_version(),
@@ -155,7 +167,7 @@ impl<'a> Field<'a> {
             priority,
             next_change_at: [next_change_at, rung.ends_at].into_iter().flatten().min(),
             stage: rung.stage,
-            items_considered: could_have.sum::<usize>() as u32,
+            items_considered: could_have.sum(),
             winner: self.named(winner, None),
             nearest: within_bounds(self.nearest()),
             counts: self.counts(rung.stage),
@@ -171,10 +183,9 @@ impl<'a> Field<'a> {
     }
 
     fn named(&self, no: AgentNo, failed: Option<Reason>) -> Candidate {
-        let id = &self.state.index.desk(no).agent;
-        let agent = self.state.agent(id);
+        let agent = self.state.facts.agents.at(no);
         Candidate {
-            agent: id.clone(),
+            agent: agent.map_or_else(AgentId::default, |agent| agent.profile.id.clone()),
             level_sum: self.state.index.level_sum(self.signature, no),
             idle_since: agent.map_or(Timestamp::default(), |agent| agent.idle_since),
             load: agent.map_or(Load::default(), |agent| self.state.load(agent)),
@@ -208,7 +219,7 @@ impl<'a> Field<'a> {
         let free = index.free_for(self.signature);
         let busy = self.signature.fits.iter_and(index.ready());
         busy.filter(|no| !free.contains(*no)).map(|no| {
-            let agent = self.state.agent(&index.desk(no).agent);
+            let agent = self.state.facts.agents.at(no);
             let reason =
                 agent.and_then(|agent| self.state.no_room(agent, media_type(self.item), self.now));
             (no, reason.unwrap_or(Reason::NoCapacity))
@@ -230,8 +241,9 @@ impl<'a> Field<'a> {
     /// How many agents failed each test first, in the order of the tests.
     fn counts(&self, stage: Stage) -> Vec<ReasonCount> {
         let (all, fits) = (self.state.agents().len(), self.signature.fits.len());
-        let fit_ready = self.signature.n_ready as usize;
-        let fit_free = self.signature.n_free as usize;
+        let queues = &self.state.index.queues;
+        let fit_ready = queues.n_ready(self.signature.no) as usize;
+        let fit_free = queues.n_free(self.signature.no) as usize;
         let mut counts = BTreeMap::from([
             (barred(self.item, stage), all - fits),
             (Reason::NotReady, fits - fit_ready),

@@ -167,7 +167,7 @@ impl State {
 
     /// The best item that waits for the agent or is offered to them.
     fn contending_item(&self, now: Timestamp, agent: &Agent) -> Option<Contender> {
-        let no = self.index.agent_no(&agent.profile.id)?;
+        let no = self.facts.agents.no(&agent.profile.id)?;
         let declined = |item: &WorkItem| excluded(item, &agent.profile.id, now);
         let asked = |slot| self.facts.items.special(slot).is_none_or(|item| !declined(item));
         let field = self.index.field(&self.facts);
@@ -202,7 +202,7 @@ impl State {
 
     /// What keeps the agent from one more, apart from offers that are not accepted.
     fn no_room_for_call(&self, agent: &Agent, media: &str) -> Option<Reason> {
-        let carried = self.index.carried(agent);
+        let carried = self.carried(agent);
         let mut at_desk = carried.at_desk.to_vec();
         for item in self.offered(agent) {
             let no = carried.media.iter().position(|name| *name == media_type(&item));

@@ -1,8 +1,9 @@
 //! The active config version in the form that the engine reads while it works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use gantry_model::calendar::Calendar;
 use gantry_model::item::Classification;
 use gantry_model::priority::Priority;
@@ -20,7 +21,9 @@ use crate::flows::FlowNo;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     pub(crate) spec: Arc<RoutingSpec>,
-    schemas: BTreeMap<Name, (Arc<PrioritySchema>, ClockNo)>,
+    /// The processes of `spec`, found in one step. Read only by name.
+    processes: HashMap<Name, ProcessSpec, FixedState>,
+    schemas: HashMap<Name, (Arc<PrioritySchema>, ClockNo), FixedState>,
     calendars: BTreeMap<Name, Arc<Calendar>>,
     /// The business clocks that schemas run in, by number: 1 is the first.
     clocks: Vec<CurveClock>,
@@ -69,7 +72,12 @@ impl Routes {
         if Arc::ptr_eq(spec, &before.spec) {
             return before.clone();
         }
-        let mut routes = Self { spec: Arc::clone(spec), ..Self::default() };
+        let processes = spec.processes.iter();
+        let mut routes = Self {
+            spec: Arc::clone(spec),
+            processes: processes.map(|(name, process)| (name.clone(), process.clone())).collect(),
+            ..Self::default()
+        };
         for (name, calendar) in &spec.calendars {
             let known = before.spec.calendars.get(name).filter(|known| *known == calendar);
             let built = match known.and_then(|_| before.calendars.get(name)) {
@@ -99,13 +107,13 @@ impl Routes {
 
     /// The item's own process, once it is classified: how it ends, and what it is counted under.
     pub(crate) fn process(&self, item: &WorkItem) -> Option<&ProcessSpec> {
-        self.spec.processes.get(item.process()?)
+        self.processes.get(item.process()?)
     }
 
     /// The process whose queue the item is in: whom it is offered to, and how. It differs from
     /// its own after a transfer.
     pub(crate) fn queue(&self, item: &WorkItem) -> Option<&ProcessSpec> {
-        self.spec.processes.get(self.queue_name(item)?)
+        self.processes.get(self.queue_name(item)?)
     }
 
     /// Who says that an item is done. A capture point whose source never confirms overrules
@@ -120,12 +128,12 @@ impl Routes {
     /// The name of the process whose queue the item is in.
     pub(crate) fn queue_name<'a>(&self, item: &'a WorkItem) -> Option<&'a Name> {
         let transferred = item.queue.as_ref();
-        transferred.filter(|queue| self.spec.processes.contains_key(*queue)).or(item.process())
+        transferred.filter(|queue| self.processes.contains_key(*queue)).or(item.process())
     }
 
     /// The calendar of a process: its own, else that of its department.
     pub(crate) fn calendar(&self, process: &str) -> Option<&Arc<Calendar>> {
-        let own = self.spec.processes.get(process)?.calendar.as_ref();
+        let own = self.processes.get(process)?.calendar.as_ref();
         let department = process.split_once('/').map_or(process, |(department, _)| department);
         let of_department = || self.spec.departments.get(department)?.calendar.as_ref();
         self.calendars.get(own.or_else(of_department)?)

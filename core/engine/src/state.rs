@@ -12,7 +12,8 @@ use gantry_model::{
     Agent, AgentProfile, Event, ItemId, PartitionId, Requirement, Timestamp, WorkItem, Workbin,
 };
 
-use crate::capacity::{self, Limits};
+use crate::agents::AgentNo;
+use crate::capacity::{self, Carried, Limits};
 use crate::facts::{ApplyError, Facts};
 use crate::index::{Index, Signature};
 use crate::items::{Items, Slot};
@@ -41,7 +42,8 @@ struct Changed {
 struct Touched {
     /// With the slots that they are kept in, or were.
     items: Vec<(ItemId, Slot)>,
-    agents: Vec<AgentId>,
+    /// With their numbers, likewise.
+    agents: Vec<(AgentId, AgentNo)>,
     config: bool,
 }
 
@@ -128,8 +130,8 @@ impl State {
             self.index.flows.inherit(before.flows);
             return applied;
         }
-        for agent in touched.agents {
-            self.index.refresh_agent(&self.facts, &agent);
+        for (agent, no) in touched.agents {
+            self.index.refresh_agent(&self.facts, &agent, no);
         }
         for (item, slot) in touched.items {
             self.index.refresh_item(&self.facts, item, slot);
@@ -143,30 +145,34 @@ impl State {
         event: &Event,
         touched: &mut Touched,
     ) -> Result<(), ApplyError> {
-        // An item that ends leaves its slot.
+        // An item that ends leaves its slot, an agent who is removed the number.
         let slot = |facts: &Facts| event.item().and_then(|id| facts.items.slot(id));
-        let before = slot(&self.facts);
-        if let (Event::Offered { .. }, Some(slot)) = (event, before) {
+        let agent = match event {
+            Event::AgentPut { profile: AgentProfile { id: agent, .. } }
+            | Event::AgentRemoved { agent }
+            | Event::PresenceChanged { agent, .. }
+            | Event::LoadReported { agent, .. } => Some(agent),
+            _ => None,
+        };
+        let no = |facts: &Facts| agent.and_then(|agent| facts.agents.no(agent));
+        let before = (slot(&self.facts), no(&self.facts));
+        if let (Event::Offered { .. }, Some(slot)) = (event, before.0) {
             self.index.note_offer(slot);
         }
         let applied = self.facts.apply(at, event)?;
         self.changed.agents.extend(applied.agent);
         if let Some(item) = event.item() {
             self.changed.items.insert(item, applied.ended);
-            let slot = before.or_else(|| slot(&self.facts));
-            let place = slot.map(|slot| (item, slot));
+            let place = before.0.or_else(|| slot(&self.facts)).map(|slot| (item, slot));
             touched.items.extend(place.filter(|place| touched.items.last() != Some(place)));
         }
-        match event {
-            Event::AgentPut { profile: AgentProfile { id: agent, .. } }
-            | Event::AgentRemoved { agent }
-            | Event::PresenceChanged { agent, .. }
-            | Event::LoadReported { agent, .. } => {
-                self.changed.agents.insert(agent.clone());
-                touched.agents.push(agent.clone());
-            }
-            Event::ConfigActivated { .. } => touched.config = true,
-            _ => {}
+        if let Some(agent) = agent {
+            self.changed.agents.insert(agent.clone());
+            let no = before.1.or_else(|| no(&self.facts));
+            touched.agents.extend(no.map(|no| (agent.clone(), no)));
+        }
+        if matches!(event, Event::ConfigActivated { .. }) {
+            touched.config = true;
         }
         Ok(())
     }
@@ -238,7 +244,7 @@ impl State {
 
     /// Items that are offered or assigned to an agent or in wrap-up, in the order of their ids.
     pub fn desk(&self, agent: &str) -> impl Iterator<Item = WorkItem> {
-        let no = self.index.agent_no(agent);
+        let no = self.facts.agents.no(agent);
         let items = no.map(|no| self.index.desk(no).items.iter());
         items.into_iter().flatten().filter_map(|id| self.item(*id))
     }
@@ -318,13 +324,21 @@ impl State {
 
     /// How much of an agent's capacity is in use.
     pub(crate) fn load(&self, agent: &Agent) -> Load {
-        Limits::of(self.routing(), &agent.profile).load(&self.index.carried(agent))
+        Limits::of(self.routing(), &agent.profile).load(&self.carried(agent))
+    }
+
+    /// What an agent carries.
+    pub(crate) fn carried<'a>(&'a self, agent: &'a Agent) -> Carried<'a> {
+        match self.facts.agents.no(&agent.profile.id) {
+            Some(no) => self.index.carried(no, agent),
+            None => Carried { media: &[], at_desk: &[], elsewhere: &agent.elsewhere },
+        }
     }
 
     /// What keeps an agent from taking one more of a media type at `now`.
     pub(crate) fn no_room(&self, agent: &Agent, media: &str, now: Timestamp) -> Option<Reason> {
         let limits = Limits::of(self.routing(), &agent.profile);
-        let obstacle = limits.obstacle(&self.index.carried(agent), media);
+        let obstacle = limits.obstacle(&self.carried(agent), media);
         let ramping = || capacity::ramping_until(self.routing(), agent, now);
         obstacle.or_else(|| ramping().map(|until| Reason::RampUp { until }))
     }

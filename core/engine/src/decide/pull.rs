@@ -84,7 +84,7 @@ fn check_choice(ctx: Context<'_>, item: &WorkItem, agent: &Agent) -> Result<(), 
 /// How many waiting items that the agent could have had stand before this one.
 fn passed_over(ctx: Context<'_>, item: &WorkItem, agent: &AgentId) -> u32 {
     let index = &ctx.state.index;
-    let Some(no) = index.agent_no(agent) else {
+    let Some(no) = ctx.state.facts.agents.no(agent) else {
         return 0;
     };
     let field = index.field(&ctx.state.facts);

@@ -14,7 +14,7 @@ use crate::state::State;
 /// `true` if the agent can take one more item of a media type.
 pub(super) fn has_room(state: &State, agent: &Agent, media: &str) -> bool {
     let limits = Limits::of(state.routing(), &agent.profile);
-    limits.obstacle(&state.index.carried(agent), media).is_none()
+    limits.obstacle(&state.carried(agent), media).is_none()
 }
 
 /// Withdraws the offers of an agent for which there is no room any more, the latest first. What

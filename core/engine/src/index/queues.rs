@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::FixedState;
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::priority::Priority;
@@ -12,7 +13,7 @@ use super::entrants::Field;
 use super::minima::Minima;
 use super::staff::{ClassNo, MediaNo};
 use crate::bits::BitSet;
-use crate::clock::{ClockNo, CurveClock};
+use crate::clock::{ClockNo, CurveClock, WALL};
 use crate::curve::NEVER;
 use crate::flows::{FlowNo, Flows};
 use crate::items::Slot;
@@ -26,11 +27,11 @@ const ROUNDING: f64 = 4096.0;
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
     signatures: Vec<Signature>,
-    /// The best item of each signature, as far as it takes to see which of them can win.
+    /// What a match looks at first, side by side: one cache line a signature.
     heads: Vec<Head>,
-    nos: HashMap<Key, SignatureNo>,
+    nos: HashMap<Key, SignatureNo, FixedState>,
     /// Signatures that name an agent.
-    naming: HashMap<AgentId, Vec<SignatureNo>>,
+    naming: HashMap<AgentId, Vec<SignatureNo>, FixedState>,
     /// When the certainties of each signature's tournament run out.
     certainties: Minima,
     /// Signatures in which an agent and an item may newly have found each other.
@@ -57,21 +58,17 @@ pub(crate) struct Key {
 /// All that waits for the same kind of agent.
 #[derive(Debug)]
 pub(crate) struct Signature {
+    pub(crate) no: SignatureNo,
     pub(crate) key: Key,
     /// The skills that count towards "highest level".
     pub(super) skills: Vec<Name>,
     /// Agents who fit.
     pub(crate) fits: BitSet,
-    /// How many of them are ready.
-    pub(crate) n_ready: u32,
-    /// How many of them are ready and have room.
-    pub(crate) n_free: u32,
     /// The level sums of the classes that fit, in the order of their numbers.
     pub(super) sums: Vec<(ClassNo, u32)>,
     /// The clock that the tournament's instants are in.
     clock: CurveClock,
     waiting: Tournament,
-    fresh: Fresh,
 }
 
 /// Why a signature is looked at.
@@ -85,9 +82,25 @@ enum Fresh {
     Agent(Trigger),
 }
 
-/// The line of the best item: floating point, for a first comparison only.
+/// What a match looks at first.
 #[derive(Clone, Copy, Debug)]
 struct Head {
+    /// The line of the best item: floating point, for a first comparison only.
+    line: Line,
+    /// How many items wait.
+    len: u32,
+    /// How many agents fit and are ready.
+    n_ready: u32,
+    /// How many of them have room.
+    n_free: u32,
+    clock: ClockNo,
+    flow: FlowNo,
+    fresh: Fresh,
+}
+
+/// A straight line in floating point.
+#[derive(Clone, Copy, Debug)]
+struct Line {
     from: Timestamp,
     value: f64,
     /// Units a millisecond.
@@ -96,7 +109,9 @@ struct Head {
     until: Timestamp,
 }
 
-const EMPTY: Head = Head { from: Timestamp(0), value: f64::NEG_INFINITY, slope: 0.0, until: NEVER };
+/// Below everything, for ever.
+const NOTHING: Line =
+    Line { from: Timestamp(0), value: f64::NEG_INFINITY, slope: 0.0, until: NEVER };
 
 impl Queues {
     pub(crate) fn signature(&self, no: SignatureNo) -> &Signature {
@@ -120,14 +135,17 @@ impl Queues {
         self.naming.get(agent).cloned().unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, signature: Signature) -> SignatureNo {
+    pub(super) fn add(&mut self, mut signature: Signature) -> SignatureNo {
         let no = self.signatures.len() as SignatureNo;
+        signature.no = no;
         self.nos.insert(signature.key.clone(), no);
         for agent in named(&signature.key.requirement) {
             self.naming.entry(agent.clone()).or_default().push(no);
         }
+        let Key { clock, flow, .. } = signature.key;
+        let (line, fresh) = (NOTHING, Fresh::No);
+        self.heads.push(Head { line, len: 0, n_ready: 0, n_free: 0, clock, flow, fresh });
         self.signatures.push(signature);
-        self.heads.push(EMPTY);
         no
     }
 
@@ -178,13 +196,12 @@ impl Queues {
         let flow = usize::from(key.flow);
         self.flows.resize(self.flows.len().max(flow + 1), 0);
         self.flows[flow] = self.flows[flow] + waiting.len() - count;
-        self.heads[no as usize] = match waiting.head() {
-            Some(piece) => {
-                let (from, value, slope) = piece.line();
-                Head { from, value, slope, until }
-            }
-            None => EMPTY,
-        };
+        let head = &mut self.heads[no as usize];
+        head.len = waiting.len() as u32;
+        head.line = waiting.head().map_or(NOTHING, |piece| {
+            let (from, value, slope) = piece.line();
+            Line { from, value, slope, until }
+        });
         if before != until {
             self.certainties.set(no, clock.reaches(until), |no| no);
         }
@@ -201,13 +218,50 @@ impl Queues {
         }
     }
 
+    /// How many agents fit and are ready.
+    pub(crate) fn n_ready(&self, no: SignatureNo) -> u32 {
+        self.heads[no as usize].n_ready
+    }
+
+    /// How many agents fit, are ready and have room.
+    pub(crate) fn n_free(&self, no: SignatureNo) -> u32 {
+        self.heads[no as usize].n_free
+    }
+
+    pub(super) fn set_counts(&mut self, no: SignatureNo, n_ready: u32, n_free: u32) {
+        let head = &mut self.heads[no as usize];
+        (head.n_ready, head.n_free) = (n_ready, n_free);
+    }
+
+    /// Somebody who fits became ready, or is it no longer.
+    pub(super) fn count_ready(&mut self, no: SignatureNo, ready: bool) {
+        let count = &mut self.heads[no as usize].n_ready;
+        *count = if ready { *count + 1 } else { *count - 1 };
+    }
+
+    /// Somebody who fits got room, or has none any more.
+    pub(super) fn count_free(&mut self, no: SignatureNo, freed_by: Option<Trigger>) {
+        let count = &mut self.heads[no as usize].n_free;
+        if freed_by.is_none() {
+            *count -= 1;
+        } else {
+            *count += 1;
+            self.freshen(no, freed_by);
+        }
+    }
+
+    /// How many items wait.
+    pub(crate) fn len(&self, no: SignatureNo) -> u32 {
+        self.heads[no as usize].len
+    }
+
     /// Notes that an item came in, or somebody got room, where the two fit.
     pub(super) fn freshen(&mut self, no: SignatureNo, trigger: Option<Trigger>) {
-        let signature = &mut self.signatures[no as usize];
-        if signature.fresh == Fresh::No {
+        let fresh = &mut self.heads[no as usize].fresh;
+        if *fresh == Fresh::No {
             self.fresh.push(no);
         }
-        signature.fresh = match (signature.fresh, trigger) {
+        *fresh = match (*fresh, trigger) {
             (Fresh::Agent(before), Some(trigger)) if before as u8 > trigger as u8 => {
                 Fresh::Agent(before)
             }
@@ -217,23 +271,27 @@ impl Queues {
         };
     }
 
+    /// What freed somebody for a signature since everything was settled.
+    pub(crate) fn freed_by(&self, no: SignatureNo) -> Option<Trigger> {
+        match self.heads[no as usize].fresh {
+            Fresh::Agent(trigger) => Some(trigger),
+            Fresh::No | Fresh::Item => None,
+        }
+    }
+
     /// Notes that a flow may be offered again.
     pub(super) fn freshen_flow(&mut self, flow: FlowNo) {
-        let signatures = (0..).zip(&self.signatures);
-        let of_flow = signatures.filter(|(_, one)| one.key.flow == flow && !one.is_empty());
-        for no in of_flow.map(|(no, _)| no).collect::<Vec<_>>() {
-            self.freshen(no, Some(Trigger::TimePassed));
+        for no in 0..self.heads.len() {
+            if self.heads[no].flow == flow && self.heads[no].len > 0 {
+                self.freshen(no as SignatureNo, Some(Trigger::TimePassed));
+            }
         }
     }
 
     pub(super) fn settle(&mut self) {
         for no in self.fresh.drain(..) {
-            self.signatures[no as usize].fresh = Fresh::No;
+            self.heads[no as usize].fresh = Fresh::No;
         }
-    }
-
-    fn bound(&self, no: SignatureNo, now: Timestamp) -> Priority {
-        self.heads[no as usize].bound(self.signature(no).clock.read(now))
     }
 
     /// `true` if a flow has anything waiting.
@@ -243,24 +301,27 @@ impl Queues {
 
     /// Signatures in which somebody free may newly have something waiting, each with a bound that
     /// its best item does not exceed at `now`, less the handicap of its flow; the highest bound
-    /// first.
+    /// first. `read` gives what a clock shows then.
     pub(crate) fn contenders(
         &self,
         now: Timestamp,
         flows: &Flows,
+        read: impl Fn(ClockNo) -> Timestamp,
     ) -> impl Iterator<Item = (SignatureNo, Priority)> {
-        let servable = self.fresh.iter().filter(|no| {
-            let signature = self.signature(**no);
-            signature.n_free > 0
-                && !signature.is_empty()
-                && flows.limited_until(signature.key.flow, now).is_none()
-        });
-        let mut bounds: Vec<_> = servable
-            .map(|no| {
-                let handicap = flows.handicap(self.signature(*no).key.flow);
-                (Priority(self.bound(*no, now).0.saturating_sub(handicap)), *no)
-            })
-            .collect();
+        let mut bounds = Vec::with_capacity(self.fresh.len());
+        let mut last = (WALL, read(WALL));
+        for no in &self.fresh {
+            let head = &self.heads[*no as usize];
+            let limited = || flows.limited_until(head.flow, now).is_some();
+            if head.n_free == 0 || head.len == 0 || limited() {
+                continue;
+            }
+            if head.clock != last.0 {
+                last = (head.clock, read(head.clock));
+            }
+            let bound = head.line.bound(last.1).0.saturating_sub(flows.handicap(head.flow));
+            bounds.push((Priority(bound), *no));
+        }
         std::iter::from_fn(move || {
             let highest = (0..bounds.len()).max_by_key(|at| bounds[*at])?;
             let (bound, no) = bounds.swap_remove(highest);
@@ -272,15 +333,13 @@ impl Queues {
 impl Signature {
     pub(super) fn new(key: Key, clock: CurveClock) -> Self {
         Self {
+            no: SignatureNo::MAX,
             clock,
             skills: key.requirement.skills().into_iter().cloned().collect(),
             key,
             fits: BitSet::default(),
-            n_ready: 0,
-            n_free: 0,
             sums: Vec::new(),
             waiting: Tournament::default(),
-            fresh: Fresh::No,
         }
     }
 
@@ -316,17 +375,9 @@ impl Signature {
     pub(crate) fn oldest(&self, field: Field<'_>) -> Option<(Timestamp, ItemId)> {
         self.waiting.oldest(&field)
     }
-
-    /// What freed somebody for this signature since everything was settled.
-    pub(crate) const fn freed_by(&self) -> Option<Trigger> {
-        match self.fresh {
-            Fresh::Agent(trigger) => Some(trigger),
-            Fresh::No | Fresh::Item => None,
-        }
-    }
 }
 
-impl Head {
+impl Line {
     /// The best item's priority at `now` is at most this.
     fn bound(&self, now: Timestamp) -> Priority {
         if self.until <= now {

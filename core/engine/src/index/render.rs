@@ -17,20 +17,17 @@ impl Index {
             let workbin = self.workbins.place_of(id);
             let _ = writeln!(text, "{id} wakes {wake} in {key:?} or {workbin:?}");
         }
-        for (id, no) in self.staff.nos() {
-            let desk = self.desk(no);
+        for (no, agent) in facts.agents.in_order().zip(facts.agents.values()) {
+            let (id, desk) = (&agent.profile.id, self.desk(no));
             let room = media.iter().enumerate();
             let room =
                 room.map(|(at, name)| (name, desk.load_of(at), self.staff.free[at].contains(no)));
             let room: BTreeSet<_> = room.filter(|(_, load, free)| *load > 0 || *free).collect();
-            let reach = self.reach(no).filter(|signature| !signature.is_empty());
+            let reach = self.reach(no).map(|no| self.queues.signature(no));
+            let reach = reach.filter(|signature| !signature.is_empty());
             let reach: BTreeSet<_> = reach.map(|signature| &signature.key.requirement).collect();
-            let (items, since) = (&desk.items, desk.idle_since);
-            let wake = self.agent_wakes.of(id);
-            let _ = writeln!(
-                text,
-                "{id} wakes {wake:?} {room:?} {items:?} idle since {since} reaches {reach:?}"
-            );
+            let (items, wake) = (&desk.items, self.agent_wakes.of(id));
+            let _ = writeln!(text, "{id} wakes {wake:?} {room:?} {items:?} reaches {reach:?}");
         }
         let mut queues: Vec<_> = self.waiting().collect();
         queues.sort_by_key(|queue| {
@@ -38,16 +35,14 @@ impl Index {
             (&key.requirement, &media[key.media], &key.queue, key.clock, key.flow)
         });
         for queue in queues {
-            let fits: BTreeMap<_, _> = queue
-                .fits
-                .iter()
-                .map(|no| (&self.desk(no).agent, self.level_sum(queue, no)))
-                .collect();
+            let id = |no| facts.agents.at(no).map(|agent| &agent.profile.id);
+            let fits = queue.fits.iter().map(|no| (id(no), self.level_sum(queue, no)));
+            let fits: BTreeMap<_, _> = fits.collect();
             let field = self.field(facts);
             let ranks = queue.descending(self.clock, &field).map(|(rank, _)| rank);
             let ranks: Vec<_> = ranks.collect();
             let Key { requirement, queue: name, .. } = &queue.key;
-            let (ready, free) = (queue.n_ready, queue.n_free);
+            let (ready, free) = (self.queues.n_ready(queue.no), self.queues.n_free(queue.no));
             let _ = writeln!(
                 text,
                 "{requirement:?} in {name} fits {fits:?}, {ready} ready, {free} free: {ranks:?}"

@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::FixedState;
 use gantry_model::agent::Level;
 use gantry_model::name::{AgentId, Name};
-use gantry_model::{AgentProfile, ItemId, Requirement, Timestamp};
+use gantry_model::{AgentProfile, ItemId, Requirement};
 
 use super::SignatureNo;
+use crate::agents::AgentNo;
 use crate::bits::BitSet;
 
-/// Number of an agent in the indexes.
-pub(crate) type AgentNo = u32;
 /// Number of a class of agents in the indexes.
 pub(crate) type ClassNo = u32;
 /// Number of a media type in the indexes.
@@ -23,34 +23,48 @@ pub(crate) type MediaNo = usize;
 #[derive(Debug, Default)]
 pub(crate) struct Staff {
     media: Vec<Name>,
+    /// By the number that the agent is kept under.
     desks: Vec<Desk>,
-    free_desks: Vec<AgentNo>,
-    nos: BTreeMap<AgentId, AgentNo>,
     classes: Vec<Class>,
-    class_nos: HashMap<Traits, ClassNo>,
+    class_nos: HashMap<Traits, ClassNo, FixedState>,
     free_classes: Vec<ClassNo>,
     /// Classes that have a skill, and its level.
-    skilled: HashMap<Name, Vec<(ClassNo, Level)>>,
+    skilled: HashMap<Name, Vec<(ClassNo, Level)>, FixedState>,
     /// Classes whose agents are members of a group.
-    grouped: HashMap<Name, BitSet>,
+    grouped: HashMap<Name, BitSet, FixedState>,
     pub(super) ready: BitSet,
     /// By media type: agents who are ready and have room.
     pub(super) free: Vec<BitSet>,
 }
 
 /// An agent in the indexes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Desk {
-    pub(crate) agent: AgentId,
-    pub(crate) class: ClassNo,
-    /// Since when the agent has had no work.
-    pub(crate) idle_since: Timestamp,
+    /// [`NO_CLASS`] if there is no such agent.
+    pub(super) class: ClassNo,
     /// Items offered, assigned or in wrap-up.
     pub(crate) items: BTreeSet<ItemId>,
     /// How many of them, by media type.
     load: Vec<u16>,
     /// Signatures that the agent fits by name, though the class does not.
-    pub(super) named: Vec<SignatureNo>,
+    pub(super) named: Vec<(MediaNo, SignatureNo)>,
+    /// Signatures that the class fits, but not this agent, by name.
+    pub(super) barred: Vec<SignatureNo>,
+}
+
+/// The class of an agent who is not there.
+pub(super) const NO_CLASS: ClassNo = ClassNo::MAX;
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            class: NO_CLASS,
+            items: BTreeSet::new(),
+            load: Vec::new(),
+            named: Vec::new(),
+            barred: Vec::new(),
+        }
+    }
 }
 
 /// What requirements and queues see of an agent, beside the name.
@@ -101,17 +115,13 @@ impl Staff {
         &self.desks[no as usize]
     }
 
+    /// `true` if there is such an agent.
+    pub(super) fn knows(&self, no: AgentNo) -> bool {
+        self.desks.get(no as usize).is_some_and(|desk| desk.class != NO_CLASS)
+    }
+
     pub(super) fn desk_mut(&mut self, no: AgentNo) -> &mut Desk {
         &mut self.desks[no as usize]
-    }
-
-    pub(crate) fn no(&self, agent: &str) -> Option<AgentNo> {
-        self.nos.get(agent).copied()
-    }
-
-    /// All agents in the order of their ids.
-    pub(crate) fn nos(&self) -> impl Iterator<Item = (&AgentId, AgentNo)> {
-        self.nos.iter().map(|(id, no)| (id, *no))
     }
 
     pub(crate) fn class(&self, no: ClassNo) -> &Class {
@@ -126,59 +136,51 @@ impl Staff {
         self.free.iter().any(|free| !free.is_empty())
     }
 
-    /// Gives an agent a number and a class; `None` for the class if it is the one it had. The
-    /// second says whether the class is new: nobody knows yet which signatures it fits.
-    pub(super) fn enter(&mut self, profile: &AgentProfile) -> (AgentNo, Option<(ClassNo, bool)>) {
-        let traits = Traits {
-            skills: profile.skills.clone(),
-            groups: profile.groups.clone(),
-            inactive_queues: profile.inactive_queues.clone(),
-        };
-        let known = self.no(&profile.id);
-        if let Some(no) = known
-            && self.class(self.desk(no).class).traits == traits
-        {
-            return (no, None);
+    /// The class that an agent belongs in, unless it is the one that the agent is in. The second
+    /// says whether the class is new: nobody knows yet which signatures it fits.
+    pub(super) fn classify(
+        &mut self,
+        no: AgentNo,
+        profile: &AgentProfile,
+    ) -> Option<(ClassNo, bool)> {
+        if self.desks.len() <= no as usize {
+            self.desks.resize_with(no as usize + 1, Desk::default);
         }
-        let no = known.unwrap_or_else(|| self.new_desk(&profile.id));
-        let (class, fresh) = match self.class_nos.get(&traits) {
-            Some(class) => (*class, false),
-            None => (self.new_class(traits), true),
-        };
-        (no, Some((class, fresh)))
+        let known = self.desk(no).class;
+        if known != NO_CLASS && self.class(known).traits.are_of(profile) {
+            return None;
+        }
+        let traits = Traits::of(profile);
+        match self.class_nos.get(&traits) {
+            Some(class) => Some((*class, false)),
+            None => Some((self.new_class(traits), true)),
+        }
     }
 
-    fn new_desk(&mut self, id: &AgentId) -> AgentNo {
-        let desk = Desk { agent: id.clone(), class: ClassNo::MAX, ..Desk::default() };
-        let no = if let Some(no) = self.free_desks.pop() {
-            self.desks[no as usize] = desk;
-            no
-        } else {
-            self.desks.push(desk);
-            self.desks.len() as AgentNo - 1
-        };
-        self.nos.insert(id.clone(), no);
-        no
-    }
-
-    /// Forgets an agent whose desk is empty.
-    pub(super) fn leave(&mut self, id: &AgentId) {
-        if let Some(no) = self.nos.remove(id) {
-            self.free_desks.push(no);
-        }
+    /// The signatures of a media type that an agent fits.
+    pub(super) fn fitting(
+        &self,
+        no: AgentNo,
+        media: MediaNo,
+    ) -> impl Iterator<Item = SignatureNo> + '_ {
+        let Desk { class, named, barred, .. } = self.desk(no);
+        let named = named.iter().filter(move |(of, _)| *of == media).map(|(_, no)| *no);
+        let class = self.class(*class).reach_of(media).iter().copied();
+        class.filter(|no| barred.is_empty() || !barred.contains(no)).chain(named)
     }
 
     /// Takes an agent out of the class. A class without members is forgotten.
     pub(super) fn leave_class(&mut self, no: AgentNo) -> Left {
         let desk = &mut self.desks[no as usize];
         let (class_no, named) = (desk.class, std::mem::take(&mut desk.named));
-        desk.class = ClassNo::MAX;
+        desk.class = NO_CLASS;
+        desk.barred.clear();
         let class = &mut self.classes[class_no as usize];
         class.members.retain(|member| *member != no);
         let mut signatures: Vec<_> = class.reach.iter().flatten().copied().collect();
         let forgotten =
             if class.members.is_empty() { self.forget_class(class_no) } else { Vec::new() };
-        signatures.extend(named);
+        signatures.extend(named.into_iter().map(|(_, signature)| signature));
         Left { signatures, forgotten }
     }
 
@@ -273,6 +275,19 @@ impl Staff {
     pub(super) fn level_sum(&self, no: ClassNo, skills: &[Name]) -> u32 {
         let levels = &self.class(no).traits.skills;
         skills.iter().filter_map(|skill| levels.get(skill)).map(|level| u32::from(*level)).sum()
+    }
+}
+
+impl Traits {
+    fn of(profile: &AgentProfile) -> Self {
+        let AgentProfile { skills, groups, inactive_queues, .. } = profile.clone();
+        Self { skills, groups, inactive_queues }
+    }
+
+    fn are_of(&self, profile: &AgentProfile) -> bool {
+        self.skills == profile.skills
+            && self.groups == profile.groups
+            && self.inactive_queues == profile.inactive_queues
     }
 }
 
