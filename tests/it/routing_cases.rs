@@ -25,7 +25,8 @@ fn folder() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
+    let files = std::fs::read_dir(folder()).expect("the folder is there");
+    let files = files.map(|file| file.expect("the folder can be read").path());
     let mut files: Vec<_> =
         files.filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();

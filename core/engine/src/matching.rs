@@ -1,8 +1,9 @@
 //! Matching: which item is offered to whom, and why.
 //!
 //! The rule: of all waiting items that a free agent fits, the one that ranks highest, less the
-//! handicap of its flow, is offered to the agent who stands first. When the state was settled before, a new pair has at least
-//! one side that is fresh, so only signatures with a fresh item or a fresh agent can hold it.
+//! handicap of its flow, is offered to the agent who stands first. When the state was settled
+//! before, a new pair has at least one side that is fresh, so only signatures with a fresh item or
+//! a fresh agent can hold it.
 
 use std::collections::BTreeMap;
 

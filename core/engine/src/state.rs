@@ -62,6 +62,7 @@ pub struct Changes {
 
 /// An agent who changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "an agent is seldom removed")]
 pub enum AgentChange {
     /// New, or other than before.
     Put(Agent),

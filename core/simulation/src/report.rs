@@ -290,13 +290,14 @@ fn reason(state: &State, now: Timestamp, item: ItemId) -> String {
     let asked = explained.requirement.filter(|asked| asked != ANYBODY);
     let with = asked.as_ref().map_or_else(String::new, |asked| format!(" with {asked}"));
     match explained.why_not {
-        Some(WhyNot::NobodyFits { reason }) => reason,
         Some(WhyNot::NobodyReady) => format!("nobody{with} is ready"),
         Some(WhyNot::NobodyHasRoom) => format!("everybody{with} who is ready is at work"),
         Some(WhyNot::AllExcluded { .. }) => {
             format!("everybody{with} who is ready declined it or let it ring")
         }
-        Some(WhyNot::Error { reason, .. } | WhyNot::Held { reason }) => reason,
+        Some(
+            WhyNot::NobodyFits { reason } | WhyNot::Error { reason, .. } | WhyNot::Held { reason },
+        ) => reason,
         None | Some(_) => explained.standing,
     }
 }

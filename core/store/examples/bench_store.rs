@@ -1,6 +1,7 @@
 //! How many items a second the store takes, beside what the disk and bare SQLite take.
 //!
-//! `cargo run --release -p gantry-store --example bench_store -- [FOLDER] [ITEMS] [BATCH] [CUSTOMERS]`
+//! `cargo run --release -p gantry-store --example bench_store --
+//! [FOLDER] [ITEMS] [BATCH] [CUSTOMERS]`
 //!
 //! With BATCH, only ordered keys in commits of that size; with CUSTOMERS, the items are those of so
 //! many customers, in random order, as where the hub looks up earlier items.

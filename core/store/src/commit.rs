@@ -67,6 +67,7 @@ pub struct ItemHead {
 
 /// A changed agent.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an agent is seldom removed")]
 pub enum AgentChange {
     /// New, or changed.
     Put(Agent),

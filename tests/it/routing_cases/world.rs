@@ -294,7 +294,7 @@ impl World {
 }
 
 fn read_config(case: &Case, more: &str, folder: &Path) -> Result<Spec, String> {
-    let base = if case.config.ends_with(".toml") {
+    let base = if case.config.lines().count() == 1 {
         let path = folder.join("configs").join(&case.config);
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?
     } else {

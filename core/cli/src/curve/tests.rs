@@ -97,7 +97,7 @@ fn the_picture_has_a_dot_at_every_value() {
         let value = units(at) as f64 / 2f64.powi(40);
         let row = ((high - value) / (high - low) * 63.0).round() as usize;
         let sign = rows[row / 4].get(number as usize / 2).copied().unwrap_or(' ');
-        let bits = u32::from(sign).checked_sub(0x2800).unwrap_or_default();
+        let bits = u32::from(sign).saturating_sub(0x2800);
         let dot =
             [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]][row % 4][number as usize % 2];
         assert_ne!(bits & dot, 0, "no dot at {at}: {lines:#?}");

@@ -213,9 +213,9 @@ proptest! {
     }
 }
 
-/// The cost of a table must not grow with its rows where they ask for equality. Prints what an item
-/// costs; asserts no more than that 10,000 rows cost less than a hundred times 10 rows, since a look
-/// at every row would cost a thousand times as much.
+/// The cost of a table must not grow with its rows where they ask for equality. Prints what an
+/// item costs; asserts no more than that 10,000 rows cost less than a hundred times 10 rows, since
+/// a look at every row would cost a thousand times as much.
 #[test]
 fn ten_thousand_rows_cost_about_as_much_as_ten() {
     let cost = |n_rows: usize| {

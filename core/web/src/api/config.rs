@@ -31,7 +31,8 @@ pub(super) struct Routing {
     /// Dispositions of each process, and whether one is required.
     dispositions: BTreeMap<Name, Dispositions>,
     /// All of it, as the config says it.
-    routing: std::sync::Arc<RoutingSpec>,
+    #[serde(rename = "routing")]
+    spec: std::sync::Arc<RoutingSpec>,
 }
 
 /// What agents may choose from at the end.
@@ -80,7 +81,7 @@ pub(super) async fn routing(
         own_reasons: [REASON_RONA, REASON_DISCONNECTED],
         levels: [0, 100],
         dispositions: dispositions.collect(),
-        routing: std::sync::Arc::clone(&spec.routing),
+        spec: std::sync::Arc::clone(&spec.routing),
     }))
 }
 

@@ -73,7 +73,8 @@ pub(super) async fn done(
 }
 
 /// The item's document with what the agent changed in it, and the revision that was changed;
-/// `null` takes an attribute out. None if nothing was changed. What the form of the process asks for has to be there.
+/// `null` takes an attribute out. None if nothing was changed. What the form of the process asks
+/// for has to be there.
 async fn filled(
     app: &App,
     (item, epoch): (ItemId, u32),
