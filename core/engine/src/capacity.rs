@@ -58,6 +58,11 @@ impl<'a> Limits<'a> {
         self.by_media().get(media).is_some_and(|limit| *limit > 0)
     }
 
+    /// `true` if something that the agent carries may keep other media types away.
+    pub(crate) fn excludes(&self) -> bool {
+        self.rule.is_some_and(|rule| !rule.excludes.is_empty())
+    }
+
     /// What keeps the agent from carrying one more of a media type; `None` if there is room.
     pub(crate) fn obstacle(&self, carried: &Carried<'_>, media: &str) -> Option<Reason> {
         let limit = self.by_media().get(media).copied().unwrap_or(0);

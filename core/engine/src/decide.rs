@@ -6,7 +6,7 @@ mod capture;
 mod hold;
 pub(crate) mod moves;
 mod pull;
-mod room;
+pub(crate) mod room;
 mod settle;
 pub(crate) mod staff;
 pub(crate) mod work;

@@ -7,7 +7,7 @@ use gantry_model::{
     Agent, Assignment, Event, Millis, Name, Presence, Timestamp, WorkItem, Workbin,
 };
 
-use crate::decide::{moves, staff, take_back, work};
+use crate::decide::{moves, room, staff, take_back, work};
 use crate::matching;
 use crate::state::State;
 use crate::timers::{self, Timer};
@@ -33,8 +33,21 @@ pub fn follow_up(state: &State, now: Timestamp) -> Vec<Event> {
     }
     if let Some(offer) = matching::next_offer(state, now) {
         let accepted = answered(state, now, &offer);
+        let made_way = made_way(state, &offer);
         events.push(offer);
         events.extend(accepted);
+        events.extend(made_way);
+    }
+    events
+}
+
+/// What is withdrawn from an agent because of what is offered.
+fn made_way(state: &State, offer: &Event) -> Vec<Event> {
+    let mut events = Vec::new();
+    if let Event::Offered { item, agent, .. } = offer
+        && let Some(item) = state.item(*item).filter(|_| state.excludes(agent))
+    {
+        room::make_way(state, agent, &item, &mut events);
     }
     events
 }

@@ -336,6 +336,12 @@ impl State {
         }
     }
 
+    /// `true` if something that an agent carries may keep other media types away.
+    pub(crate) fn excludes(&self, agent: &str) -> bool {
+        let agent = self.agent(agent);
+        agent.is_some_and(|agent| Limits::of(self.routing(), &agent.profile).excludes())
+    }
+
     /// What keeps an agent from taking one more of a media type at `now`.
     pub(crate) fn no_room(&self, agent: &Agent, media: &str, now: Timestamp) -> Option<Reason> {
         let limits = Limits::of(self.routing(), &agent.profile);

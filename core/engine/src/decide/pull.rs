@@ -7,7 +7,7 @@ use gantry_model::name::AgentId;
 use gantry_model::{Agent, Assignment, Event, Hold, WorkItem};
 
 use super::moves::may_use;
-use super::room::{has_room, withdraw_unfit};
+use super::room::{has_room, make_way};
 use super::work::confirm_by;
 use super::{Context, done, staff, wrong_state};
 use crate::index::media_type;
@@ -46,12 +46,8 @@ pub(super) fn pull(
     if !room && over_capacity.is_none() {
         return Err(Refusal::NoRoom { agent: id.clone(), media: media.into() });
     }
-    if !room {
-        // What was only offered makes way for what the agent insists on.
-        let mut desk: Vec<WorkItem> = ctx.state.desk(id).collect();
-        desk.push(item.clone());
-        withdraw_unfit(ctx.state.routing(), agent, &desk, events);
-    }
+    // What was only offered makes way for what the agent insists on.
+    make_way(ctx.state, id, item, events);
     events.push(Event::Pulled {
         item: item.id,
         agent: id.clone(),

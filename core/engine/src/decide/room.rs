@@ -17,6 +17,17 @@ pub(super) fn has_room(state: &State, agent: &Agent, media: &str) -> bool {
     limits.obstacle(&state.carried(agent), media).is_none()
 }
 
+/// Withdraws what an agent may not be offered beside an item that comes to them now: no work item
+/// rings while a call does.
+pub(crate) fn make_way(state: &State, agent: &str, item: &WorkItem, events: &mut Vec<Event>) {
+    let Some(agent) = state.agent(agent) else {
+        return;
+    };
+    let mut desk: Vec<WorkItem> = state.desk(&agent.profile.id).collect();
+    desk.push(item.clone());
+    withdraw_unfit(state.routing(), agent, &desk, events);
+}
+
 /// Withdraws the offers of an agent for which there is no room any more, the latest first. What
 /// was accepted stays. Config, agent and desk are as they will be.
 pub(super) fn withdraw_unfit(

@@ -8,7 +8,7 @@ use gantry_model::agent::{AgentProfile, REASON_DISCONNECTED};
 use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::item::PriorityBounds;
 use gantry_model::requirement::Compare;
-use gantry_model::spec::{OnChange, OnReopen, Sla};
+use gantry_model::spec::{CapacityRule, OnChange, OnReopen, RampUp, RoutingSpec, Sla};
 use gantry_model::{
     Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, Target, WorkItem, Workbin,
 };
@@ -202,8 +202,10 @@ fn bounds() -> impl Strategy<Value = PriorityBounds> {
 fn op() -> impl Strategy<Value = Op> {
     let which = || any::<usize>();
     prop_oneof![
-        6 => (1..4_000_000_i64).prop_map(Op::Pass),
-        6 => Just(Op::PassToWake),
+        3 => (1..4_000_000_i64).prop_map(Op::Pass),
+        // Often no more than an agent needs to answer.
+        4 => (1..20_000_i64).prop_map(Op::Pass),
+        4 => Just(Op::PassToWake),
         8 => (prop::option::weighted(0.8, found()), 0..4_u8, prop::option::weighted(0.1, span()))
             .prop_map(|(verdict, point, activation)| Op::Capture { verdict, point, activation }),
         2 => (which(), any::<bool>(), 0..8_u8)
@@ -452,9 +454,11 @@ impl World {
                 Command::EndRun { item, revision, run, enriched: *enriched, verdict }
             }
             Op::OnItem { which, act: Act::Confirm } => {
-                let done =
-                    |item: &WorkItem| matches!(item.assignment.as_str(), "confirming" | "wrap_up");
-                let item = self.pick(*which, done)?;
+                // Few are just in wrap-up, so these come first.
+                let in_state = |state| {
+                    self.pick(*which, move |item: &WorkItem| item.assignment.as_str() == state)
+                };
+                let item = in_state("wrap_up").or_else(|| in_state("confirming"))?;
                 Command::Confirm { item: item.id, epoch: item.epoch }
             }
             Op::OnItem { which, act } => {
@@ -537,6 +541,8 @@ impl World {
                 Command::PutAgent(AgentProfile {
                     skills: skills.map(|(name, level)| (Name::new(name), level)).into(),
                     groups: north.then(|| Name::new("north")).into_iter().collect(),
+                    // Who takes three of something takes them by the rule.
+                    capacity_rule: (capacity[0].1 == 3).then(|| Name::new("blended")),
                     capacity: capacity.map(named).into(),
                     inactive_queues: inactive.into_iter().copied().map(Name::new).collect(),
                     ..AgentProfile::new(agent(*which))
@@ -563,7 +569,7 @@ impl World {
     }
 
     fn activate(&self, change: u8) -> Command {
-        let mut routing = routing();
+        let mut routing = world_routing();
         match change {
             0 => drop(routing.processes.remove("service/calls")),
             1 => drop(routing.priorities.remove("bronze")),
@@ -576,8 +582,23 @@ impl World {
     }
 }
 
+/// The routing of all tests, and how agents start and blend.
+fn world_routing() -> RoutingSpec {
+    let mut routing = routing();
+    let (lasts, per) = (Millis(7_200_000), Millis(600_000));
+    routing.ramp_up = Some(RampUp { lasts, offers: 2, per });
+    let media = [("workitem", 2), ("chat", 2)].map(|(name, count)| (Name::new(name), count));
+    let excludes = [(Name::new("chat"), [Name::new("workitem")].into())].into();
+    let blended = CapacityRule { media: media.into(), total: Some(3), excludes };
+    routing.capacity_rules.insert("blended".into(), blended);
+    routing.processes.get_mut("sales/leads").unwrap().wrap_up = Some(Millis(7_200_000));
+    routing
+}
+
 fn run(ops: &[Op]) -> World {
     let mut world = World::new();
+    let routing = Arc::new(world_routing());
+    world.act(Actor::Hub, &Command::Activate { version: 2, routing });
     for (which, north) in [(0, true), (1, false), (2, true)] {
         let (sales, legacy, capacity, chats) = (9 - which * 3, 2, 1 + u16::from(which), 1);
         let inactive = u8::MAX;
