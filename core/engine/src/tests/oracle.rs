@@ -261,10 +261,13 @@ fn calendar_of(routing: &RoutingSpec, process: &str) -> Option<Arc<Calendar>> {
     own.map(|name| calendar(routing, &name))
 }
 
+/// Calendars that have been built, by what they were built from.
+type Built = Vec<(CalendarSpec, Arc<Calendar>)>;
+
 /// A calendar ready to calculate; built once a thread.
 fn calendar(routing: &RoutingSpec, name: &str) -> Arc<Calendar> {
     thread_local! {
-        static BUILT: RefCell<Vec<(CalendarSpec, Arc<Calendar>)>> = const { RefCell::new(Vec::new()) };
+        static BUILT: RefCell<Built> = const { RefCell::new(Vec::new()) };
     }
     let spec = &routing.calendars[name];
     BUILT.with_borrow_mut(|built| {
