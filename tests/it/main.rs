@@ -9,4 +9,5 @@ mod cli;
 mod demo_once;
 mod pages;
 mod permits;
+mod routing;
 mod routing_cases;

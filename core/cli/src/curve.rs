@@ -127,9 +127,9 @@ pub(crate) async fn curve(global: &Global, options: Options) -> Result<()> {
             .with_context(|| format!("writing {}", path.display()))?;
         say!("{} shows {}", path.display(), title(&course));
     } else if options.csv {
-        say!("at,exact,priority,change");
+        say!("at,exact,priority,kind");
         for point in &course.points {
-            say!("{},{},{},{}", point.at, point.exact, point.priority, point.change);
+            say!("{},{},{},{}", point.at, point.exact, point.priority, point.kind);
         }
     } else {
         let colours = std::io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();

@@ -1,74 +1,47 @@
-//! `gantry explain`: why an item was offered to whom, or why it still waits.
+//! `gantry explain`: why an item was offered to whom, or why it still waits; now, then, or later.
+
+#[cfg(test)]
+mod tests;
+mod text;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use serde_json::Value;
+use gantry_model::Timestamp;
 
-use crate::table::{self, cell};
-use crate::{Global, client, item};
+use crate::client::segment;
+use crate::{Global, client, item, table};
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  gantry explain W00004T4\n  gantry explain leads/L-0001 --json")]
+#[command(after_help = "Example:\n  gantry explain W00004T4\n  \
+    gantry explain leads/L-0001 --why-not anna\n  \
+    gantry explain W00004T4 --at 2027-03-02T09:14:00Z --json\n\n\
+    An instant that has passed is explained as things were then, by folding the journal up to it; \
+    one that is to come, as things are now. Times are UTC.")]
 pub(crate) struct Options {
     /// The hub's id, or CAPTURE_POINT/EXTERNAL_ID.
     item: String,
+    /// How it stood, or will stand, at that instant.
+    #[arg(long)]
+    at: Option<Timestamp>,
+    /// Why this agent does not get it.
+    #[arg(long)]
+    why_not: Option<String>,
 }
 
 pub(crate) async fn explain(global: &Global, options: Options) -> Result<()> {
     let hub = client::must_find(global)?;
     let found = hub.get(&item::address(&options.item)).await?;
     let id = found["item"].as_str().context("the hub sent no item")?;
-    let explained = hub.get(&format!("/items/{id}/explain")).await?;
+    let asked = [("at", options.at.map(|at| at.to_string())), ("why_not", options.why_not.clone())];
+    let asked = asked.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let query: Vec<_> = asked.map(|(name, value)| format!("{name}={}", segment(&value))).collect();
+    let explained = hub.get(&format!("/items/{id}/explain?{}", query.join("&"))).await?;
     if global.json {
         table::json(&explained);
         return Ok(());
     }
-    say!("{id}  {}  {}", cell(&found["status"]), cell(&found["name"]));
-    for decision in explained["decisions"].as_array().into_iter().flatten() {
-        print_decision(decision);
-    }
-    if !explained["now"].is_null() {
-        say!("\nnow");
-        print_fields(&explained["now"], 2);
+    for line in text::of(&found, &explained, options.why_not.as_deref()) {
+        say!("{line}");
     }
     Ok(())
-}
-
-fn print_decision(decision: &Value) {
-    let why = &decision["explanation"];
-    let (at, agent) = (cell(&decision["at"]), cell(&decision["agent"]));
-    say!("\n{at}  offered to {agent}");
-    say!(
-        "  priority {} · stage {} · trigger {} · tie-break {} · config {}",
-        cell(&why["priority"]),
-        cell(&why["stage"]),
-        cell(&why["trigger"]),
-        cell(&why["tie_break"]),
-        cell(&why["version"])
-    );
-    for near in why["nearest"].as_array().into_iter().flatten() {
-        say!("  not {}: {}", cell(&near["agent"]), cell(&near["failed"]));
-    }
-    for count in why["counts"].as_array().into_iter().flatten() {
-        say!("  {} agents: {}", cell(&count["count"]), cell(&count["reason"]));
-    }
-}
-
-/// Prints a JSON object as indented lines.
-fn print_fields(value: &Value, indent: usize) {
-    for (key, value) in value.as_object().into_iter().flatten() {
-        match value {
-            Value::Object(_) => {
-                say!("{:indent$}{key}", "");
-                print_fields(value, indent + 2);
-            }
-            Value::Array(list) => {
-                say!("{:indent$}{key}", "");
-                for entry in list {
-                    say!("{:indent$}  {}", "", cell(entry));
-                }
-            }
-            _ => say!("{:indent$}{key}: {}", "", cell(value)),
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! `gantry item`: work items, from the running hub or, without one, from its store.
+//! `gantry item`: work items of the running hub.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::Global;
 use crate::client::{self, segment};
+use crate::moves::{self, Move};
 use crate::table::{self, cell};
 
 #[derive(Subcommand)]
@@ -23,6 +24,8 @@ pub(crate) enum Command {
         /// The hub's id, or CAPTURE_POINT/EXTERNAL_ID.
         item: String,
     },
+    #[command(flatten)]
+    Move(Move),
 }
 
 #[derive(Args)]
@@ -51,6 +54,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<()> {
     match command {
         Command::List(filter) => list(global, &filter).await,
         Command::Show { item } => show(global, &item).await,
+        Command::Move(asked) => moves::run(global, asked).await,
     }
 }
 
@@ -74,6 +78,15 @@ async fn list(global: &Global, filter: &Filter) -> Result<()> {
         table::json(&page);
         return Ok(());
     }
+    print(&page)?;
+    if !page["next"].is_null() {
+        say!("… and more: raise --limit, or filter");
+    }
+    Ok(())
+}
+
+/// Prints items as a table.
+pub(crate) fn print(page: &Value) -> Result<()> {
     let columns =
         ["item", "priority", "due_at", "status", "process", "agent", "external_id", "name"];
     let rows: Vec<Vec<String>> = page["items"]
@@ -84,9 +97,6 @@ async fn list(global: &Global, filter: &Filter) -> Result<()> {
         .collect();
     let headings = ["ITEM", "PRIORITY", "DUE", "STATUS", "PROCESS", "AGENT", "EXTERNAL ID", "NAME"];
     table::print(&headings, &rows);
-    if !page["next"].is_null() {
-        say!("… and more: raise --limit, or filter");
-    }
     Ok(())
 }
 

@@ -18,13 +18,16 @@ mod curve;
 mod dlq;
 mod explain;
 mod item;
+mod moves;
 mod plugin;
+mod queue;
 mod rules;
 mod run;
 mod simulate;
 mod table;
 mod token;
 mod verify;
+mod workbin;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,7 +80,7 @@ enum Command {
     /// Show plug-ins, without running them.
     #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
-    /// Show work items.
+    /// Show work items, and move them by hand.
     #[command(subcommand, after_help = "Example:\n  gantry item list --status open")]
     Item(item::Command),
     /// Show agents, and import them from a spreadsheet.
@@ -87,6 +90,11 @@ enum Command {
     Explain(explain::Options),
     /// Draw a priority over time, of an item or of a schema.
     Curve(curve::Options),
+    /// Show what waits, queue by queue, and what nobody serves.
+    Queue(queue::Options),
+    /// Show what lies parked, and give it back into distribution.
+    #[command(subcommand, after_help = "Example:\n  gantry workbin list")]
+    Workbin(workbin::Command),
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
@@ -129,6 +137,8 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
             Command::Curve(options) => curve::curve(global, options).await,
+            Command::Queue(options) => queue::queue(global, options).await,
+            Command::Workbin(command) => workbin::run(global, command).await,
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,

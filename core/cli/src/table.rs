@@ -13,20 +13,26 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
 
 /// Prints rows under headings, each column as wide as it must be.
 pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
-    let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let headings = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    let all: Vec<Vec<String>> = [headings].into_iter().chain(rows.iter().cloned()).collect();
+    for line in columns(&all) {
+        say!("{line}");
     }
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        say!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+}
+
+/// Rows as lines, each column as wide as it must be, without headings.
+pub(crate) fn columns(rows: &[Vec<String>]) -> Vec<String> {
+    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    line(headings.to_vec());
-    for row in rows {
-        line(row.iter().map(String::as_str).collect());
-    }
+    let widths: Vec<usize> = (0..n_columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
 /// A JSON value as a cell.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use minicbor::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::name::{AgentId, Name};
 use crate::priority::Priority;
@@ -175,7 +175,18 @@ pub struct ReasonCount {
 }
 
 /// Why an agent does not get an item. The order is that of the tests.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Does not meet the requirement of any stage reached so far.

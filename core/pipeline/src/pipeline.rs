@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use gantry_model::command::Holder;
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Name, Reply};
 use gantry_plugin_host::api::CaptureMode;
@@ -380,7 +381,8 @@ fn attached<H: crate::source::Role>(
 impl Handle {
     /// Hands a message about an existing item to the hub. The body, a JSON object or nothing, gives
     /// `reason` (hold, cancel), `result_code` (complete), `force` (restart), or the attributes to
-    /// change (update), by their names in the config.
+    /// change (update, reschedule), by their names in the config. `by` is the agent who has the
+    /// item, where an agent reschedules it.
     ///
     /// A refusal is a [`Reply::Refused`], not an error.
     ///
@@ -395,8 +397,9 @@ impl Handle {
         target: Target,
         kind: MessageKind,
         body: Bytes,
+        by: Option<Holder>,
     ) -> Result<Reply, MessageError> {
-        self.intake().message(actor, target, kind, &body).await
+        self.intake().message(actor, target, kind, &body, by).await
     }
 
     /// Asks the source of a capture point now, also if it is stopped. `false`: there is no such

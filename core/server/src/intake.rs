@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use gantry_model::spec::Spec;
-use gantry_model::{Actor, Reply};
+use gantry_model::{Actor, Reply, Requirement};
 use gantry_pipeline::{
     CaptureError, Change, DeadLetterError, Handle, MessageError, Outcome, PayloadError, Retried,
     Settled, Target,
 };
 use gantry_plugin_api::{HttpRequest, HttpResponse};
+use gantry_rules::ExpressionError;
 use gantry_web::intake::{self, Intake, IntakeError, Message, RecordOutcome, RecordResult};
 
 use crate::error::chain;
@@ -53,14 +54,14 @@ impl Intake for PipelineIntake {
     }
 
     async fn message(&self, actor: Actor, message: Message) -> Result<Reply, IntakeError> {
-        let Message { target, kind, body } = message;
+        let Message { target, kind, body, by } = message;
         let target = match target {
             intake::Target::Item(item) => Target::Item(item),
             intake::Target::Key { capture_point, external_id } => {
                 Target::Key { capture_point, external_id }
             }
         };
-        self.pipeline.message(actor, target, kind, body).await.map_err(message_error)
+        self.pipeline.message(actor, target, kind, body, by).await.map_err(message_error)
     }
 
     async fn retry_dead_letter(
@@ -86,6 +87,18 @@ impl Intake for PipelineIntake {
 
     async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError> {
         self.pipeline.skip_dead_letter(id, actor).await.map_err(dead_letter_error)
+    }
+
+    fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {
+        let Spec { skills, groups, .. } = &*self.spec;
+        gantry_rules::check_requirement(expression, skills, groups).map_err(|errors| {
+            let text = |error: &ExpressionError| match &error.help {
+                Some(help) => format!("{}; {help}", error.message),
+                None => error.message.clone(),
+            };
+            let errors: Vec<_> = errors.iter().map(text).collect();
+            IntakeError::Expression(errors.join(", "))
+        })
     }
 
     fn spec(&self) -> Arc<Spec> {

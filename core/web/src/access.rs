@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use gantry_model::{Actor, AgentId, WorkItem};
+use gantry_model::{Actor, AgentId, WorkItem, Workbin};
 
 use crate::app::Shared;
 use crate::problem::{self, Problem};
@@ -31,6 +31,13 @@ pub(crate) enum Permission {
     SettleDeadLetters,
     ReadStatus,
     ReadConfig,
+    /// Move single items: transfer, park, pull, give back.
+    Move,
+    /// Overrule the order of things: boost, retrieve.
+    Steer,
+    ReadWorkbins,
+    /// Say what another system carries for an agent, and ask who goes next.
+    ReportLoad,
 }
 
 /// Whoever sent the request, authenticated.
@@ -45,12 +52,21 @@ impl Role {
         match self {
             Self::Agent { .. } => matches!(
                 permission,
-                P::ReadItem | P::ListItems | P::ReadDesk | P::SetPresence | P::Work | P::Follow
+                P::ReadItem
+                    | P::ListItems
+                    | P::ReadDesk
+                    | P::SetPresence
+                    | P::Work
+                    | P::Follow
+                    | P::Move
+                    | P::ReadWorkbins
             ),
-            Self::Supervisor => !matches!(permission, P::Capture | P::WriteAgents | P::Work),
+            Self::Supervisor => {
+                !matches!(permission, P::Capture | P::WriteAgents | P::Work | P::ReportLoad)
+            }
             Self::Administrator => !matches!(permission, P::Work),
             Self::Integrator { .. } => {
-                matches!(permission, P::Capture | P::SendMessage | P::ReadItem)
+                matches!(permission, P::Capture | P::SendMessage | P::ReadItem | P::ReportLoad)
             }
             Self::Auditor => matches!(
                 permission,
@@ -63,6 +79,7 @@ impl Role {
                     | P::ReadDeadLetters
                     | P::ReadStatus
                     | P::ReadConfig
+                    | P::ReadWorkbins
             ),
         }
     }
@@ -93,7 +110,7 @@ impl Caller {
     /// Refuses an item that is with another agent, or of another capture point.
     pub(crate) fn must_own(&self, item: &WorkItem) -> Result<(), Problem> {
         match &self.0.role {
-            Role::Agent { agent } if item.agent() != Some(agent) => {
+            Role::Agent { agent } if item.agent() != Some(agent) && !in_own_bin(item, agent) => {
                 let detail = format!("work item {} is not with agent {agent:?}", item.id);
                 Err(Problem::new(&problem::NOT_YOURS, detail))
             }
@@ -134,6 +151,10 @@ impl Caller {
             _ => Actor::User(self.0.name.clone()),
         }
     }
+}
+
+fn in_own_bin(item: &WorkItem, agent: &AgentId) -> bool {
+    matches!(item.workbin(), Some(Workbin::Agent(owner)) if owner == agent)
 }
 
 impl FromRequestParts<Shared> for Caller {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware;
 use axum::routing::get;
-use gantry_hub::Handle;
+use gantry_hub::{Handle, Unserved};
 use gantry_model::Millis;
 use gantry_store::Store;
 use tokio::sync::Semaphore;
@@ -16,9 +16,11 @@ use crate::answer::answer;
 use crate::api;
 use crate::attendance::{self, Attendance};
 use crate::intake::Intake;
+use crate::live::QueueFigures;
 use crate::pages;
 use crate::past;
 use crate::problem::{self, Problem};
+use crate::scan::Scan;
 use crate::token::Key;
 
 /// Bounds of the web server.
@@ -91,6 +93,10 @@ pub(crate) struct App {
     pub(crate) attendance: Arc<Attendance>,
     /// A permit a fold of the journal.
     pub(crate) folds: Semaphore,
+    /// The figures of all queues.
+    pub(crate) queues: Scan<Vec<QueueFigures>>,
+    /// What nobody serves.
+    pub(crate) unserved: Scan<Vec<Unserved>>,
     /// A permit a live stream.
     pub(crate) streams: Arc<Semaphore>,
     /// Canceled when the server stops: live streams end by themselves.
@@ -106,8 +112,19 @@ impl Web {
         let streams = Arc::new(Semaphore::new(options.streams_max));
         let stopping = CancellationToken::new();
         let (attendance, folds) = (Arc::default(), Semaphore::new(past::FOLDS_MAX));
-        let app = App { hub, store, intake, key, options, attendance, folds, streams, stopping };
-        let app = Arc::new(app);
+        let app = Arc::new(App {
+            hub,
+            store,
+            intake,
+            key,
+            options,
+            attendance,
+            folds,
+            queues: Scan::default(),
+            unserved: Scan::default(),
+            streams,
+            stopping,
+        });
         Self { app }
     }
 

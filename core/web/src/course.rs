@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use gantry_hub::State;
+use gantry_hub::{CourseKind, State};
 use gantry_model::calendar::{Calendar, CalendarError, WorkingTimeError};
 use gantry_model::item::PriorityBounds;
 use gantry_model::priority::Priority;
@@ -16,8 +16,8 @@ use thiserror::Error;
 
 /// Most evenly spaced instants of one course.
 pub const SAMPLES_MAX: u32 = 10_000;
-/// Most changes of course that are told; a curve in working time changes twice a day.
-const CHANGES_MAX: usize = 5_000;
+/// The kind of an evenly spaced instant.
+const SAMPLE: &str = "sample";
 /// How long a course is shown that has neither due date nor end.
 const HORIZON: Millis = Millis::from_secs(72 * 3600);
 /// The course is shown beyond the due date, or now, by this part of what comes before it.
@@ -42,8 +42,8 @@ pub struct Course {
     pub from: Timestamp,
     /// End of what is shown.
     pub to: Timestamp,
-    /// In the order of time; between two of them the course is straight, or jumps within a
-    /// millisecond.
+    /// In the order of time; between two of them the course is straight. Two at one instant make
+    /// a jump: the value before, the value from then on.
     pub points: Vec<Point>,
     /// `true` if the course changes more often than is told.
     pub cut: bool,
@@ -58,8 +58,9 @@ pub struct Point {
     pub priority: i64,
     /// The exact value as a decimal number.
     pub exact: String,
-    /// `true` if the course changes here; else it is one of the evenly spaced instants.
-    pub change: bool,
+    /// What happens here: `begin`, `bend`, `jump`, `due`, `closes` and `opens` (the calendar),
+    /// `end`; or `sample`, one of the evenly spaced instants.
+    pub kind: String,
 }
 
 /// What is shown of a course.
@@ -193,7 +194,6 @@ pub fn course(
     }
     let config = Some((1, Arc::clone(routing)));
     let state = State::from_facts(0, 1, config, [], [], Timestamp::default());
-    let priority = |at| state.priority(at, item);
     let anchor_at = item.anchor_at;
     let from = window.from.unwrap_or(anchor_at);
     let end = item.due_at.unwrap_or(anchor_at.plus(HORIZON)).max(now).max(from);
@@ -202,12 +202,16 @@ pub fn course(
     if to <= from {
         return Err(CourseError::Empty { from, to });
     }
-    let (changes, cut) = changes(priority, from, to);
-    let mut instants: Vec<(Timestamp, bool)> =
-        changes.into_iter().map(|at| (at, true)).chain(spread(from, to, window.samples)).collect();
-    instants.sort_by_key(|(at, change)| (*at, !change));
-    instants.dedup_by_key(|(at, _)| *at);
-    let points = instants.into_iter().map(|(at, change)| point(at, priority(at).0, change));
+    let drawn = state.course(item, from, to);
+    let changes = drawn.points.iter().map(|point| Point::new(point.at, point.priority, point.kind));
+    let mut points: Vec<_> = changes.collect();
+    points.extend(spread(from, to, window.samples).map(|at| Point {
+        kind: SAMPLE.to_owned(),
+        ..Point::new(at, state.priority(at, item).0, CourseKind::Bend)
+    }));
+    // Stable: the two points of a jump stay as they are. A sample where a change is says nothing.
+    points.sort_by_key(|point| (point.at, point.kind == SAMPLE));
+    points.dedup_by(|next, before| next.kind == SAMPLE && next.at == before.at);
     let class = item.class.as_ref().filter(|_| item.priority.is_none());
     Ok(Course {
         item: (item.id.counter() > 0).then_some(item.id),
@@ -218,42 +222,26 @@ pub fn course(
         now,
         from,
         to,
-        points: points.collect(),
-        cut,
+        points,
+        cut: !drawn.complete,
     })
 }
 
-fn point(at: Timestamp, priority: Priority, change: bool) -> Point {
-    Point { at, priority: priority.points(), exact: priority.to_decimal(), change }
-}
-
-/// The ends of the window and the instants at which the course changes, each with the
-/// millisecond before it, where a jump begins; `true` if there are more.
-fn changes(
-    priority: impl Fn(Timestamp) -> (Priority, Option<Timestamp>),
-    from: Timestamp,
-    to: Timestamp,
-) -> (Vec<Timestamp>, bool) {
-    let mut instants = vec![from, to];
-    let mut at = from;
-    loop {
-        let Some(next) = priority(at).1.filter(|next| *next > at && *next <= to) else {
-            return (instants, false);
-        };
-        if instants.len() >= CHANGES_MAX {
-            return (instants, true);
-        }
-        instants.extend([Timestamp(next.0 - 1).max(at), next]);
-        at = next;
+impl Point {
+    fn new(at: Timestamp, priority: Priority, kind: CourseKind) -> Self {
+        let kind = serde_json::to_value(kind).ok();
+        let kind = kind.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (whole, exact) = (priority.points(), priority.to_decimal());
+        Self { at, priority: whole, exact, kind: kind.to_owned() }
     }
 }
 
 /// Evenly spaced instants, the first at the begin and the last at the end.
-fn spread(from: Timestamp, to: Timestamp, count: u32) -> impl Iterator<Item = (Timestamp, bool)> {
+fn spread(from: Timestamp, to: Timestamp, count: u32) -> impl Iterator<Item = Timestamp> {
     let (length, steps) =
         (i128::from(to.since(from).0), i128::from(count.saturating_sub(1)).max(1));
     (0..count).map(move |number| {
         let gone = length * i128::from(number) / steps;
-        (from.plus(Millis(gone as i64)), false)
+        from.plus(Millis(gone as i64))
     })
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::http::{Request, Response};
 use bytes::Bytes;
+use gantry_model::command::Holder;
 use gantry_model::spec::{MessageKind, Spec};
-use gantry_model::{Actor, ItemId, Name, Reply};
+use gantry_model::{Actor, ItemId, Name, Reply, Requirement};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -76,6 +77,12 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
     /// [`IntakeError`]: it is still open.
     async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError>;
 
+    /// Reads a skill expression whose names the active config has to know.
+    ///
+    /// # Errors
+    /// [`IntakeError::Expression`] with everything that is wrong.
+    fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError>;
+
     /// The config that is active.
     fn spec(&self) -> Arc<Spec>;
 
@@ -93,6 +100,8 @@ pub struct Message {
     /// One JSON object: attributes of an update or of a completion, the reason of a hold or
     /// cancellation. Empty = none.
     pub body: Bytes,
+    /// The agent who has the item, where an agent reschedules it; none = a source or supervisor.
+    pub by: Option<Holder>,
 }
 
 /// Names a work item.
@@ -168,6 +177,9 @@ pub enum IntakeError {
     /// The body is not what it should be: bad UTF-8, bad JSON, nested too deeply, no object.
     #[error("{0}")]
     Body(String),
+    /// No skill expression, or one with names that the config does not have.
+    #[error("{0}")]
+    Expression(String),
     /// More bytes in one record, or more records, than one request may hold.
     #[error("{0}")]
     TooLarge(String),
@@ -209,6 +221,7 @@ impl From<IntakeError> for Problem {
                 &problem::NO_CAPTURE_POINT
             }
             IntakeError::Body(_) => &problem::UNREADABLE,
+            IntakeError::Expression(_) => &problem::FIELDS,
             IntakeError::TooLarge(_) => &problem::TOO_LARGE,
             IntakeError::UnknownItem(_) => &problem::NO_ITEM,
             IntakeError::UnknownDeadLetter(_) => &problem::NO_DEAD_LETTER,

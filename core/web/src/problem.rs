@@ -214,7 +214,11 @@ impl From<&Refusal> for Problem {
             Refusal::Disposition { .. } => &DISPOSITION,
             Refusal::UnknownReason { .. } => &REASON,
             Refusal::AgentIdLength { .. } => &FIELDS,
-            Refusal::AgentBusy { .. } => &AGENT_BUSY,
+            Refusal::BoostTooLarge { .. }
+            | Refusal::UnknownQueue { .. }
+            | Refusal::UnknownGroup { .. } => &FIELDS,
+            Refusal::MayNotPull { .. } => &NOT_YOURS,
+            Refusal::AgentBusy { .. } | Refusal::NoRoom { .. } => &AGENT_BUSY,
             Refusal::NamesInUse { .. } => &NAMES_IN_USE,
             // `WrongState`, and what the engine may learn to refuse later.
             _ => &STATE,

@@ -6,6 +6,7 @@ mod bodies;
 mod config;
 mod events;
 mod explain;
+mod moves;
 mod pages;
 mod problems;
 mod roles;

@@ -10,6 +10,8 @@ use gantry_model::{
 use gantry_store::{HistoryEntry, ItemView};
 use serde::{Serialize, Serializer};
 
+use crate::api::workbins::Bin;
+
 /// A work item in a list.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Summary {
@@ -104,8 +106,14 @@ pub(crate) struct Desk {
     pub(crate) reasons: Vec<Name>,
     pub(crate) offers: Vec<Card>,
     pub(crate) assigned: Vec<Card>,
+    /// Marked done; the disposition may be given until the wrap-up is over.
+    pub(crate) wrap_up: Vec<Card>,
     /// Marked done; the source has yet to confirm.
     pub(crate) confirming: Vec<Card>,
+    /// The own workbin, and those of the own groups in which anything lies.
+    pub(crate) workbins: Vec<Bin>,
+    /// Queues that an item can be transferred to.
+    pub(crate) queues: Vec<Name>,
 }
 
 /// A journal entry, the same in an item's history and among live events.
@@ -241,6 +249,11 @@ impl Dossier {
             Hold::Error { reason, .. } => Some(format!("{reason}; resume tries again")),
             Hold::Activation { until } => Some(format!("not distributed before {until}")),
         }
+    }
+
+    /// Escalation steps that it has been through.
+    pub(crate) fn escalated_text(&self) -> String {
+        self.state.escalated.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// The rules that classified it.

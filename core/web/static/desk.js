@@ -1,4 +1,5 @@
-// An agent's desk: presence, offers with a countdown, accept, decline, mark done.
+// An agent's desk: presence, offers with a countdown, accept, decline, mark done, wrap-up, park,
+// pull, transfer.
 //
 // The controls of cards that are still there stay in the page as they are, so that what the agent
 // has typed or chosen survives a refresh; everything around them is new.
@@ -23,14 +24,23 @@ async function update() {
   if (!fresh) return;
   skew = Date.parse(fresh.dataset.now) - Date.now();
   const focused = document.activeElement;
+  const parts = new Set([...fresh.querySelectorAll("[data-part]")].map((part) => part.dataset.part));
   for (const part of fresh.querySelectorAll("[data-part]")) {
     const old = desk.querySelector(`[data-part="${part.dataset.part}"]`);
     if (part.dataset.part === "presence" && old.contains(focused)) {
       pressed(old, part);
       continue;
     }
+    // A workbin that was empty until now.
+    if (!old) {
+      desk.append(part);
+      continue;
+    }
     keepControls(old, part);
     old.replaceWith(part);
+  }
+  for (const part of desk.querySelectorAll("[data-part]")) {
+    if (!parts.has(part.dataset.part)) part.remove();
   }
   countDown();
   const offers = desk.querySelectorAll(".offer").length;
@@ -40,11 +50,19 @@ async function update() {
 
 /** Puts the controls of cards that are still there into `fresh`, and announces new offers. */
 function keepControls(old, fresh) {
+  const news = fresh.dataset.part === "assigned" ? "New work" : "New offer";
   for (const card of fresh.querySelectorAll("[data-key]")) {
     const same = old.querySelector(`[data-key="${card.dataset.key}"] [data-controls]`);
     if (same) card.querySelector("[data-controls]").replaceWith(same);
-    else if (card.matches(".offer")) announce(`New offer: ${card.querySelector("h3").textContent}`);
+    else if (card.matches(".offer") || arrived(card)) {
+      announce(`${news}: ${card.querySelector("h3").textContent}`);
+    }
   }
+}
+
+/** True for work that the hub accepted for the agent: the agent asked for no such card. */
+function arrived(card) {
+  return card.closest("[data-part=assigned]") !== null && !goal?.includes(card.dataset.item);
 }
 
 /** Leaves the focus where it was, or takes it to where the work has gone. */
@@ -127,6 +145,29 @@ async function act(button, action) {
     goal = "#assigned";
     const body = choice?.value ? { disposition: choice.value } : {};
     await send(button, "POST", `assignments/${item}/${epoch}/done`, body);
+  }
+  if (action === "finish") {
+    const choice = card.querySelector("[name=disposition]");
+    if (choice && !choice.reportValidity()) return;
+    goal = "#assigned";
+    const body = choice?.value ? { disposition: choice.value } : {};
+    await send(button, "POST", `assignments/${item}/${epoch}/wrap-up`, body);
+  }
+  if (action === "park") {
+    goal = "#assigned";
+    await send(button, "POST", `items/${item}/park`, { epoch: Number(epoch) });
+  }
+  if (action === "pull") {
+    goal = `[data-part=assigned] [data-item="${item}"]`;
+    await send(button, "POST", `items/${item}/pull`, {});
+  }
+  if (action === "transfer") {
+    const target = card.querySelector("[name=to]");
+    if (!target.reportValidity()) return;
+    goal = "#assigned";
+    const to = { [card.querySelector("[name=kind]").value]: target.value };
+    const note = card.querySelector("[name=note]").value || null;
+    await send(button, "POST", `items/${item}/transfer`, { to, note, epoch: Number(epoch) });
   }
 }
 

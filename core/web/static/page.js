@@ -102,5 +102,7 @@ const EVENTS = [
   "captured", "updated", "enriched", "classified", "error_held", "activation_awaited", "queued",
   "held", "resumed", "offered", "assigned", "declined", "rona", "revoked", "done",
   "confirmation_missed", "completed", "canceled", "rejected", "expired", "restarted",
-  "sla_breached", "agent_put", "presence_changed",
+  "sla_breached", "sla_warned", "agent_put", "presence_changed", "load_reported", "wrap_up_ended",
+  "confirmed", "transferred", "parked", "pulled", "returned", "retrieved", "boosted", "escalated",
+  "rescheduled", "postponed",
 ];

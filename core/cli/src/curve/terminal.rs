@@ -83,18 +83,16 @@ pub(super) fn draw(course: &Course, of_item: bool, width: usize, colours: bool) 
 /// The values at the evenly spaced instants, one a column of dots.
 fn samples(course: &Course, count: usize) -> Vec<(Timestamp, f64)> {
     let whole = i128::from(course.to.since(course.from).0);
-    let steps = (count - 1) as i128;
-    let mut points = course.points.iter().peekable();
-    let mut samples = Vec::with_capacity(count);
-    for number in 0..count {
-        let gone = whole * number as i128 / steps.max(1);
+    let steps = (count - 1).max(1) as i128;
+    let sample = |number: usize| {
+        let gone = whole * number as i128 / steps;
         let at = Timestamp(course.from.0 + gone as i64);
-        while points.peek().is_some_and(|point| point.at < at) {
-            points.next();
-        }
-        samples.extend(points.peek().map(|point| (at, value(&point.exact))));
-    }
-    samples
+        // Of the two points of a jump the later one holds from its instant on.
+        let until = course.points.partition_point(|point| point.at <= at);
+        let point = course.points.get(until.checked_sub(1)?)?;
+        Some((at, value(&point.exact)))
+    };
+    (0..count).filter_map(sample).collect()
 }
 
 /// As near as a picture needs it.

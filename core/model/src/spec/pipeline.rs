@@ -116,11 +116,13 @@ pub enum MessageKind {
     Complete,
     /// Classify anew.
     Restart,
+    /// New dates: taken from its agent or workbin, and distributed again when they say so.
+    Reschedule,
 }
 
 impl MessageKind {
     /// All kinds, in the order of the domain's list.
-    pub const ALL: [(&str, Self); 7] = [
+    pub const ALL: [(&str, Self); 8] = [
         ("create", Self::Create),
         ("update", Self::Update),
         ("hold", Self::Hold),
@@ -128,6 +130,7 @@ impl MessageKind {
         ("cancel", Self::Cancel),
         ("complete", Self::Complete),
         ("restart", Self::Restart),
+        ("reschedule", Self::Reschedule),
     ];
 
     /// The kind of that name.

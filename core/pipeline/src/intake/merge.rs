@@ -2,6 +2,7 @@
 
 use gantry_hub::{CaptureKey, NewDocument, Side, Work};
 use gantry_model::attribute::CAPTURED_AT;
+use gantry_model::command::Holder;
 use gantry_model::spec::MessageKind;
 use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, Value};
 
@@ -16,6 +17,15 @@ const ROUNDS_MAX: usize = 5;
 pub(super) struct Merged {
     pub(super) command: Command,
     pub(super) document: NewDocument,
+}
+
+/// What the change means beside its attributes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Update {
+    /// `true` if it brings new dates for the item.
+    pub(super) reschedule: bool,
+    /// The agent who has the item, if an agent does it.
+    pub(super) by: Option<Holder>,
 }
 
 impl Intake {
@@ -64,7 +74,8 @@ impl Intake {
             Err(refused) => return Ok(Err(refused)),
         };
         let attributes = mapped.document.attributes;
-        let merged = self.merge(Some(point), merge.item, attributes).await?;
+        let how = Update { reschedule: mapped.kind == MessageKind::Reschedule, by: None };
+        let merged = self.merge(Some(point), merge.item, attributes, how).await?;
         let Merged { command, mut document } = merged;
         document.payload = point.kept_payload(merge.record);
         document.content_type = document.payload.as_ref().and(merge.record.content_type.clone());
@@ -85,6 +96,7 @@ impl Intake {
         point: Option<&Point>,
         item: ItemId,
         attributes: impl IntoIterator<Item = (gantry_model::Name, Value)>,
+        how: Update,
     ) -> Result<Merged, gantry_hub::Error> {
         let (base_revision, old) = self.document(item).await?;
         let mut document = old.clone();
@@ -102,7 +114,7 @@ impl Intake {
                 verdict = Some(Box::new(found));
             }
         }
-        let (reschedule, by) = (false, None);
+        let Update { reschedule, by } = how;
         let command = Command::Update { item, base_revision, rerun, verdict, reschedule, by };
         Ok(Merged { command, document: self.document_row(&document) })
     }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use gantry_hub::Work;
 use gantry_model::attribute::TypeMismatch;
+use gantry_model::command::Holder;
 use gantry_model::spec::MessageKind;
 use gantry_model::{Actor, Attributes, Command, ItemId, Name, Refusal, Reply, Value};
 use gantry_rules::Mapped;
@@ -11,7 +12,7 @@ use serde_json::Map;
 use thiserror::Error;
 
 use super::Intake;
-use super::merge::Merged;
+use super::merge::{Merged, Update};
 use super::settle::unavailable;
 use crate::payload::{self, PayloadError};
 
@@ -112,7 +113,7 @@ pub(super) fn command_of(mapped: &Mapped, item: ItemId) -> Option<Command> {
 fn command(kind: MessageKind, item: ItemId, texts: &Texts<'_>) -> Option<Command> {
     let reason = || texts.reason.unwrap_or(NO_REASON).to_owned();
     Some(match kind {
-        MessageKind::Create | MessageKind::Update => return None,
+        MessageKind::Create | MessageKind::Update | MessageKind::Reschedule => return None,
         MessageKind::Hold => Command::Hold { item, reason: reason() },
         MessageKind::Resume => Command::Resume { item },
         MessageKind::Cancel => Command::Cancel { item, reason: reason() },
@@ -131,6 +132,7 @@ impl Intake {
         target: Target,
         kind: MessageKind,
         body: &Bytes,
+        by: Option<Holder>,
     ) -> Result<Reply, MessageError> {
         let body = self.read_body(body)?;
         let (item, capture_point) = self.find(target).await?;
@@ -142,7 +144,8 @@ impl Intake {
             (_, Some(command)) => Ok(self.hub.command(actor, command).await?),
             (_, None) => {
                 let attributes = self.read_attributes(&capture_point, &body)?;
-                self.update(actor, item, &capture_point, attributes).await
+                let how = Update { reschedule: kind == MessageKind::Reschedule, by };
+                self.update(actor, item, &capture_point, attributes, &how).await
             }
         }
     }
@@ -205,6 +208,7 @@ impl Intake {
         item: ItemId,
         capture_point: &Name,
         attributes: Attributes,
+        how: &Update,
     ) -> Result<Reply, MessageError> {
         if capture_point.is_empty() {
             return Ok(Reply::Refused(Refusal::UnknownItem { item }));
@@ -212,7 +216,8 @@ impl Intake {
         let mut reply = Reply::Refused(Refusal::UnknownItem { item });
         for _ in 0..ROUNDS_MAX {
             let point = self.point(capture_point);
-            let Merged { command, document } = self.merge(point, item, attributes.clone()).await?;
+            let merged = self.merge(point, item, attributes.clone(), how.clone()).await?;
+            let Merged { command, document } = merged;
             let work = Work { command, key: None, document: Some(document) };
             let side = gantry_hub::Side::default();
             let submission =

@@ -262,7 +262,10 @@ impl Intake {
             Reply::Created { item, .. } => accepted(item, Change::Created),
             Reply::Repeat { item } => accepted(item, Change::Repeat),
             Reply::Done { item: Some(item), .. }
-                if matches!(kind, MessageKind::Create | MessageKind::Update) =>
+                if matches!(
+                    kind,
+                    MessageKind::Create | MessageKind::Update | MessageKind::Reschedule
+                ) =>
             {
                 accepted(item, Change::Updated)
             }

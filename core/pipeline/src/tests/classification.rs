@@ -158,7 +158,7 @@ async fn priorities_of_the_source_may_be_words_and_unknown_ones_are_refused() {
     let body = Bytes::from(json!({"priority": "low"}).to_string());
     let (actor, kind) = (Actor::User("admin".into()), MessageKind::Update);
     let target = Target::Item(item);
-    world.pipeline.message(actor, target, kind, body).await.unwrap();
+    world.pipeline.message(actor, target, kind, body, None).await.unwrap();
     assert_eq!(world.item(item).await.priority, Some(100));
     world.stop().await;
 }

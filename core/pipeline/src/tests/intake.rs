@@ -184,7 +184,7 @@ async fn messages_name_an_item_by_either_id() {
     };
     let send = async |target: Target, kind: MessageKind, body: &'static str| {
         let actor = Actor::User("ops".into());
-        world.pipeline.message(actor, target, kind, Bytes::from(body)).await
+        world.pipeline.message(actor, target, kind, Bytes::from(body), None).await
     };
     let body = r#"{"name": "Bob", "deal_value": "12.50"}"#;
     let updated = send(key("L-1"), MessageKind::Update, body).await.unwrap();

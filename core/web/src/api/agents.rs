@@ -3,25 +3,28 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use gantry_hub::{Next, NextError, WaitingCall};
 use gantry_model::priority::Priority;
 use gantry_model::spec::{CompletionMode, Spec};
 use gantry_model::{
-    Agent, AgentProfile, Assignment, Command, Name, Presence, Refusal, Reply, Timestamp,
+    Agent, AgentProfile, Assignment, Command, Name, Presence, Refusal, Reply, Timestamp, Workbin,
 };
 use gantry_store::{AssignmentKind, ItemFilter, ItemView, Page};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::answered;
+use super::{answered, workbins};
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, Json as Body};
 use crate::live;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::profile;
 use crate::view::{Card, Desk, Shown, Summary};
 
 /// Items waiting for their source that a desk shows, the latest first.
 const CONFIRMING_MAX: u32 = 50;
+/// Calls that one question may name.
+const CALLS_MAX: usize = 500;
 
 /// All agents.
 #[derive(Debug, Serialize)]
@@ -88,6 +91,54 @@ pub(super) async fn set_presence(
     answered(app.hub.command(caller.actor(), Command::SetPresence { agent, presence }).await?)
 }
 
+/// What another system carries for an agent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Load {
+    count: u16,
+}
+
+/// `PUT /agents/{agent}/load/{media}`: so many calls or chats another system carries for them.
+pub(super) async fn report_load(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((agent, media)): FromPath<(Name, Name)>,
+    Body(Load { count }): Body<Load>,
+) -> Result<Json<Reply>, Problem> {
+    caller.must(Permission::ReportLoad)?;
+    let command = Command::ReportLoad { agent, media, count };
+    answered(app.hub.command(caller.actor(), command).await?)
+}
+
+/// What waits in another system for the agent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Calls {
+    calls: Vec<WaitingCall>,
+}
+
+/// `POST /agents/{agent}/next`: who goes next, one of these calls or an item. Changes nothing.
+pub(super) async fn who_goes_next(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(agent): FromPath<Name>,
+    Body(Calls { calls }): Body<Calls>,
+) -> Result<Json<Next>, Problem> {
+    caller.must(Permission::ReportLoad)?;
+    if calls.len() > CALLS_MAX {
+        let detail = format!("{} calls are too many: send the {CALLS_MAX} best", calls.len());
+        return Err(Problem::new(&problem::FIELDS, detail));
+    }
+    let next = live::who_goes_next(&app.hub, agent, calls).await?;
+    next.map(Json).map_err(|error| {
+        let kind = match &error {
+            NextError::UnknownAgent { .. } => &problem::NO_AGENT,
+            _ => &problem::NO_SCHEMA,
+        };
+        Problem::new(kind, error.to_string())
+    })
+}
+
 /// `GET /agents/{agent}/desk`.
 pub(super) async fn desk(
     State(app): State<Shared>,
@@ -103,7 +154,7 @@ pub(super) async fn desk(
 pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> {
     let desk = live::desk(&app.hub, agent).await?.ok_or_else(|| unknown(agent))?;
     let spec = app.intake.spec();
-    let (mut offers, mut assigned) = (Vec::new(), Vec::new());
+    let (mut offers, mut assigned, mut wrap_up) = (Vec::new(), Vec::new(), Vec::new());
     for (item, priority) in desk.items {
         let Some(mut view) = app.store.item(item.id).await? else { continue };
         // The store may be a commit ahead of the hub's answer, which counts.
@@ -111,12 +162,22 @@ pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> 
         let card = card(app, &spec, &view, priority, desk.now).await?;
         match view.item.assignment {
             Assignment::Offered { .. } => offers.push(card),
+            Assignment::WrapUp { .. } => wrap_up.push(card),
             _ => assigned.push(card),
         }
     }
     let mut confirming = Vec::new();
     for view in confirming_views(app, agent).await? {
         confirming.push(card(app, &spec, &view, None, desk.now).await?);
+    }
+    let mut workbins = Vec::new();
+    let groups = desk.agent.profile.groups.iter().cloned().map(Workbin::Group);
+    for workbin in [Workbin::Agent(agent.clone())].into_iter().chain(groups) {
+        let bin = workbins::view(app, workbin).await?;
+        // The own one is always there, to see that it is empty.
+        if bin.count > 0 || workbins.is_empty() {
+            workbins.push(bin);
+        }
     }
     let Agent { profile, presence, presence_since, .. } = desk.agent;
     Ok(Desk {
@@ -128,7 +189,10 @@ pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> 
         reasons: spec.routing.reasons.iter().cloned().collect(),
         offers,
         assigned,
+        wrap_up,
         confirming,
+        workbins,
+        queues: spec.routing.processes.keys().cloned().collect(),
     })
 }
 

@@ -158,6 +158,6 @@ async fn send(
     body: Bytes,
 ) -> Result<axum::Json<Reply>, Problem> {
     let kind = message_kind(kind)?;
-    let message = Message { target, kind, body };
+    let message = Message { target, kind, body, by: None };
     answered(app.intake.message(caller.actor(), message).await?)
 }

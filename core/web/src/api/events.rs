@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use gantry_hub::Committed;
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::{Event, ItemId, Name};
+use gantry_model::{Event, ItemId, Name, Workbin};
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -223,19 +223,16 @@ impl Follower {
     }
 }
 
-/// `true` if the event names the agent: what an agent's own page has to know.
+/// `true` if the event is about the agent or their workbin: what an agent's own page has to know.
 fn concerns(event: &Event, agent: &Name) -> bool {
-    match event {
-        Event::Offered { agent: with, .. }
-        | Event::Accepted { agent: with, .. }
-        | Event::Declined { agent: with, .. }
-        | Event::Rona { agent: with, .. }
-        | Event::Revoked { agent: with, .. }
-        | Event::MarkedDone { agent: with, .. }
-        | Event::ConfirmationMissed { agent: with, .. }
-        | Event::Completed { agent: Some(with), .. }
-        | Event::PresenceChanged { agent: with, .. } => with == agent,
-        Event::AgentPut { profile } => profile.id == *agent,
-        _ => false,
-    }
+    let bin = match event {
+        Event::Parked { workbin, .. } => Some(workbin),
+        Event::Pulled { workbin, .. }
+        | Event::Returned { workbin, .. }
+        | Event::Retrieved { workbin, .. }
+        | Event::Escalated { workbin, .. } => workbin.as_ref(),
+        _ => None,
+    };
+    let own = matches!(bin, Some(Workbin::Agent(owner)) if owner == agent);
+    own || event.agent() == Some(agent)
 }

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use gantry_hub::LiveExplanation;
 use gantry_model::decision::Candidate;
-use gantry_model::{Event, ItemId, LifeCycle, Name, Timestamp};
+use gantry_model::{Event, ItemId, LifeCycle, Name, Timestamp, Workbin};
 use gantry_store::{AssignmentKind, HoldKind, ItemFilter, ItemView, Page};
 use serde::{Deserialize, Serialize};
 
+use super::workbins::own_workbins;
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, FromQuery};
@@ -19,9 +20,6 @@ use crate::view::{Decision, Dossier, History, List, STATUSES, Summary};
 /// Items that a page of a list holds, unless the query says otherwise, and at most.
 const PAGE: u32 = 50;
 const PAGE_MAX: u32 = 500;
-/// Items that the head of the queue shows, unless the query says otherwise, and at most.
-const QUEUE: u32 = 20;
-const QUEUE_MAX: u32 = 100;
 
 /// The query of a list.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -48,13 +46,6 @@ pub(crate) struct ListQuery {
     pub(crate) after: Option<ItemId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<u32>,
-}
-
-/// How much of the queue.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct QueueQuery {
-    limit: Option<u32>,
 }
 
 /// What is asked about an item.
@@ -200,6 +191,11 @@ pub(super) async fn read_own(
 ) -> Result<ItemView, Problem> {
     caller.must(Permission::ReadItem)?;
     let view = read(app, item).await?;
+    if let Some(bin @ Workbin::Group(_)) = view.item.workbin()
+        && own_workbins(app, caller).await?.is_some_and(|own| own.contains(bin))
+    {
+        return Ok(view);
+    }
     caller.must_own(&view.item)?;
     Ok(view)
 }
@@ -305,20 +301,25 @@ pub(crate) async fn explain_view(
     }
     let id = history.item;
     let then = query.at.filter(|at| *at < app.hub.now());
-    let (mut now, commit) = match then {
+    let asked = query.why_not.as_ref();
+    let (mut now, why_not, commit) = match then {
         Some(at) => {
             let past = past::state_at(app, at).await?;
-            (past.state.explain_at(at, id), Some(past.seq))
+            let why_not = asked.and_then(|agent| past.state.why_not(at, id, agent));
+            (past.state.explain_at(at, id), why_not, Some(past.seq))
         }
-        None => (live::explanation(&app.hub, id, query.at).await?, None),
+        None => {
+            let why_not = match asked {
+                Some(agent) => live::why_not(&app.hub, id, agent, query.at).await?,
+                None => None,
+            };
+            (live::explanation(&app.hub, id, query.at).await?, why_not, None)
+        }
     };
-    let asked = now
-        .iter()
-        .flat_map(|now| &now.agents)
-        .find(|candidate| query.why_not.as_ref().is_some_and(|agent| candidate.agent == *agent));
-    let why_not = asked.cloned();
     if let (Some(_), Some(now)) = (caller.agent(), &mut now) {
         now.agents.clear();
+        now.counts.clear();
+        now.ahead = None;
     }
     let entries = history.entries.iter();
     let entries = entries.filter(|entry| then.is_none_or(|at| entry.entry.at <= at));
@@ -332,22 +333,4 @@ pub(crate) async fn explain_view(
         _ => None,
     });
     Ok(Explain { item: id, commit, now, why_not, decisions: decisions.collect() })
-}
-
-/// `GET /queue`: what waits, the most urgent first.
-pub(super) async fn queue(
-    State(app): State<Shared>,
-    caller: Caller,
-    FromQuery(query): FromQuery<QueueQuery>,
-) -> Result<Json<List>, Problem> {
-    caller.must(Permission::ReadQueue)?;
-    let limit = within(query.limit, QUEUE, QUEUE_MAX)?;
-    let (top, now) = live::top(&app.hub, limit as usize).await?;
-    let mut items = Vec::with_capacity(top.len());
-    for (item, priority) in top {
-        if let Some(view) = app.store.item(item).await? {
-            items.push(Summary::new(&view, Some(priority), now));
-        }
-    }
-    Ok(Json(List { items, next: None, now }))
 }

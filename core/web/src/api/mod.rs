@@ -7,8 +7,11 @@ mod curves;
 mod dead_letters;
 mod events;
 pub(crate) mod items;
+mod moves;
+mod queues;
 pub(crate) mod status;
 mod work;
+pub(crate) mod workbins;
 
 use axum::Router;
 use axum::routing::{any, get, post, put};
@@ -30,15 +33,30 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/items/{item}/history", get(items::history))
         .route("/items/{item}/explain", get(items::explain))
         .route("/items/{item}/curve", get(curves::of_item))
+        .route("/items/{item}/boost", post(moves::boost))
+        .route("/items/{item}/park", post(moves::park))
+        .route("/items/{item}/pull", post(moves::pull))
+        .route("/items/{item}/reschedule", post(moves::reschedule))
+        .route("/items/{item}/retrieve", post(moves::retrieve))
+        .route("/items/{item}/return", post(moves::give_back))
+        .route("/items/{item}/transfer", post(moves::transfer))
         .route("/items/{item}/{kind}", post(capture::message_by_item))
-        .route("/queue", get(items::queue))
+        .route("/queue", get(queues::top))
+        .route("/queue/unserved", get(queues::unserved))
+        .route("/queues", get(queues::queues))
+        .route("/workbins", get(workbins::list))
+        .route("/workbins/{kind}/{name}", get(workbins::one))
+        .route("/workbins/{kind}/{name}/empty", post(workbins::empty))
         .route("/agents", get(agents::list))
         .route("/agents/{agent}", get(agents::one).put(agents::put).delete(agents::remove))
         .route("/agents/{agent}/presence", put(agents::set_presence))
         .route("/agents/{agent}/desk", get(agents::desk))
+        .route("/agents/{agent}/next", post(agents::who_goes_next))
+        .route("/agents/{agent}/load/{media}", put(agents::report_load))
         .route("/offers/{item}/{epoch}/accept", post(work::accept))
         .route("/offers/{item}/{epoch}/decline", post(work::decline))
         .route("/assignments/{item}/{epoch}/done", post(work::done))
+        .route("/assignments/{item}/{epoch}/wrap-up", post(work::end_wrap_up))
         .route("/calendars", get(config::calendars))
         .route("/curves/{schema}", get(curves::of_schema))
         .route("/config/routing", get(config::routing))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use gantry_hub::{Head, NewDocument, Side, Submission, Work};
+use gantry_model::command::Holder;
 use gantry_model::{Command, ItemId, Name, Origin, Reply, Value};
 use serde::Deserialize;
 
@@ -55,6 +56,25 @@ pub(super) async fn decline(
     answered(app.hub.command(caller.actor(), command).await?)
 }
 
+/// What the agent says at the end of a wrap-up.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrapUp {
+    disposition: Option<Name>,
+}
+
+/// `POST /assignments/{item}/{epoch}/wrap-up`: the wrap-up is over.
+pub(super) async fn end_wrap_up(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath((item, epoch)): FromPath<(ItemId, u32)>,
+    Body(WrapUp { disposition }): Body<WrapUp>,
+) -> Result<Json<Reply>, Problem> {
+    let by = Holder { agent: caller.working_agent()?.clone(), epoch };
+    let command = Command::EndWrapUp { item, by, disposition };
+    answered(app.hub.command(caller.actor(), command).await?)
+}
+
 /// `POST /assignments/{item}/{epoch}/done`.
 pub(super) async fn done(
     State(app): State<Shared>,
@@ -92,7 +112,7 @@ async fn filled(
     if attributes.is_empty() && form.is_none() {
         return Ok(None);
     }
-    let mut document = live::document(app, item).await?;
+    let (revision, mut document) = live::revision(app, item).await?;
     if let Some(process) = form {
         form::check(process, &document, &attributes)?;
     }
@@ -117,5 +137,5 @@ async fn filled(
     let head = Head { name: text("name"), source_url: text("source_url"), customer: None };
     let attributes = document.to_vec();
     let document = NewDocument { attributes, payload: None, content_type: None, head };
-    Ok(Some((document, view.item.revision)))
+    Ok(Some((document, revision)))
 }

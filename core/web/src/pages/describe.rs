@@ -2,7 +2,7 @@
 
 use gantry_hub::{LiveExplanation, WhyNot};
 use gantry_model::decision::{Candidate, Stage, TieBreak, Trigger};
-use gantry_model::event::RevokeReason;
+use gantry_model::event::{ReturnReason, RevokeReason};
 use gantry_model::{Actor, Event, Presence, Timestamp};
 use gantry_store::HistoryEntry;
 
@@ -89,7 +89,72 @@ fn at_a_desk(event: &Event) -> String {
             Presence::NotReady { reason } => format!("{agent} is not ready: {reason}."),
             _ => format!("{agent} changed presence."),
         },
+        other => moved(other),
+    }
+}
+
+/// What was moved by hand, by time, or by escalation.
+fn moved(event: &Event) -> String {
+    match event {
+        Event::WrapUpEnded { agent, disposition: Some(disposition), .. } => {
+            format!("Wrap-up ended by {agent}: {disposition}.")
+        }
+        Event::WrapUpEnded { .. } => "The wrap-up ended.".to_owned(),
+        Event::Confirmed { .. } => "The source confirmed, during the wrap-up.".to_owned(),
+        Event::Transferred { to, note, .. } => format!("Sent to {to}{}.", noted(note.as_ref())),
+        Event::Parked { workbin, until: Some(until), note, .. } => {
+            format!("Parked in the {workbin} until {until}{}.", noted(note.as_ref()))
+        }
+        Event::Parked { workbin, note, .. } => {
+            format!("Parked in the {workbin}{}.", noted(note.as_ref()))
+        }
+        Event::Pulled { agent, workbin, passed_over, over_capacity, .. } => {
+            let from = workbin.as_ref().map_or("the queue".to_owned(), |bin| format!("the {bin}"));
+            let before = match passed_over {
+                0 => String::new(),
+                1 => ", before 1 item of higher priority".to_owned(),
+                count => format!(", before {count} items of higher priority"),
+            };
+            let over = over_capacity
+                .as_ref()
+                .map_or(String::new(), |why| format!(", over capacity: {why}"));
+            format!("Taken by {agent} from {from}{before}{over}.")
+        }
+        Event::Returned { why, note, .. } => {
+            format!("Back in distribution: {}{}.", returned(*why), noted(note.as_ref()))
+        }
+        Event::Retrieved { agent: Some(agent), reason, .. } => {
+            format!("Taken back from {agent} by a supervisor: {reason}")
+        }
+        Event::Retrieved { reason, .. } => format!("Taken back by a supervisor: {reason}"),
+        Event::Boosted { points, .. } => format!("Boosted by {points} points."),
+        Event::Escalated { step, boost, queue, workbin, alert, .. } => {
+            let mut text = format!("Escalated, step {step}; boost {boost}");
+            let to = queue.as_ref().map(|queue| format!("; to queue {queue}"));
+            text.extend(to);
+            text.extend(workbin.as_ref().map(|workbin| format!("; to the {workbin}")));
+            text.extend(alert.as_ref().map(|alert| format!("; alert: {alert}")));
+            text + "."
+        }
+        Event::SlaWarned { .. } => "The SLA is in danger.".to_owned(),
+        Event::Rescheduled { .. } => "It has new dates.".to_owned(),
+        Event::Postponed { by, .. } => {
+            format!("The hub was down: its deadline comes {by} later.")
+        }
         other => other.name().replace('_', " "),
+    }
+}
+
+fn noted(note: Option<&String>) -> String {
+    note.map_or(String::new(), |note| format!(", with a note: {note}"))
+}
+
+const fn returned(why: ReturnReason) -> &'static str {
+    match why {
+        ReturnReason::ByHand => "given back",
+        ReturnReason::Emptied => "its workbin was emptied",
+        ReturnReason::ParkedUntil => "it had been parked until now",
+        ReturnReason::ParkLimit => "it was parked for as long as its queue allows",
     }
 }
 

@@ -12,13 +12,14 @@ use bytes::Bytes;
 use gantry_engine::State;
 use gantry_hub::{CaptureKey, Handle, Head, Hub, HubClock, NewDocument, Submission, Work};
 use gantry_model::command::{Capture, Classified, Verdict};
+use gantry_model::requirement::Compare;
 use gantry_model::spec::{
     Bound, CalendarSpec, CapacityRule, Completion, CompletionMode, CurvePoint, Hours, MessageKind,
     OnChange, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, Sla, Span, Spec,
     Weekday,
 };
 use gantry_model::{
-    Actor, Classification, Command, Document, Millis, Name, Reply, Timestamp, Value,
+    Actor, Classification, Command, Document, Millis, Name, Reply, Requirement, Timestamp, Value,
 };
 use gantry_store::Store;
 use http_body_util::BodyExt as _;
@@ -84,6 +85,7 @@ impl World {
             spec,
             next: Mutex::new(None),
             begun: Notify::new(),
+            told: Mutex::default(),
         });
         let key = Key::from_bytes(&[7; 32]);
         let web = Web::new(Parts {
@@ -213,6 +215,7 @@ fn routing() -> RoutingSpec {
         ..ProcessSpec::default()
     };
     let points = vec![CurvePoint { at: Span::Time(Millis(0)), priority: 500.into() }];
+    let wrap_up = Some(Millis::from_secs(600));
     RoutingSpec {
         priorities: BTreeMap::from([
             ("flat".into(), PrioritySchema::of_points(points)),
@@ -220,6 +223,7 @@ fn routing() -> RoutingSpec {
         ]),
         processes: BTreeMap::from([
             ("sales/leads".into(), process.clone()),
+            ("sales/calls".into(), ProcessSpec { wrap_up, ..process.clone() }),
             ("sales/orders".into(), ProcessSpec { form: Some(form()), ..process }),
         ]),
         calendars: BTreeMap::from([("office".into(), office())]),
@@ -274,6 +278,8 @@ pub(super) struct StandIn {
     pub(super) next: Mutex<Option<Instead>>,
     /// Told when a call hangs.
     pub(super) begun: Notify,
+    /// Messages that need rules, which are not here, as they came.
+    pub(super) told: Mutex<Vec<Message>>,
 }
 
 #[derive(Debug)]
@@ -420,6 +426,10 @@ impl Intake for StandIn {
         let Target::Item(item) = message.target else {
             return Err(IntakeError::UnknownItem(format!("{:?}", message.target)));
         };
+        if message.kind == MessageKind::Reschedule {
+            self.told.lock().unwrap().push(message);
+            return Ok(Reply::Done { item: Some(item), revision: None, run: None });
+        }
         let command = match message.kind {
             MessageKind::Complete => Command::Complete { item, result_code: None },
             MessageKind::Hold => Command::Hold { item, reason: "test".to_owned() },
@@ -445,6 +455,14 @@ impl Intake for StandIn {
 
     async fn skip_dead_letter(&self, _: Actor, id: &str) -> Result<(), IntakeError> {
         Err(IntakeError::UnknownDeadLetter(id.to_owned()))
+    }
+
+    fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {
+        let unknown = || IntakeError::Expression(format!("what is {expression:?}?"));
+        let (skill, level) = expression.split_once(" > ").ok_or_else(unknown)?;
+        let skill = self.spec.skills.get(skill).ok_or_else(unknown)?.clone();
+        let level = level.parse().map_err(|_| unknown())?;
+        Ok(Requirement::Skill { skill, compare: Compare::Greater, level })
     }
 
     fn spec(&self) -> Arc<Spec> {
