@@ -147,17 +147,19 @@ fn axis(
 fn legend(course: &Course, of_item: bool) -> String {
     let mut parts = Vec::new();
     if of_item {
-        parts.push(format!("│ now {}", course.now));
+        parts.push(format!("│ now {}", minute(course.now)));
     }
     parts.extend(course.due_at.map(|due| {
-        if of_item {
-            format!("┊ due {due}")
-        } else {
-            format!("┊ due {}", label(due, course, false))
-        }
+        let due = if of_item { minute(due) } else { label(due, course, false) };
+        format!("┊ due {due}")
     }));
     if parts.is_empty() {
         parts.push("no due date: give --sla to draw one".to_owned());
     }
     format!("{:>width$}{}", "", parts.join("   "), width = MARGIN)
+}
+
+/// An instant to the minute: `2027-03-02 09:14`.
+fn minute(at: Timestamp) -> String {
+    at.to_string().chars().take(16).collect::<String>().replace('T', " ")
 }

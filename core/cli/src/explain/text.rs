@@ -10,13 +10,14 @@ use crate::table::{cell, columns, counted};
 /// The lines. `found` is the item, `explained` what the hub says of it, `asked` the agent who was
 /// asked about.
 pub(super) fn of(found: &Value, explained: &Value, asked: Option<&str>) -> Vec<String> {
-    let mut lines = vec![heading(found)];
     let now = &explained["now"];
+    // The item's status is that of now, which may not be what was asked about.
+    let of_now = explained["commit"].is_null();
+    let mut lines = vec![heading(found, of_now)];
     if now.is_null() {
-        lines.push(match explained["commit"].as_u64() {
-            Some(_) => "It had ended then, or was not there yet.".to_owned(),
-            None => "It has ended: what follows are the decisions on its way.".to_owned(),
-        });
+        let ended = "It has ended: what follows are the decisions on its way.";
+        let then = "It had ended then, or was not there yet.";
+        lines.push(if of_now { ended } else { then }.to_owned());
     } else {
         standing(now, &mut lines);
         priority(now, &mut lines);
@@ -34,9 +35,10 @@ pub(super) fn of(found: &Value, explained: &Value, asked: Option<&str>) -> Vec<S
     lines
 }
 
-fn heading(found: &Value) -> String {
+fn heading(found: &Value, of_now: bool) -> String {
     let name = ["name", "external_id"].iter().find_map(|key| found[*key].as_str());
-    let parts = [found["item"].as_str(), name, found["status"].as_str()];
+    let status = found["status"].as_str().filter(|_| of_now);
+    let parts = [found["item"].as_str(), name, status];
     parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
 }
 
