@@ -209,15 +209,14 @@ impl From<&Refusal> for Problem {
             Refusal::UnknownItem { .. } => &NO_ITEM,
             Refusal::UnknownAgent { .. } => &NO_AGENT,
             Refusal::Stale { .. } => &STALE,
-            Refusal::NotYours { .. } => &NOT_YOURS,
+            Refusal::NotYours { .. } | Refusal::MayNotPull { .. } => &NOT_YOURS,
             Refusal::Conflict { .. } | Refusal::Reopened { .. } => &CONFLICT,
             Refusal::Disposition { .. } => &DISPOSITION,
             Refusal::UnknownReason { .. } => &REASON,
-            Refusal::AgentIdLength { .. } => &FIELDS,
-            Refusal::BoostTooLarge { .. }
+            Refusal::AgentIdLength { .. }
+            | Refusal::BoostTooLarge { .. }
             | Refusal::UnknownQueue { .. }
             | Refusal::UnknownGroup { .. } => &FIELDS,
-            Refusal::MayNotPull { .. } => &NOT_YOURS,
             Refusal::AgentBusy { .. } | Refusal::NoRoom { .. } => &AGENT_BUSY,
             Refusal::NamesInUse { .. } => &NAMES_IN_USE,
             // `WrongState`, and what the engine may learn to refuse later.

@@ -302,19 +302,16 @@ pub(crate) async fn explain_view(
     let id = history.item;
     let then = query.at.filter(|at| *at < app.hub.now());
     let asked = query.why_not.as_ref();
-    let (mut now, why_not, commit) = match then {
-        Some(at) => {
-            let past = past::state_at(app, at).await?;
-            let why_not = asked.and_then(|agent| past.state.why_not(at, id, agent));
-            (past.state.explain_at(at, id), why_not, Some(past.seq))
-        }
-        None => {
-            let why_not = match asked {
-                Some(agent) => live::why_not(&app.hub, id, agent, query.at).await?,
-                None => None,
-            };
-            (live::explanation(&app.hub, id, query.at).await?, why_not, None)
-        }
+    let (mut now, why_not, commit) = if let Some(at) = then {
+        let past = past::state_at(app, at).await?;
+        let why_not = asked.and_then(|agent| past.state.why_not(at, id, agent));
+        (past.state.explain_at(at, id), why_not, Some(past.seq))
+    } else {
+        let why_not = match asked {
+            Some(agent) => live::why_not(&app.hub, id, agent, query.at).await?,
+            None => None,
+        };
+        (live::explanation(&app.hub, id, query.at).await?, why_not, None)
     };
     if let (Some(_), Some(now)) = (caller.agent(), &mut now) {
         now.agents.clear();
