@@ -82,7 +82,7 @@ async fn what_nobody_serves_is_told_and_the_past_is_explained_later() -> Result<
     anna.post(&accept, &json!({})).await?;
 
     let past = shown(&world, &["explain", "orders/A-2", "--at", &then]).await?;
-    ensure!(past.contains("it is waiting: no agent"), "{past}");
+    ensure!(past.contains("it is waiting: there is no agent"), "{past}");
     ensure!(past.contains("+500  boost") && !past.contains("offered to anna"), "{past}");
     let now = shown(&world, &["explain", "orders/A-2"]).await?;
     ensure!(now.contains("offered to anna") && now.contains("got it"), "{now}");

@@ -11,7 +11,8 @@ if (address) {
     // A reader in the middle of a row keeps it.
     const focused = list.contains(document.activeElement) ? document.activeElement.href : null;
     const fresh = await freshPart("list");
-    if (!fresh) return;
+    // What is as it was stays in place: whoever is about to click keeps what they aim at.
+    if (!fresh || fresh.innerHTML === list.innerHTML) return;
     list.replaceChildren(...fresh.childNodes);
     if (focused) list.querySelector(`a[href="${CSS.escape(new URL(focused).pathname)}"]`)?.focus();
   }, 1000);
