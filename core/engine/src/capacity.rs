@@ -23,7 +23,8 @@ pub(crate) struct Carried<'a> {
 }
 
 impl Carried<'_> {
-    fn of(&self, media: &str) -> u32 {
+    /// How many of a media type.
+    pub(crate) fn of(&self, media: &str) -> u32 {
         let at_desk = self.media.iter().zip(self.at_desk);
         let here = at_desk.filter(|(name, _)| **name == media).map(|(_, count)| u32::from(*count));
         here.sum::<u32>() + self.elsewhere.get(media).copied().map_or(0, u32::from)

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use gantry_model::{Agent, Assignment, Hold, LifeCycle, Name, Presence, Timestamp, WorkItem};
+use gantry_model::{Agent, Assignment, LifeCycle, Name, Presence, Timestamp, WorkItem};
 use thiserror::Error;
 
 use crate::capacity::{Carried, Limits};
 use crate::index::{Index, media_type};
+use crate::lifecycle::stand;
 use crate::matching::excluded;
 use crate::state::State;
+use crate::timers;
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -25,13 +27,14 @@ type Check = fn(&State, Timestamp) -> Option<String>;
 /// All invariants. Each returns what it found wrong, if anything.
 const INVARIANTS: &[(&str, Check)] = &[
     ("INV-01 an item is in exactly one place", one_place),
-    ("INV-02 an item is assigned only while it is queued and not held", assigned_in_queue),
+    ("INV-02 place and hold of an item go together", place_and_hold),
     ("INV-03 an open offer is with a ready agent who has room for it", offers_have_room),
     ("INV-04 an item that has ended is gone", ended_is_gone),
     ("INV-05 no item waits while a fit and free agent waits", nothing_idle),
     ("INV-06 no timer is overdue", no_timer_overdue),
     ("INV-07 a classified item has a process, a queued one a time in routing", classified),
     ("INV-08 the indexes are those that the facts give", indexes_follow),
+    ("INV-09 who is in wrap-up with an item counts as busy with it", wrap_up_occupies),
 ];
 
 /// Checks every invariant of a settled state: right after a step at `now`.
@@ -67,21 +70,8 @@ fn one_place(state: &State, _: Timestamp) -> Option<String> {
     })
 }
 
-fn assigned_in_queue(state: &State, _: Timestamp) -> Option<String> {
-    first(state, |item| match item.assignment {
-        Assignment::None => false,
-        Assignment::Offered { .. } => {
-            item.life_cycle != LifeCycle::Queued || item.hold != Hold::None
-        }
-        // An error of a later run does not take work from an agent.
-        Assignment::Assigned { .. } | Assignment::WrapUp { .. } | Assignment::Confirming { .. } => {
-            item.life_cycle != LifeCycle::Queued
-                || !matches!(item.hold, Hold::None | Hold::Error { .. })
-        }
-        Assignment::Parked { .. } => {
-            item.life_cycle != LifeCycle::Queued || matches!(item.hold, Hold::Activation { .. })
-        }
-    })
+fn place_and_hold(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| !stand(item).exists())
 }
 
 fn offers_have_room(state: &State, _: Timestamp) -> Option<String> {
@@ -139,8 +129,27 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
 }
 
 fn no_timer_overdue(state: &State, now: Timestamp) -> Option<String> {
-    first(state, |item| {
-        crate::timers::next(&state.index.routes, item).is_some_and(|(at, _)| at <= now)
+    let overdue =
+        |item: &WorkItem| timers::next(&state.index.routes, item).is_some_and(|(at, _)| at <= now);
+    first(state, overdue).or_else(|| {
+        let away = |agent: &&Agent| {
+            let assigned = |item: WorkItem| matches!(item.assignment, Assignment::Assigned { .. });
+            let working = state.desk(&agent.profile.id).any(assigned);
+            timers::absence(state.routing(), agent, working).is_some_and(|at| at <= now)
+        };
+        let agent = state.agents().find(away)?;
+        Some(format!("agent {:?} has been away too long", agent.profile.id))
+    })
+}
+
+fn wrap_up_occupies(state: &State, _: Timestamp) -> Option<String> {
+    first(state, |item| match &item.assignment {
+        Assignment::WrapUp { agent, .. } => {
+            let agent = state.agent(agent);
+            let carried = agent.map(|agent| state.carried(agent));
+            carried.is_none_or(|carried| carried.of(media_type(item)) == 0)
+        }
+        _ => false,
     })
 }
 

@@ -27,6 +27,7 @@ mod index;
 mod invariant;
 mod items;
 mod ladder;
+mod lifecycle;
 mod matching;
 mod next;
 mod render;
@@ -49,6 +50,9 @@ pub use facts::ApplyError;
 pub use fold::{FoldError, fold, replay};
 pub use follow_up::follow_up;
 pub use invariant::{Violation, check_all};
+pub use lifecycle::{
+    Held, HoldMove, Place, PlaceMove, Stand, hold_moves, place_moves, stand, stands,
+};
 pub use next::{CONTENDERS_MAX, Contender, Contending, Impossible, Next, NextError, WaitingCall};
 pub use render::render;
 pub use state::{AgentChange, Changes, State};

@@ -50,10 +50,21 @@ fn render_item(state: &State, item: &WorkItem, text: &mut String) {
     if item.run_open {
         let _ = write!(text, " run {} open", item.run);
     }
-    for (name, at) in [("due", item.due_at), ("breached", item.breached_at)] {
+    for (name, at) in
+        [("due", item.due_at), ("warned", item.warned_at), ("breached", item.breached_at)]
+    {
         if let Some(at) = at {
             let _ = write!(text, " {name} {at}");
         }
+    }
+    if let Some(queue) = &item.queue {
+        let _ = write!(text, " in queue {queue}");
+    }
+    if let Some(target) = &item.target {
+        let _ = write!(text, " for {target}");
+    }
+    if item.boost != 0 {
+        let _ = write!(text, " boost {}", item.boost);
     }
     let _ = writeln!(text, ": {}", whereabouts(state, item, now));
 }

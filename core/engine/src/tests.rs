@@ -4,7 +4,9 @@
 mod bounds;
 mod cases;
 mod flows;
+mod lifecycle;
 pub(crate) mod oracle;
 mod queries;
 mod script;
+mod stranded;
 mod world;

@@ -13,7 +13,7 @@ use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::decision::{Candidate, Stage};
 use gantry_model::journal::Entry;
 use gantry_model::requirement::Compare;
-use gantry_model::spec::{Answer, OnChange, OnReopen};
+use gantry_model::spec::{Absence, AbsenceAction, Answer, OnChange, OnReopen};
 use gantry_model::{
     Actor, Command, Event, Explanation, ItemId, Millis, Name, Presence, Reply, Requirement, Target,
     Timestamp, Workbin,
@@ -22,18 +22,23 @@ use gantry_model::{
 use super::script::{World, classified, first_point, routing};
 use crate::render;
 
-#[test]
-fn case_files_tell_what_happens() {
+/// All case files, in the order of their names.
+pub(super) fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let is_case = |file: &PathBuf| file.extension().is_some_and(|ext| ext == "txt");
     let mut files: Vec<PathBuf> = files.filter(is_case).collect();
     files.sort();
-    assert!(files.len() >= 10, "the case files are there");
+    assert!(files.len() >= 20, "the case files are there");
+    files
+}
+
+#[test]
+fn case_files_tell_what_happens() {
     let mut failures = String::new();
-    for file in files {
+    for file in files() {
         let wanted = std::fs::read_to_string(&file).unwrap();
-        let told = tell(&wanted, &file);
+        let (told, _) = tell(&wanted, &file);
         if told == wanted {
             continue;
         }
@@ -55,7 +60,7 @@ fn difference(wanted: &str, told: &str) -> String {
 }
 
 /// Plays the commands of a case and writes the story anew.
-fn tell(case: &str, file: &Path) -> String {
+pub(super) fn tell(case: &str, file: &Path) -> (String, World) {
     let mut world = World::new();
     let mut story = String::new();
     for line in case.lines().filter(|line| !line.starts_with("  ")) {
@@ -70,7 +75,7 @@ fn tell(case: &str, file: &Path) -> String {
         }
     }
     world.check_fold();
-    story
+    (story, world)
 }
 
 /// One command line: a verb, plain words, and `key=value` words.
@@ -129,6 +134,10 @@ impl Line<'_> {
             "pass" => {
                 world.now = world.now.plus(self.span(self.word(0)));
                 (Actor::Hub, Command::Tick)
+            }
+            "clock_stepped" => {
+                let by = Millis(self.word(0).parse().unwrap_or_else(|_| self.fail("a number")));
+                (Actor::Hub, Command::ClockStepped { by })
             }
             "show" => return render(&world.state),
             "top" => {
@@ -288,6 +297,10 @@ impl Line<'_> {
         let mut routing = routing();
         if let Some(process) = self.value("drop") {
             routing.processes.remove(process);
+        }
+        if self.value("absence") == Some("park") {
+            routing.absence =
+                routing.absence.map(|absence| Absence { then: AbsenceAction::Park, ..absence });
         }
         if let Some(points) = self.number("gold") {
             first_point(&mut routing, "gold", points.into());

@@ -148,7 +148,7 @@ fn rule_of<'a>(state: &'a State, agent: &Agent) -> Option<&'a CapacityRule> {
     state.routing().capacity_rules.get(agent.profile.capacity_rule.as_ref()?)
 }
 
-fn has_room(state: &State, agent: &Agent, media: &Name) -> bool {
+pub(crate) fn has_room(state: &State, agent: &Agent, media: &Name) -> bool {
     let Some(rule) = rule_of(state, agent) else {
         let may = agent.profile.capacity.get(media).copied().unwrap_or(0);
         return carries(state, agent, Some(media)) < may.into();

@@ -1,6 +1,6 @@
 //! The world that tests drive: the engine, its journal, and a second state that replays it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gantry_model::command::{Capture, Classified, RunId, Verdict};
@@ -11,6 +11,7 @@ use gantry_model::{Actor, Command, Event, ItemId, Millis, Name, Reply, Timestamp
 
 use super::oracle;
 use crate::flows::Flows;
+use crate::lifecycle::{Stand, stand};
 use crate::{Changes, State, check_all, fold, replay, step};
 
 /// 2026-01-05T08:00:00Z, a Monday.
@@ -43,6 +44,8 @@ pub(crate) struct World {
     pub(crate) stored: BTreeMap<ItemId, WorkItem>,
     pub(crate) runs: Vec<RunId>,
     pub(crate) now: Timestamp,
+    /// All that happened to items.
+    pub(crate) moves: BTreeSet<(Option<Stand>, &'static str, Stand)>,
 }
 
 impl World {
@@ -56,6 +59,7 @@ impl World {
             stored: BTreeMap::new(),
             runs: Vec::new(),
             now: START,
+            moves: BTreeSet::new(),
         };
         let routing = Arc::new(routing());
         world.act(Actor::Hub, &Command::Activate { version: 1, routing });
@@ -71,7 +75,8 @@ impl World {
         }
         for entry in &step.entries {
             self.check_offer(entry);
-            replay(&mut self.replayed, std::slice::from_ref(entry)).unwrap();
+            self.check_room(entry);
+            self.replay(entry);
         }
         self.replayed.advance(self.now);
         let missed = oracle::next_offer(&self.replayed, &self.shares, self.now);
@@ -80,6 +85,28 @@ impl World {
         assert_eq!(bytes(&self.state), bytes(&self.replayed), "replay differs");
         self.keep(&step.entries);
         (step.entries, step.reply)
+    }
+
+    /// Nobody is given more than they have room for, unless they said why.
+    fn check_room(&self, entry: &Entry) {
+        if let Event::Pulled { item, agent, over_capacity: None, .. } = &entry.event {
+            let agent = self.replayed.agent(agent).unwrap();
+            let item = self.replayed.item(*item).unwrap();
+            let media = &item.class.unwrap().media_type;
+            assert!(oracle::has_room(&self.replayed, agent, media));
+        }
+    }
+
+    /// Applies one event to the second state, and notes from where to where it took its item.
+    fn replay(&mut self, entry: &Entry) {
+        let item = entry.event.item();
+        let from = item.and_then(|id| self.replayed.item(id)).map(|item| stand(&item));
+        replay(&mut self.replayed, std::slice::from_ref(entry)).unwrap();
+        let changed = self.replayed.take_changes().items;
+        if let Some(after) = changed.iter().find(|after| Some(after.id) == item) {
+            let to = stand(after);
+            self.moves.insert((from, entry.event.name(), to));
+        }
     }
 
     fn check_offer(&mut self, entry: &Entry) {
