@@ -32,7 +32,7 @@ async fn the_example_gives_the_same_bytes_every_time() -> Result<()> {
     let [trace, same] = ["first.jsonl", "again.jsonl"].map(|name| fs::read(place.path(name)));
     let trace = trace?;
     ensure!(trace == same?, "two traces differ");
-    ensure!(trace.split(|byte| *byte == b'\n').count() > 10_000, "the trace is short");
+    ensure!(trace.split(|byte| *byte == b'\n').count() > 5_000, "the trace is short");
 
     let other = run(&["--seed", "2"]).await?;
     ensure!(other.code == 0 && first.stdout != other.stdout, "the seed has no effect");
