@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gantry_model::command::Holder;
 use gantry_model::spec::{Confirm, Spec};
-use gantry_model::{Actor, Assignment, Command, LifeCycle};
+use gantry_model::{Actor, Assignment, Command, LifeCycle, Millis, WorkItem};
 use gantry_plugin_host::api::{Delivery, DeliveryOutcome, Error};
 use gantry_store::Store;
 use serde_json::json;
@@ -204,6 +205,29 @@ async fn a_delivered_done_confirms_the_assignment_it_is_about() {
     let done = next(&mut deliveries).await;
     all_settled(&world, &done).await;
     assert!(matches!(world.item(item).await.assignment, Assignment::Confirming { .. }));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_done_delivered_during_the_wrap_up_completes_the_item_when_that_ends() {
+    let mut ports = Ports::default();
+    let mut deliveries = script::callback(&mut ports, |_| DeliveryOutcome::Done);
+    let mut spec = with_callback(&["done", "wrap_up_ended", "completed"]);
+    spec.captures.get_mut("leads").unwrap().confirm = Confirm::Callback;
+    let processes = &mut Arc::make_mut(&mut spec.routing).processes;
+    processes.get_mut("sales/leads").unwrap().wrap_up = Some(Millis::from_secs(3600));
+    let world = World::start(spec, ports).await;
+    world.agent("anna").await;
+    let item = world.create(json!({"external_id": "L-1"})).await;
+    world.accept_and_finish(item, "anna").await;
+    assert_eq!(next(&mut deliveries).await.event, "done");
+    let confirmed =
+        |item: &WorkItem| matches!(item.assignment, Assignment::WrapUp { confirm_by: None, .. });
+    world.until(item, move |item| item.is_some_and(confirmed)).await;
+    let by = Holder { agent: "anna".into(), epoch: world.item(item).await.epoch };
+    world.command(Command::EndWrapUp { item, by, disposition: None }).await;
+    assert_eq!(next(&mut deliveries).await.event, "wrap_up_ended");
+    assert_eq!(next(&mut deliveries).await.event, "completed");
     world.stop().await;
 }
 
