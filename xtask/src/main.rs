@@ -1,4 +1,4 @@
-//! The project's only task runner: `cargo xtask demo | test | bench | tidy`.
+//! The project's only task runner: `cargo xtask demo | test | bench | soak | tidy`.
 //!
 //! It is small on purpose: it must be built before it can say anything. What takes a database or
 //! a web client lives in the packages that it builds and starts.
@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod demo;
 mod packages;
+mod soak;
 mod test;
 mod tidy;
 
@@ -37,6 +38,11 @@ enum Task {
     ///
     /// Example: `cargo xtask bench plugin --json`
     Bench(bench::Options),
+    /// Play random worlds through the engine and compare every decision with brute force.
+    ///
+    /// Example: `cargo xtask soak oracle --decisions 1000000 --seed 7`. What they disagree about
+    /// is printed as a case file, as small as it goes.
+    Soak(soak::Options),
     /// Check the rules that a machine can see: layers, file sizes, module docs, error pages.
     Tidy,
 }
@@ -46,6 +52,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Tidy => tidy::run(),
     };
     match result {

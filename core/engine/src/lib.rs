@@ -56,5 +56,5 @@ pub use lifecycle::{
 pub use next::{CONTENDERS_MAX, Contender, Contending, Impossible, Next, NextError, WaitingCall};
 pub use render::render;
 pub use state::{AgentChange, Changes, State};
-pub use step::{Step, step};
+pub use step::{LAST, Step, step};
 pub use unserved::{Service, Unserved};

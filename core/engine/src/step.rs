@@ -8,6 +8,10 @@ use crate::decide::decide;
 use crate::follow_up::follow_up;
 use crate::state::State;
 
+/// The last instant that has a date: 9999-12-30T22:00:00Z. Timers beyond it never fire, so
+/// "never" needs no other word than the end of the range.
+pub const LAST: Timestamp = Timestamp(253_402_207_200_000);
+
 /// What one command did.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "the entries must be made durable before the reply leaves"]
@@ -22,13 +26,14 @@ pub struct Step {
 }
 
 /// Lets time pass up to `now`, decides on the command, applies what it does, and then all that
-/// follows from it. An instant before the state's own counts as the state's own.
+/// follows from it. An instant before the state's own counts as the state's own, one that has no
+/// date any more as [`LAST`].
 ///
 /// Timers that were due before `now` fire before the command is looked at, so an answer that
 /// comes after its offer has run out is stale. Only `Boot` comes before the timers: what was due
 /// while the hub was down is nobody's fault.
 pub fn step(state: &mut State, now: Timestamp, actor: Actor, command: &Command) -> Step {
-    let now = now.max(state.clock());
+    let now = now.min(LAST).max(state.clock());
     let mut entries = Vec::new();
     state.advance(now);
     if !matches!(command, Command::Boot { .. }) {

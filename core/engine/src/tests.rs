@@ -1,6 +1,8 @@
 //! Tests of the engine as a whole: case files, random worlds against a brute-force oracle, and
 //! bounds.
 
+mod acts;
+mod bad_input;
 mod bounds;
 mod cases;
 mod flows;
@@ -8,5 +10,8 @@ mod lifecycle;
 pub(crate) mod oracle;
 mod queries;
 mod script;
+mod soak;
 mod stranded;
+mod tally;
+mod told;
 mod world;

@@ -11,15 +11,16 @@ use std::sync::Arc;
 use gantry_model::agent::AgentProfile;
 use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::decision::{Candidate, Stage};
+use gantry_model::item::PriorityBounds;
 use gantry_model::journal::Entry;
 use gantry_model::requirement::Compare;
-use gantry_model::spec::{Absence, AbsenceAction, Answer, OnChange, OnReopen};
+use gantry_model::spec::{Answer, OnChange, OnReopen};
 use gantry_model::{
     Actor, Command, Event, Explanation, ItemId, Millis, Name, Presence, Reply, Requirement, Target,
     Timestamp, Workbin,
 };
 
-use super::script::{World, classified, first_point, routing};
+use super::script::{VARIANTS, World, classified, first_point, varied};
 use crate::render;
 
 /// All case files, in the order of their names.
@@ -183,14 +184,15 @@ impl Line<'_> {
     }
 
     fn profile(&self, id: Name) -> AgentProfile {
-        let (mut skills, mut groups) = (Vec::new(), Vec::new());
+        let (mut skills, mut groups, mut inactive) = (Vec::new(), Vec::new(), Vec::new());
         let mut capacity = vec![(Name::new("workitem"), 1)];
         for (key, value) in self.words.iter().filter_map(|word| word.split_once('=')) {
             match key {
                 "group" => groups.push(Name::new(value)),
+                "inactive" => inactive.push(Name::new(value)),
                 "capacity" => capacity[0].1 = value.parse().unwrap(),
                 "chats" => capacity.push((Name::new("chat"), value.parse().unwrap())),
-                "answer" => {}
+                "answer" | "rule" => {}
                 _ => skills.push((Name::new(key), value.parse().unwrap())),
             }
         }
@@ -202,6 +204,8 @@ impl Line<'_> {
                 "automatic" => Answer::Automatic,
                 _ => Answer::Manual,
             }),
+            capacity_rule: self.value("rule").map(Name::new),
+            inactive_queues: inactive.into_iter().collect(),
             ..AgentProfile::new(id)
         }
     }
@@ -283,24 +287,26 @@ impl Line<'_> {
         match word.split_once(':') {
             Some(("group", group)) => Target::Group(group.into()),
             Some(("queue", queue)) => Target::Queue(queue.into()),
-            Some(("skill", skill)) => Target::Skills(Requirement::Skill {
-                skill: skill.into(),
-                compare: Compare::Greater,
-                level: 0,
-            }),
+            Some(("skill", skill)) => {
+                let (skill, level) = skill.split_once(':').unwrap_or((skill, "0"));
+                let level = level.parse().unwrap_or_else(|_| self.fail("a level"));
+                let compare = Compare::Greater;
+                Target::Skills(Requirement::Skill { skill: skill.into(), compare, level })
+            }
             Some(("workbin", workbin)) => Target::Workbin(self.workbin(workbin)),
             _ => Target::Agent(word.into()),
         }
     }
 
     fn activate(&self, world: &World) -> Command {
-        let mut routing = routing();
+        let mut chosen = 0;
+        for name in self.value("with").into_iter().flat_map(|names| names.split(',')) {
+            let at = VARIANTS.iter().position(|(known, _)| *known == name);
+            chosen |= 1 << at.unwrap_or_else(|| self.fail("no such variant"));
+        }
+        let mut routing = varied(chosen);
         if let Some(process) = self.value("drop") {
             routing.processes.remove(process);
-        }
-        if self.value("absence") == Some("park") {
-            routing.absence =
-                routing.absence.map(|absence| Absence { then: AbsenceAction::Park, ..absence });
         }
         if let Some(points) = self.number("gold") {
             first_point(&mut routing, "gold", points.into());
@@ -391,17 +397,27 @@ impl Line<'_> {
         let version = self.number("version").unwrap_or(world.state.config_version());
         let mut found = classified(process, self.value("schema").unwrap_or(schema), version);
         let class = Arc::make_mut(found.class.as_mut().unwrap());
+        class.flow = self.value("flow").map(Name::new);
         class.sla = self.value("sla").map(|sla| sla.parse().unwrap());
         class.requirement = self.value("needs").map(|group| Requirement::Group(group.into()));
         if let Some(media) = self.value("media") {
             class.media_type = media.into();
         }
         found.due_at = self.at(world, "due");
-        found.activation_at = self.at(world, "activation");
+        found.activation_at = match self.value("active") {
+            Some("never") => None,
+            Some(_) => self.at(world, "active"),
+            None => self.at(world, "activation"),
+        };
         found.expires_at = self.at(world, "expires");
         found.priority = self.value("priority").map(|points| points.parse().unwrap());
         found.preferred_agent = self.value("preferred").map(Name::new);
         found.required_agent = self.value("required").map(Name::new);
+        let points = |key| self.value(key).map(|points| points.parse().unwrap());
+        let bounds =
+            PriorityBounds { start: points("start"), min: points("min"), max: points("max") };
+        let given = self.has("bounds") || bounds != PriorityBounds::default();
+        found.bounds = given.then(|| Box::new(bounds));
         Some(Verdict::Classified(found))
     }
 
@@ -433,7 +449,7 @@ impl Line<'_> {
 }
 
 /// The events and, unless it is a plain "done", the reply.
-fn answer((entries, reply): (Vec<Entry>, Reply)) -> String {
+pub(super) fn answer((entries, reply): (Vec<Entry>, Reply)) -> String {
     let mut text = String::new();
     for entry in &entries {
         let _ = writeln!(text, "{}", event(&entry.event));

@@ -24,37 +24,47 @@ pub(crate) fn next_offer<'a>(
     now: Timestamp,
 ) -> Option<(WorkItem, &'a Agent, Priority)> {
     let routing = state.routing();
-    let mut waiting: Vec<WorkItem> = state.items().filter(waits).collect();
-    waiting.retain(|item| !shares.at_limit(routing, flow(routing, item), now));
-    waiting.sort_by_key(|item| {
+    let items: Vec<WorkItem> = state.items().collect();
+    let waiting = items.iter().filter(|item| waits(item));
+    let free = waiting.filter(|item| !shares.at_limit(routing, flow(routing, item), now));
+    // What somebody could have, and the first of them.
+    let possible = free.filter_map(|item| Some((item, first_agent(state, &items, item, now)?)));
+    let (item, agent) = possible.min_by_key(|(item, _)| {
         let paid = shares.paid(flow(routing, item));
         let urgency = i128::from(priority(routing, item, now).0) - paid;
         (std::cmp::Reverse(urgency), item.routing_at, item.id)
-    });
-    for item in waiting {
-        let mut fit: Vec<&Agent> =
-            state.agents().filter(|agent| could_have(state, &item, agent, now)).collect();
-        fit.sort_by(|a, b| {
-            let first = match state.routing().processes[queue(&item)].order {
-                AgentOrder::HighestLevel => {
-                    let levels = |agent| level_sum(&asked(state, &item, now), agent);
-                    levels(b).cmp(&levels(a))
-                }
-                AgentOrder::LongestIdle => Ordering::Equal,
-                AgentOrder::LeastLoaded => {
-                    let ((a_has, a_may), (b_has, b_may)) = (share(state, a), share(state, b));
-                    (a_has * b_may).cmp(&(b_has * a_may))
-                }
-            };
-            let idle = a.idle_since.cmp(&b.idle_since);
-            first.then(idle).then(a.profile.id.cmp(&b.profile.id))
-        });
-        if let Some(agent) = fit.first() {
-            let priority = priority(routing, &item, now);
-            return Some((item, agent, priority));
-        }
+    })?;
+    Some((item.clone(), agent, priority(routing, item, now)))
+}
+
+/// Of the agents who could have an item now the one who stands first.
+fn first_agent<'a>(
+    state: &'a State,
+    items: &[WorkItem],
+    item: &WorkItem,
+    now: Timestamp,
+) -> Option<&'a Agent> {
+    let could_have = |agent: &&Agent| could_have(state, items, item, agent, now);
+    let mut fit: Vec<&Agent> = state.agents().filter(could_have).collect();
+    if fit.is_empty() {
+        return None;
     }
-    None
+    let asked = asked(state, item, now);
+    fit.retain(|agent| asked.iter().all(|any| any.iter().any(|one| fits(one, agent))));
+    let order = state.routing().processes[queue(item)].order;
+    fit.into_iter().min_by(|a, b| {
+        let first = match order {
+            AgentOrder::HighestLevel => level_sum(&asked, b).cmp(&level_sum(&asked, a)),
+            AgentOrder::LongestIdle => Ordering::Equal,
+            AgentOrder::LeastLoaded => {
+                let ((a_has, a_may), (b_has, b_may)) =
+                    (share(state, items, a), share(state, items, b));
+                (a_has * b_may).cmp(&(b_has * a_may))
+            }
+        };
+        let idle = a.idle_since.cmp(&b.idle_since);
+        first.then(idle).then(a.profile.id.cmp(&b.profile.id))
+    })
 }
 
 /// What flows have paid for offers, and when they had them, by definition.
@@ -86,6 +96,13 @@ impl Shares {
         })
     }
 
+    /// `true` if anything waits only because its flow has had as many offers as it may.
+    pub(crate) fn holds_back(&self, state: &State, now: Timestamp) -> bool {
+        let routing = state.routing();
+        let mut waiting = state.items().filter(waits);
+        waiting.any(|item| self.at_limit(routing, flow(routing, &item), now))
+    }
+
     /// An item is about to be offered: its flow pays, and who has nothing waiting or much to its
     /// credit catches up.
     pub(crate) fn offer(&mut self, state: &State, item: &WorkItem, now: Timestamp) {
@@ -115,23 +132,29 @@ fn waits(item: &WorkItem) -> bool {
         && item.assignment == Assignment::None
 }
 
-fn could_have(state: &State, item: &WorkItem, agent: &Agent, now: Timestamp) -> bool {
+/// Whether the agent could have the item if they fit what it asks.
+fn could_have(
+    state: &State,
+    items: &[WorkItem],
+    item: &WorkItem,
+    agent: &Agent,
+    now: Timestamp,
+) -> bool {
     let declined = item
         .exclusions
         .iter()
         .any(|exclusion| exclusion.agent == agent.profile.id && exclusion.until > now);
     agent.presence == Presence::Ready
         && !agent.profile.inactive_queues.contains(queue(item))
-        && has_room(state, agent, &item.class.as_ref().unwrap().media_type)
+        && has_room(state, items, agent, &item.class.as_ref().unwrap().media_type)
         && !ramping(state, agent, now)
         && !declined
-        && asked(state, item, now).iter().all(|any| any.iter().any(|one| fits(one, agent)))
 }
 
 /// How many interactions an agent carries, of one media type or of all.
-fn carries(state: &State, agent: &Agent, media: Option<&Name>) -> u64 {
+fn carries(items: &[WorkItem], agent: &Agent, media: Option<&Name>) -> u64 {
     let counts = |name: &Name| media.is_none_or(|media| media == name);
-    let at_desk = state.items().filter(|item| {
+    let at_desk = items.iter().filter(|item| {
         let (Assignment::Offered { agent: with, .. }
         | Assignment::Assigned { agent: with, .. }
         | Assignment::WrapUp { agent: with, .. }) = &item.assignment
@@ -148,25 +171,25 @@ fn rule_of<'a>(state: &'a State, agent: &Agent) -> Option<&'a CapacityRule> {
     state.routing().capacity_rules.get(agent.profile.capacity_rule.as_ref()?)
 }
 
-pub(crate) fn has_room(state: &State, agent: &Agent, media: &Name) -> bool {
+pub(crate) fn has_room(state: &State, items: &[WorkItem], agent: &Agent, media: &Name) -> bool {
     let Some(rule) = rule_of(state, agent) else {
         let may = agent.profile.capacity.get(media).copied().unwrap_or(0);
-        return carries(state, agent, Some(media)) < may.into();
+        return carries(items, agent, Some(media)) < may.into();
     };
-    let beside = |by: &Name| carries(state, agent, Some(by)) > 0;
+    let beside = |by: &Name| carries(items, agent, Some(by)) > 0;
     let barred = rule.excludes.iter().any(|(by, others)| beside(by) && others.contains(media));
     let may = rule.media.get(media).copied().unwrap_or(0);
-    let in_all = rule.total.is_none_or(|total| carries(state, agent, None) < total.into());
-    !barred && in_all && carries(state, agent, Some(media)) < may.into()
+    let in_all = rule.total.is_none_or(|total| carries(items, agent, None) < total.into());
+    !barred && in_all && carries(items, agent, Some(media)) < may.into()
 }
 
 /// What an agent carries, and how much that could be.
-fn share(state: &State, agent: &Agent) -> (u64, u64) {
+fn share(state: &State, items: &[WorkItem], agent: &Agent) -> (u64, u64) {
     let rule = rule_of(state, agent);
     let media = rule.map_or(&agent.profile.capacity, |rule| &rule.media);
     let sum: u64 = media.values().map(|count| u64::from(*count)).sum();
     let total = rule.and_then(|rule| rule.total).map_or(sum, |total| sum.min(total.into()));
-    (carries(state, agent, None), total)
+    (carries(items, agent, None), total)
 }
 
 /// Offered as much as the time after sign-on allows.

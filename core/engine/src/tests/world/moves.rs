@@ -9,7 +9,7 @@ use super::{World, agent};
 
 /// A move. Numbers choose among what there is when it happens.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Move {
+pub(in crate::tests) enum Move {
     Transfer(u8),
     Park { workbin: u8, until: Option<i64> },
     Pull { agent: u8, over_capacity: bool },
@@ -20,7 +20,7 @@ pub(super) enum Move {
     EndWrapUp { disposition: u8 },
 }
 
-pub(super) fn a_move() -> impl Strategy<Value = Move> {
+pub(in crate::tests) fn a_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         3 => (0..9_u8).prop_map(Move::Transfer),
         3 => (0..9_u8, prop::option::of(-1_000..100_000_000_i64))
@@ -102,7 +102,7 @@ impl World {
                 Command::Park { item, by, workbin: workbin(to), until, note }
             }
             Move::Pull { agent: who, over_capacity } => {
-                let over_capacity = over_capacity.then(|| "it is urgent".to_owned());
+                let over_capacity = over_capacity.then(|| "urgent".to_owned());
                 Command::Pull { item, agent: agent(who), over_capacity }
             }
             Move::Return => Command::Return { item, by, note },
