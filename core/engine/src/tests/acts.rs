@@ -210,7 +210,9 @@ pub(super) fn busy() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => op(),
         4 => (found(), 1..4_u8)
-            .prop_map(|(found, point)| Op::Capture { verdict: Some(found), point, activation: None }),
+            .prop_map(|(found, point)| {
+                Op::Capture { verdict: Some(found), point, activation: None }
+            }),
         4 => (which(), 2..12_u8)
             .prop_map(|(which, wrong)| Op::OnOffer { which, act: AgentAct::Accept, wrong }),
         4 => (which(), 0..3_u8, 2..12_u8).prop_map(|(which, disposition, wrong)| Op::OnOffer {

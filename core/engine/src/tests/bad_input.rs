@@ -96,7 +96,8 @@ fn text() -> BoxedStrategy<String> {
 }
 
 fn one_of(known: &'static [&'static str]) -> impl Strategy<Value = Name> {
-    prop_oneof![8 => prop::sample::select(known).prop_map(Name::new), 1 => text().prop_map(Name::from)]
+    let known = prop::sample::select(known).prop_map(Name::new);
+    prop_oneof![8 => known, 1 => text().prop_map(Name::from)]
 }
 
 fn agent() -> impl Strategy<Value = Name> {
@@ -272,7 +273,8 @@ fn about_item() -> BoxedStrategy<Command> {
     let by = || weighted(0.4, holder());
     let note = || weighted(0.2, text());
     prop_oneof![
-        2 => ((item(), count(), any::<bool>(), any::<bool>()), weighted(0.7, verdict()), by()).prop_map(
+        2 => ((item(), count(), any::<bool>(), any::<bool>()), weighted(0.7, verdict()), by())
+            .prop_map(
             |((item, base_revision, rerun, reschedule), verdict, by)| Command::Update {
                 item, base_revision, rerun, verdict, reschedule, by }),
         3 => (item(), count(), count(), any::<bool>(), verdict()).prop_map(
