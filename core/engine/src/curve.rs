@@ -94,8 +94,8 @@ impl Piece {
 
     /// Where the line starts, its value there and its slope in units a millisecond, rounded to
     /// floating point: for comparisons that allow for it.
-    pub(crate) fn line(&self) -> (Timestamp, f64, f64) {
-        (self.from, self.value as f64, self.rise as f64 / self.over as f64)
+    pub(crate) fn line(&self) -> (Timestamp, i64, f64) {
+        (self.from, self.value, self.rise as f64 / self.over as f64)
     }
 
     /// The slope in units a millisecond, floored.
@@ -112,12 +112,32 @@ impl Piece {
         self.rise == 0
     }
 
+    /// `true` if it rises more steeply than another.
+    pub(crate) fn rises_faster_than(&self, other: &Self) -> bool {
+        i128::from(self.rise) * i128::from(other.over)
+            > i128::from(other.rise) * i128::from(self.over)
+    }
+
+    /// `true` if both have the same value at any instant.
+    pub(crate) fn is_the_line_of(&self, other: &Self) -> bool {
+        Self { until: other.until, ..*self } == *other
+    }
+
     fn until(self, until: Timestamp) -> Self {
         Self { until: self.until.min(until), ..self }
     }
 
     /// The piece with its values kept within bounds, from `now` on as far as it stays straight.
     fn within(self, low: i64, high: i64, now: Timestamp) -> Self {
+        // Most pieces lie within bounds from end to end.
+        let end = i128::from(self.value) + i128::from(self.rise);
+        let ends_there = self.until.0 == self.from.0.saturating_add(self.over);
+        if ends_there
+            && (low..=high).contains(&self.value)
+            && (i128::from(low)..=i128::from(high)).contains(&end)
+        {
+            return self;
+        }
         if self.is_flat() {
             return Self { value: self.value.clamp(low, high), ..self };
         }
@@ -331,8 +351,11 @@ const fn units(points: i64) -> i64 {
 
 /// A share of a length, in thousandths.
 pub(crate) fn sla_share(length: Millis, permille: u32) -> Millis {
-    let share = i128::from(length.0.max(0)) * i128::from(permille) / 1000;
-    Millis(clamp(share, 0, i64::MAX))
+    let length = length.0.max(0);
+    Millis(match length.checked_mul(permille.into()) {
+        Some(product) => product / 1000,
+        None => clamp(i128::from(length) * i128::from(permille) / 1000, 0, i64::MAX),
+    })
 }
 
 /// The piece that ends at `next`.

@@ -11,6 +11,7 @@ mod places;
 mod queues;
 mod render;
 mod staff;
+mod top;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -75,6 +75,10 @@ impl Items {
         Self { partition, ..Self::default() }
     }
 
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn slot(&self, id: ItemId) -> Option<Slot> {
         let (page, at) = position(id);
         let slot = self.slots.get(&page)?.slots[at];

@@ -18,7 +18,7 @@ use gantry_model::{Event, ItemId, Timestamp, WorkItem};
 use crate::agents::AgentNo;
 use crate::index::{Signature, media_type};
 use crate::ladder::Rung;
-use crate::standing::{Standing, compare};
+use crate::standing::Standing;
 use crate::state::State;
 use crate::tournament::Rank;
 
@@ -37,8 +37,8 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
     let flows = &state.index.flows;
     let read = |clock| state.index.routes.clock(clock).read(now);
     for (no, bound) in state.index.queues.contenders(now, flows, read) {
-        if best.is_some_and(|rank| rank.priority > bound) {
-            break;
+        if best.is_some_and(|rank| bound.is_below(&rank)) {
+            continue;
         }
         let signature = state.index.queues.signature(no);
         let rank = best_in(state, now, signature);
@@ -133,9 +133,8 @@ impl<'a> Field<'a> {
                 field.excluded.push(no);
             } else {
                 field.n_standing += 1;
-                let level_sum = state.index.level_sum(signature, no);
-                let load = || state.load(agent);
-                field.rank(no, Standing::new(queue.order, agent, level_sum, load));
+                let standing = field.standing_of(no);
+                standing.into_iter().for_each(|standing| field.rank(no, standing));
             }
         }
         field
@@ -199,12 +198,12 @@ impl<'a> Field<'a> {
     fn nearest(&self) -> Vec<Candidate> {
         let behind = self.standing.iter().skip(1).map(|(no, _)| *no);
         let mut found: Vec<_> = behind.map(|no| self.named(no, None)).collect();
-        self.add_failed(&mut found, self.excluded.iter().map(|no| (*no, Reason::Excluded)));
+        self.add_failed(&mut found, self.excluded.iter().copied(), |_| Reason::Excluded);
         if self.few() {
-            self.add_failed(&mut found, self.busy());
+            self.add_failed(&mut found, self.busy(), |no| self.obstacle(no));
             let ready = self.state.index.ready();
             let away = self.signature.fits.iter().filter(|no| !ready.contains(*no));
-            self.add_failed(&mut found, away.map(|no| (no, Reason::NotReady)));
+            self.add_failed(&mut found, away, |_| Reason::NotReady);
         }
         found
     }
@@ -214,29 +213,46 @@ impl<'a> Field<'a> {
         self.signature.fits.len() <= NEAREST_SCAN_MAX
     }
 
-    /// Those who fit and are ready, but cannot take it, and why.
-    fn busy(&self) -> impl Iterator<Item = (AgentNo, Reason)> {
+    /// Those who fit and are ready, but cannot take it.
+    fn busy(&self) -> impl Iterator<Item = AgentNo> {
         let index = &self.state.index;
         let free = index.free_for(self.signature);
-        let busy = self.signature.fits.iter_and(index.ready());
-        busy.filter(|no| !free.contains(*no)).map(|no| {
-            let agent = self.state.facts.agents.at(no);
-            let reason =
-                agent.and_then(|agent| self.state.no_room(agent, media_type(self.item), self.now));
-            (no, reason.unwrap_or(Reason::NoCapacity))
-        })
+        self.signature.fits.iter_and(index.ready()).filter(|no| !free.contains(*no))
+    }
+
+    /// Why an agent who fits and is ready cannot take it.
+    fn obstacle(&self, no: AgentNo) -> Reason {
+        let noted = self.state.index.desk(no).obstacle(self.signature.key.media);
+        // None is noted of a media type that the agent saw nothing of yet.
+        let work_out = || {
+            let agent = self.state.facts.agents.at(no)?;
+            self.state.no_room(agent, media_type(self.item), self.now)
+        };
+        noted.cloned().or_else(work_out).unwrap_or(Reason::NoCapacity)
     }
 
     /// Adds the best of those who failed a test, as far as there is room.
     fn add_failed(
         &self,
         found: &mut Vec<Candidate>,
-        agents: impl Iterator<Item = (AgentNo, Reason)>,
+        agents: impl Iterator<Item = AgentNo>,
+        reason: impl Fn(AgentNo) -> Reason,
     ) {
-        let mut failed: Vec<_> = agents.map(|(no, reason)| self.named(no, Some(reason))).collect();
-        failed.sort_by(|a, b| compare(self.queue.order, a, b));
         let room = NEAREST_MAX - found.len();
-        found.extend(failed.into_iter().take(room));
+        if room == 0 {
+            return;
+        }
+        let standing = |no| Some((self.standing_of(no)?, no));
+        let mut failed: Vec<_> = agents.filter_map(standing).collect();
+        failed.sort_unstable();
+        let nearest = failed.into_iter().take(room);
+        found.extend(nearest.map(|(_, no)| self.named(no, Some(reason(no)))));
+    }
+
+    fn standing_of(&self, no: AgentNo) -> Option<Standing<'a>> {
+        let agent = self.state.facts.agents.at(no)?;
+        let level_sum = self.state.index.level_sum(self.signature, no);
+        Some(Standing::new(self.queue.order, agent, level_sum, || self.state.load(agent)))
     }
 
     /// How many agents failed each test first, in the order of the tests.
@@ -252,7 +268,7 @@ impl<'a> Field<'a> {
             (Reason::StoodBehind, self.n_standing.saturating_sub(1)),
         ]);
         if self.few() {
-            for (_, reason) in self.busy() {
+            for reason in self.busy().map(|no| self.obstacle(no)) {
                 // The instant at which a ramp-up lets go differs from agent to agent.
                 *counts.entry(reason.kind()).or_default() += 1;
             }

@@ -1,7 +1,7 @@
 //! The state of one partition: facts, the indexes over them, and what changed since last asked.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gantry_model::decision::{FlowStanding, Load, Reason, Stage};
@@ -263,19 +263,8 @@ impl State {
 
     /// The `count` waiting items with the highest priority at `now`, highest first.
     pub fn top(&self, now: Timestamp, count: usize) -> Vec<(WorkItem, Priority)> {
-        let field = self.index.field(&self.facts);
-        let mut queues: Vec<_> =
-            self.index.waiting().map(|signature| signature.descending(now, &field)).collect();
-        let mut heads: BinaryHeap<((Rank, Slot), usize)> = BinaryHeap::new();
-        for (at, queue) in queues.iter_mut().enumerate() {
-            heads.extend(queue.next().map(|next| (next, at)));
-        }
-        let mut top = Vec::new();
-        while let Some(((rank, slot), at)) = heads.pop().filter(|_| top.len() < count) {
-            top.extend(self.facts.items.at(slot).map(|item| (item, rank.priority)));
-            heads.extend(queues[at].next().map(|next| (next, at)));
-        }
-        top
+        let top = self.index.top(&self.facts, now, count).into_iter();
+        top.filter_map(|(rank, slot)| Some((self.facts.items.at(slot)?, rank.priority))).collect()
     }
 
     /// An item's priority at `now`, and when it next changes its course.

@@ -99,9 +99,11 @@ impl Tournament {
         self.root().map_or(NEVER, |root| root.until)
     }
 
-    /// The line of the best item, as far as the tree's own instant goes.
-    pub(crate) fn head(&self) -> Option<&Piece> {
-        self.root().map(|root| &self.buckets[root.bucket as usize].piece)
+    /// The line of the best item, as far as the tree's own instant goes, and since when the item
+    /// has been in routing.
+    pub(crate) fn head(&self) -> Option<(&Piece, Timestamp)> {
+        let best = &self.buckets[self.root()?.bucket as usize];
+        Some((&best.piece, best.since))
     }
 
     /// Adds an item and returns its place. The tree may stand before `now`: what is uncertain by
@@ -378,9 +380,10 @@ fn compare(a: &Best, b: &Best, now: Timestamp, items: &impl Entrants) -> (bool, 
 
 /// The first instant at which the loser may stand before the winner; never too late.
 ///
-/// Whole slopes bound both curves from the safe side: the loser rises by at most its slope
-/// rounded up, the winner by at least its slope floored. A unit is so small that the bound
-/// is near the crossing, and where it is not, it is moved on when it runs out.
+/// Who does not rise faster never catches up, but for the unit that flooring may hide. Else whole
+/// slopes bound both lines from the safe side: the loser rises by at most its slope rounded up,
+/// the winner by at least its slope floored. A unit is so small that the bound is near the
+/// crossing, and where it is not, it is moved on when it runs out.
 fn certain_until(
     winner: &Piece,
     loser: &Piece,
@@ -388,6 +391,9 @@ fn certain_until(
     loser_wins_ties: bool,
     now: Timestamp,
 ) -> Timestamp {
+    if !loser.rises_faster_than(winner) && (gap > 1 || loser.is_the_line_of(winner)) {
+        return NEVER;
+    }
     let closing = i128::from(loser.slope_ceil()) - i128::from(winner.slope_floor());
     if closing <= 0 {
         return NEVER;

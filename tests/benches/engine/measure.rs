@@ -1,5 +1,6 @@
 //! One world, measured in a process of its own: what one run leaves in memory is not another's.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -16,9 +17,9 @@ const EXACT_SECONDS: i64 = 600;
 /// How many decisions are compared with brute force.
 const CHECKED: u64 = 40;
 /// Commands that one commit covers.
-const GROUP: u64 = 1_000;
+const BLOCK: u64 = 100;
 /// How often a list is asked for.
-const TOPS: i64 = 50;
+const TOPS: u32 = 50;
 
 /// What was measured of one world.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,28 +55,64 @@ pub(crate) struct Report {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) count: u64,
-    pub(crate) mean_us: f64,
+    /// CPU an act: what others do on the machine at the same time does not count.
+    pub(crate) cpu_us: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) max_us: f64,
 }
 
-impl Spread {
-    fn of(mut spent: Vec<Duration>) -> Self {
-        spent.sort_unstable();
-        let at = |share: usize| spent.get(spent.len() * share / 100).copied().unwrap_or_default();
-        Self {
-            count: spent.len() as u64,
-            mean_us: micros(spent.iter().sum()) / spent.len().max(1) as f64,
-            p50_us: micros(at(50)),
-            p99_us: micros(at(99)),
-            max_us: micros(spent.last().copied().unwrap_or_default()),
+/// Acts of one kind while they are measured.
+#[derive(Default)]
+struct Meter {
+    spent: Vec<Duration>,
+    cpu: Duration,
+}
+
+impl Meter {
+    /// Measures one act after the other, and the CPU of all of them together.
+    fn run<T, R>(
+        &mut self,
+        acts: impl IntoIterator<Item = T>,
+        mut act: impl FnMut(T) -> R,
+    ) -> Vec<R> {
+        let acts: Vec<T> = acts.into_iter().collect();
+        let mut results = Vec::with_capacity(acts.len());
+        self.spent.reserve(acts.len());
+        let cpu = cpu();
+        for one in acts {
+            let begun = Instant::now();
+            results.push(act(one));
+            self.spent.push(begun.elapsed());
         }
+        self.cpu += self::cpu().saturating_sub(cpu);
+        results
     }
 
-    pub(crate) fn a_second(&self) -> f64 {
-        1e6 / self.mean_us
+    fn spread(mut self) -> Spread {
+        self.spent.sort_unstable();
+        let count = self.spent.len();
+        let at = |share: usize| self.spent.get(count * share / 100).copied().unwrap_or_default();
+        Spread {
+            count: count as u64,
+            cpu_us: micros(self.cpu) / count.max(1) as f64,
+            p50_us: micros(at(50)),
+            p99_us: micros(at(99)),
+            max_us: micros(self.spent.last().copied().unwrap_or_default()),
+        }
     }
+}
+
+impl Spread {
+    pub(crate) fn a_second(&self) -> f64 {
+        1e6 / self.cpu_us
+    }
+}
+
+/// The CPU that this thread has had.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 pub(crate) fn micros(span: Duration) -> f64 {
@@ -125,19 +162,19 @@ pub(crate) fn measure_idle(dates: Dates, arrivals: u64) -> Result<Spread> {
     let config = Some((1, routing(false).into()));
     let state = State::from_facts(0, 1, config, agents(Presence::Ready), [], START);
     let mut bench = Bench { state, now: START };
-    let mut spent = Vec::new();
-    for number in 0..arrivals {
+    let mut meter = Meter::default();
+    for number in 0..arrivals / BLOCK {
         bench.now = bench.now.plus(Millis(1));
-        let capture = world.capture(number, bench.now);
-        let (step, took) = bench.timed(Actor::Hub, &capture);
-        spent.push(took);
-        let (item, agent) = offer_of(&step).context("an idle agent was not offered the item")?;
-        bench.finish(item, &agent);
-        if number % GROUP == 0 {
-            drop(bench.state.take_changes());
+        let now = bench.now;
+        let captures = (0..BLOCK).map(|at| world.capture(number * BLOCK + at, now));
+        let steps = meter.run(captures, |capture| bench.act(Actor::Hub, &capture));
+        for step in steps {
+            let offer = offer_of(&step).context("an idle agent was not offered the item")?;
+            bench.finish(offer.0, &offer.1);
         }
+        drop(bench.state.take_changes());
     }
-    Ok(Spread::of(spent))
+    Ok(meter.spread())
 }
 
 fn note(world: &World, phase: &str) {
@@ -160,18 +197,18 @@ struct Found {
 impl Bench {
     fn boot(world: &World) -> Result<(f64, u64, Self)> {
         note(world, "boot");
-        let begun = Instant::now();
+        let begun = cpu();
         ensure!(world.waiting().all(|item| item.waiting()), "an item of the world does not wait");
-        let making = begun.elapsed();
+        let making = cpu().saturating_sub(begun);
         let config = Some((1, routing(false).into()));
         let staff: Vec<_> = agents(Presence::SignedOff).collect();
         let before = resident()?;
-        let begun = Instant::now();
+        let begun = cpu();
         let state = State::from_facts(0, world.items + 1, config, staff, world.waiting(), START);
         let mut bench = Self { state, now: START };
         let _: Step = bench.act(Actor::Hub, &Command::Boot { down: Millis(0) });
         bench.state.sharpen(START);
-        let took = begun.elapsed().saturating_sub(making);
+        let took = cpu().saturating_sub(begun).saturating_sub(making);
         let resident = resident()?.saturating_sub(before);
         Ok((micros(took) / 1e3, resident, bench))
     }
@@ -180,27 +217,19 @@ impl Bench {
         step(&mut self.state, self.now, actor, command)
     }
 
-    fn timed(&mut self, actor: Actor, command: &Command) -> (Step, Duration) {
-        let begun = Instant::now();
-        let step = self.act(actor, command);
-        (step, begun.elapsed())
-    }
-
     /// Lets time pass second by second, and every timer fire at its instant.
     fn stay_exact(&mut self) -> (f64, f64) {
         let (mut total, mut worst) = (Duration::ZERO, Duration::ZERO);
         for _ in 0..EXACT_SECONDS {
             let second = self.now.plus(Millis(1_000));
+            let begun = cpu();
             while let Some(wake) = self.state.next_wake(self.now).filter(|wake| *wake <= second) {
                 self.now = wake;
-                let (_, took) = self.timed(Actor::Hub, &Command::Tick);
-                total += took;
-                worst = worst.max(took);
+                let _: Step = self.act(Actor::Hub, &Command::Tick);
             }
             self.now = second;
-            let begun = Instant::now();
             self.state.sharpen(second);
-            let took = begun.elapsed();
+            let took = cpu().saturating_sub(begun);
             total += took;
             worst = worst.max(took);
             drop(self.state.take_changes());
@@ -214,84 +243,104 @@ impl Bench {
     }
 
     fn tops(&mut self, brute: &Brute) -> Result<Spread> {
-        let mut spent = Vec::new();
-        for _ in 0..TOPS {
+        let mut meter = Meter::default();
+        let sizes = meter.run(0..TOPS, |_| {
             self.now = self.now.plus(Millis(100));
-            let begun = Instant::now();
             self.state.sharpen(self.now);
-            let top = self.state.top(self.now, 100);
-            spent.push(begun.elapsed());
-            ensure!(top.len() == 100.min(self.state.items().len()), "the list is too short");
-        }
+            self.state.top(self.now, 100).len()
+        });
+        let wanted = 100.min(self.state.items().len());
+        ensure!(sizes.iter().all(|size| *size == wanted), "a list is too short");
         ensure!(self.top(100) == brute.top(self.now, 100), "the list is not that of brute force");
-        Ok(Spread::of(spent))
+        Ok(meter.spread())
     }
 
+    /// Agents sign on one by one, until half of what waits is with somebody.
     fn sign_on(&mut self, brute: &mut Brute) -> Result<Spread> {
-        let mut spent = Vec::new();
+        let mut meter = Meter::default();
         let staff = AGENTS.min(self.state.items().len() as u64 / 2);
-        for number in 0..staff {
-            let expected = (number % (AGENTS / CHECKED) == 0).then(|| brute.best(number, self.now));
-            let agent = agent_id(number);
-            let ready = Command::SetPresence { agent: agent.clone(), presence: Presence::Ready };
-            let (step, took) = self.timed(Actor::Agent(agent), &ready);
-            spent.push(took);
-            let offered = offer_of(&step);
-            if let Some(expected) = expected {
-                let best = expected.map(|(_, item)| item);
-                ensure!(offered.as_ref().map(|(item, _)| *item) == best, "not the best: {step:?}");
+        for first in (0..staff).step_by(BLOCK as usize) {
+            let expected =
+                (first % (AGENTS / CHECKED) < BLOCK).then(|| brute.best(first, self.now));
+            let block = (first..staff.min(first + BLOCK)).map(agent_id);
+            let steps = meter.run(block, |agent| {
+                let ready = Presence::Ready;
+                let command = Command::SetPresence { agent: agent.clone(), presence: ready };
+                self.act(Actor::Agent(agent), &command)
+            });
+            let offered: Vec<_> =
+                steps.iter().map(|step| offer_of(step).map(|(id, _)| id)).collect();
+            if let Some(best) = expected {
+                let best = best.map(|(_, item)| item);
+                ensure!(offered[0] == best, "{:?} was offered, {best:?} is the best", offered[0]);
             }
-            if let Some((item, _)) = offered {
-                brute.take(item);
-            }
-            if number % GROUP == 0 {
-                drop(self.state.take_changes());
-            }
+            offered.into_iter().flatten().for_each(|item| brute.take(item));
+            drop(self.state.take_changes());
         }
-        Ok(Spread::of(spent))
+        Ok(meter.spread())
     }
 
-    /// An agent accepts and marks done, and is offered the next item; another item arrives.
+    /// Agents accept and mark done, and are offered the next item; as many items arrive.
     fn decide(&mut self, world: &World, brute: &mut Brute, count: u64) -> Result<Found> {
-        let (mut decisions, mut arrivals) = (Vec::new(), Vec::new());
-        let (mut brute_time, mut checked) = (Duration::ZERO, 0);
-        for number in 0..count {
-            let worker = random(6, number) % AGENTS;
-            let Some((item, epoch)) = self.offered_to(&agent_id(worker)) else {
-                continue;
-            };
-            self.now = self.now.plus(Millis(1));
-            let done = self.accept(item, epoch, &agent_id(worker));
-            let begun = Instant::now();
-            let expected =
-                (number % (count / CHECKED).max(1) == 0).then(|| brute.best(worker, self.now));
-            if expected.is_some() {
-                brute_time += begun.elapsed();
+        let (mut decisions, mut arrivals) = (Meter::default(), Meter::default());
+        let (mut brute_time, mut checked) = (Duration::ZERO, 0_u32);
+        for block in 0..count / BLOCK {
+            self.now = self.now.plus(Millis(BLOCK as i64));
+            let (agents, done) = self.accepted(block);
+            let Some(first) = agents.first() else { continue };
+            let check = block % (count / BLOCK / CHECKED).max(1) == 0;
+            let begun = cpu();
+            let expected = check.then(|| brute.best(*first, self.now).map(|(_, item)| item));
+            if check {
+                brute_time += cpu().saturating_sub(begun);
                 checked += 1;
             }
-            let (step, took) = self.timed(Actor::Agent(agent_id(worker)), &done);
-            decisions.push(took);
-            let (next, _) = offer_of(&step).context("a free agent was offered nothing")?;
-            if let Some((_, best)) = expected.flatten() {
-                ensure!(next == best, "{next} was offered, {best} is the best for {worker}");
+            let steps = decisions.run(done, |(actor, done)| self.act(actor, &done));
+            for (at, step) in steps.iter().enumerate() {
+                let next = offer_of(step).map(|(item, _)| item);
+                if let Some(best) = expected.filter(|_| at == 0) {
+                    ensure!(next == best, "{next:?} was offered, {best:?} is the best for {first}");
+                }
+                next.into_iter().for_each(|item| brute.take(item));
             }
-            brute.take(next);
-            let fresh = world.items + number;
-            let id = ItemId::new(0, self.state.next_counter());
-            let capture = world.capture(fresh, self.now);
-            let (_, took) = self.timed(Actor::Source(Name::new("crm")), &capture);
-            arrivals.push(took);
-            brute.add(id, fresh, self.now, world.capture_due(fresh, self.now));
-            if number % GROUP == 0 {
-                drop(self.state.take_changes());
+            let first = world.items + block * BLOCK;
+            let counter = self.state.next_counter();
+            let now = self.now;
+            let captures = (first..first + agents.len() as u64).map(|no| world.capture(no, now));
+            let source = || Actor::Source(Name::new("crm"));
+            let steps = arrivals.run(captures, |capture| self.act(source(), &capture));
+            for at in 0..agents.len() as u64 {
+                let due_at = world.capture_due(first + at, now);
+                brute.add(ItemId::new(0, counter + at), first + at, now, due_at);
             }
+            // Whoever was offered nothing before may be offered what has come.
+            steps.iter().filter_map(offer_of).for_each(|(item, _)| brute.take(item));
+            drop(self.state.take_changes());
         }
         Ok(Found {
-            decisions: Spread::of(decisions),
-            arrivals: Spread::of(arrivals),
-            brute_us: micros(brute_time) / checked as f64,
-            checked: checked + CHECKED + 1,
+            decisions: decisions.spread(),
+            arrivals: arrivals.spread(),
+            brute_us: micros(brute_time) / f64::from(checked),
+            checked: u64::from(checked) + CHECKED + 1,
         })
+    }
+
+    /// Lets some agents accept what they are offered; returns them, and the commands by which
+    /// they end their work.
+    fn accepted(&mut self, block: u64) -> (Vec<u64>, Vec<(Actor, Command)>) {
+        let drawn = (0..BLOCK).map(|at| random(6, block * BLOCK + at) % AGENTS);
+        let drawn: BTreeSet<u64> = drawn.collect();
+        let mut done = Vec::new();
+        let mut agents = Vec::new();
+        for agent in drawn {
+            let id = agent_id(agent);
+            if let Some((item, epoch)) = self.offered_to(&id) {
+                let command = self.accept(item, epoch, &id);
+                done.push((Actor::Agent(id), command));
+                agents.push(agent);
+            }
+        }
+        (agents, done)
     }
 
     fn offered_to(&self, agent: &str) -> Option<(ItemId, u32)> {
@@ -319,11 +368,11 @@ impl Bench {
     fn change_schemas(&mut self, brute: &mut Brute) -> Result<f64> {
         brute.change_schemas();
         let change = Command::Activate { version: 2, routing: routing(true).into() };
-        let (_, took) = self.timed(Actor::User(Name::new("admin")), &change);
-        let begun = Instant::now();
+        let begun = cpu();
+        let _: Step = self.act(Actor::User(Name::new("admin")), &change);
         self.state.sharpen(self.now);
         let top = self.state.top(self.now, 100);
-        let took = took + begun.elapsed();
+        let took = cpu().saturating_sub(begun);
         ensure!(!top.is_empty() || self.state.items().len() == 0, "nothing waits any more");
         ensure!(self.top(100) == brute.top(self.now, 100), "the list is not by the new curves");
         Ok(micros(took) / 1e3)
@@ -338,7 +387,9 @@ fn boot_offers(world: &World) -> Result<f64> {
         now: START,
     };
     bench.state.sharpen(START);
-    let (step, took) = bench.timed(Actor::Hub, &Command::Boot { down: Millis(0) });
+    let begun = cpu();
+    let step = bench.act(Actor::Hub, &Command::Boot { down: Millis(0) });
+    let took = cpu().saturating_sub(begun);
     let offers = step.entries.iter().filter(|entry| matches!(entry.event, Event::Offered { .. }));
     ensure!(offers.count() > 0 || world.items == 0, "nothing was offered");
     Ok(micros(took) / 1e3)

@@ -1,6 +1,6 @@
 //! Agents in the indexes: what they fit, whether they are ready and have room, and who is told.
 
-use gantry_model::decision::Trigger;
+use gantry_model::decision::{Reason, Trigger};
 use gantry_model::{Agent, AgentProfile, Assignment, Presence};
 
 use super::queues::Key;
@@ -155,10 +155,11 @@ impl Index {
         self.set_ready(no, ready);
         let ramping = capacity::ramping_until(&self.routes.spec, agent, self.clock);
         for media in 0..self.staff.free.len() {
-            let room = ready && ramping.is_none() && {
-                let limits = Limits::of(&self.routes.spec, &agent.profile);
-                limits.obstacle(&self.carried(no, agent), &self.staff.media()[media]).is_none()
-            };
+            let limits = Limits::of(&self.routes.spec, &agent.profile);
+            let obstacle = limits.obstacle(&self.carried(no, agent), &self.staff.media()[media]);
+            let obstacle = obstacle.or(ramping.map(|until| Reason::RampUp { until }));
+            let room = ready && obstacle.is_none();
+            self.staff.desk_mut(no).note_obstacle(media, obstacle);
             self.set_free(no, media, room.then_some(trigger));
         }
         let mut desk = self.desk(no).items.iter().filter_map(|item| facts.items.get(*item));

@@ -1,5 +1,6 @@
 //! What waits, by signature: everything that asks for the same and is served by the same people.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
@@ -85,7 +86,7 @@ enum Fresh {
 /// What a match looks at first.
 #[derive(Clone, Copy, Debug)]
 struct Head {
-    /// The line of the best item: floating point, for a first comparison only.
+    /// The line of the best item, for a first comparison only.
     line: Line,
     /// How many items wait.
     len: u32,
@@ -98,20 +99,28 @@ struct Head {
     fresh: Fresh,
 }
 
-/// A straight line in floating point.
+/// A straight line, its slope in floating point.
 #[derive(Clone, Copy, Debug)]
 struct Line {
     from: Timestamp,
-    value: f64,
-    /// Units a millisecond.
+    /// In units.
+    value: i64,
+    /// Units a millisecond; 0 only if the line is level.
     slope: f64,
+    /// Since when the best item has been in routing.
+    since: Timestamp,
     /// Until when this is the best item's line.
     until: Timestamp,
 }
 
-/// Below everything, for ever.
-const NOTHING: Line =
-    Line { from: Timestamp(0), value: f64::NEG_INFINITY, slope: 0.0, until: NEVER };
+/// The line of nobody.
+const NOTHING: Line = Line {
+    from: Timestamp(0),
+    value: i64::MIN,
+    slope: 0.0,
+    since: Timestamp(i64::MAX),
+    until: NEVER,
+};
 
 impl Queues {
     pub(crate) fn signature(&self, no: SignatureNo) -> &Signature {
@@ -198,9 +207,9 @@ impl Queues {
         self.flows[flow] = self.flows[flow] + waiting.len() - count;
         let head = &mut self.heads[no as usize];
         head.len = waiting.len() as u32;
-        head.line = waiting.head().map_or(NOTHING, |piece| {
+        head.line = waiting.head().map_or(NOTHING, |(piece, since)| {
             let (from, value, slope) = piece.line();
-            Line { from, value, slope, until }
+            Line { from, value, slope, since, until }
         });
         if before != until {
             self.certainties.set(no, clock.reaches(until), |no| no);
@@ -299,17 +308,33 @@ impl Queues {
         self.flows.get(usize::from(flow)).is_some_and(|count| *count > 0)
     }
 
+    /// Signatures in which anything waits, each with a bound that its best item does not exceed.
+    /// `read` gives what a clock shows at the instant that is asked about.
+    pub(super) fn bounds(
+        &self,
+        read: impl Fn(ClockNo) -> Timestamp,
+    ) -> impl Iterator<Item = (Bound, SignatureNo)> {
+        let mut last = (WALL, read(WALL));
+        let waiting = (0..).zip(&self.heads).filter(|(_, head)| head.len > 0);
+        waiting.map(move |(no, head)| {
+            if head.clock != last.0 {
+                last = (head.clock, read(head.clock));
+            }
+            (head.line.bound(last.1), no)
+        })
+    }
+
     /// Signatures in which somebody free may newly have something waiting, each with a bound that
     /// its best item does not exceed at `now`, less the handicap of its flow; the highest bound
-    /// first. `read` gives what a clock shows then.
+    /// comes first, the others in no particular order. `read` gives what a clock shows then.
     pub(crate) fn contenders(
         &self,
         now: Timestamp,
         flows: &Flows,
         read: impl Fn(ClockNo) -> Timestamp,
-    ) -> impl Iterator<Item = (SignatureNo, Priority)> {
+    ) -> Vec<(SignatureNo, Bound)> {
         let mut bounds = Vec::with_capacity(self.fresh.len());
-        let mut last = (WALL, read(WALL));
+        let (mut last, mut highest) = ((WALL, read(WALL)), Bound::LOWEST);
         for no in &self.fresh {
             let head = &self.heads[*no as usize];
             let limited = || flows.limited_until(head.flow, now).is_some();
@@ -319,14 +344,15 @@ impl Queues {
             if head.clock != last.0 {
                 last = (head.clock, read(head.clock));
             }
-            let bound = head.line.bound(last.1).0.saturating_sub(flows.handicap(head.flow));
-            bounds.push((Priority(bound), *no));
+            let bound = head.line.bound(last.1).less(flows.handicap(head.flow));
+            bounds.push((*no, bound));
+            if bound > highest {
+                highest = bound;
+                let end = bounds.len() - 1;
+                bounds.swap(0, end);
+            }
         }
-        std::iter::from_fn(move || {
-            let highest = (0..bounds.len()).max_by_key(|at| bounds[*at])?;
-            let (bound, no) = bounds.swap_remove(highest);
-            Some((no, bound))
-        })
+        bounds
     }
 }
 
@@ -378,14 +404,42 @@ impl Signature {
 }
 
 impl Line {
-    /// The best item's priority at `now` is at most this.
-    fn bound(&self, now: Timestamp) -> Priority {
+    /// What the best item does not exceed at `now`.
+    fn bound(&self, now: Timestamp) -> Bound {
         if self.until <= now {
-            return Priority(i64::MAX);
+            return Bound { priority: Priority(i64::MAX), since: ANY };
+        }
+        if self.slope == 0.0 {
+            return Bound { priority: Priority(self.value), since: Reverse(self.since) };
         }
         let gone = now.since(self.from).0 as f64;
         // A cast of a float saturates.
-        Priority((self.value + self.slope * gone + ROUNDING) as i64)
+        let priority = self.value as f64 + self.slope * gone + ROUNDING;
+        Bound { priority: Priority(priority as i64), since: ANY }
+    }
+}
+
+/// What no item of a signature exceeds. On level ground it is the best item's own rank, as far as
+/// that goes without its id: many an item has reached the same maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bound {
+    priority: Priority,
+    since: Reverse<Timestamp>,
+}
+
+/// Since before everything.
+const ANY: Reverse<Timestamp> = Reverse(Timestamp(i64::MIN));
+
+impl Bound {
+    const LOWEST: Self = Self { priority: Priority(i64::MIN), since: Reverse(Timestamp(i64::MAX)) };
+
+    /// `true` if an item of this rank stands before everything below the bound.
+    pub(crate) fn is_below(&self, rank: &Rank) -> bool {
+        (self.priority, self.since) < (rank.priority, rank.since)
+    }
+
+    fn less(self, handicap: i64) -> Self {
+        Self { priority: Priority(self.priority.0.saturating_sub(handicap)), ..self }
     }
 }
 

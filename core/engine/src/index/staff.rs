@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
 use gantry_model::agent::Level;
+use gantry_model::decision::Reason;
 use gantry_model::name::{AgentId, Name};
 use gantry_model::{AgentProfile, ItemId, Requirement};
 
@@ -46,6 +47,8 @@ pub(crate) struct Desk {
     pub(crate) items: BTreeSet<ItemId>,
     /// How many of them, by media type.
     load: Vec<u16>,
+    /// What keeps the agent from one more, by media type.
+    obstacles: Vec<Option<Reason>>,
     /// Signatures that the agent fits by name, though the class does not.
     pub(super) named: Vec<(MediaNo, SignatureNo)>,
     /// Signatures that the class fits, but not this agent, by name.
@@ -61,6 +64,7 @@ impl Default for Desk {
             class: NO_CLASS,
             items: BTreeSet::new(),
             load: Vec::new(),
+            obstacles: Vec::new(),
             named: Vec::new(),
             barred: Vec::new(),
         }
@@ -299,6 +303,16 @@ impl Desk {
     /// How many items the agent has, by number of the media type; beyond the end none.
     pub(crate) fn loads(&self) -> &[u16] {
         &self.load
+    }
+
+    /// What keeps the agent from one more of a media type.
+    pub(crate) fn obstacle(&self, media: MediaNo) -> Option<&Reason> {
+        self.obstacles.get(media)?.as_ref()
+    }
+
+    pub(super) fn note_obstacle(&mut self, media: MediaNo, obstacle: Option<Reason>) {
+        self.obstacles.resize(self.obstacles.len().max(media + 1), None);
+        self.obstacles[media] = obstacle;
     }
 
     pub(super) fn seat(&mut self, item: ItemId, media: MediaNo) {
