@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use minicbor::data::Type;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use serde::{Deserialize, Serialize};
 
 /// At most so many causes cross the boundary; more tell nobody anything.
 const N_CAUSES_MAX: usize = 16;
@@ -71,6 +72,11 @@ impl ErrorClass {
         Self::ALL.get(index).copied().unwrap_or(Self::Permanent)
     }
 
+    /// Reads the word for it; one of a later version counts as permanent.
+    fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|class| class.name() == name).unwrap_or(Self::Permanent)
+    }
+
     /// The word for it in logs, reports and the API.
     pub const fn name(self) -> &'static str {
         match self {
@@ -116,7 +122,8 @@ impl<'b, C> Decode<'b, C> for ErrorClass {
 /// What went wrong: a class to act on, a text to read, and the chain of causes.
 ///
 /// `Display` prints the message alone; reporters walk `source()`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(from = "Form", into = "Form")]
 pub struct Error {
     #[n(0)]
     class: ErrorClass,
@@ -129,6 +136,37 @@ pub struct Error {
     #[n(4)]
     #[cbor(with = "causes", has_nil)]
     cause: Option<Box<Cause>>,
+}
+
+/// An error as it stands in JSON.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    class: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+}
+
+impl From<Form> for Error {
+    fn from(form: Form) -> Self {
+        let Form { class, message, retry_after_ms, field, mut causes } = form;
+        causes.truncate(N_CAUSES_MAX);
+        let class = ErrorClass::from_name(&class);
+        Self { class, message, retry_after_ms, field, cause: link(causes) }
+    }
+}
+
+impl From<Error> for Form {
+    fn from(error: Error) -> Self {
+        let causes = texts(error.cause.as_deref()).map(str::to_owned).collect();
+        let Error { class, message, retry_after_ms, field, .. } = error;
+        Self { class: class.name().to_owned(), message, retry_after_ms, field, causes }
+    }
 }
 
 /// One link of the chain of causes; only its text survives the way to the hub.

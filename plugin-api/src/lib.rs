@@ -50,7 +50,8 @@
 //!
 //! Start reading at [`Plugin`]; then the role's trait ([`Capture`], [`Lookup`], [`Callback`]) and
 //! [`Error`]. The crate knows nothing of the hub. Behind it: `message` is what the two sides say,
-//! `abi` how it crosses a shared library's border, `runtime` what the export macro wires up.
+//! `abi` how it crosses a shared library's border and
+//! `frame` that of a process, `runtime` what the export macro wires up.
 #![deny(missing_docs)]
 
 pub mod build;
@@ -61,6 +62,9 @@ pub mod secret;
 #[cfg(feature = "plugin")]
 #[doc(hidden)]
 pub mod abi;
+#[cfg(feature = "plugin")]
+#[doc(hidden)]
+pub mod frame;
 #[cfg(feature = "plugin")]
 #[doc(hidden)]
 pub mod runtime;

@@ -1,12 +1,14 @@
 //! The operation of the callback role.
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
+use super::field;
 use super::json::Json;
 use crate::error::Error;
 
 /// One life-cycle event on its way to a subscriber.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Delivery {
     /// The same on every retry: subscriber, item and sequence. The other side drops a repeat by it.
@@ -17,6 +19,7 @@ pub struct Delivery {
     pub event: String,
     /// The hub's id of the work item.
     #[n(2)]
+    #[serde(with = "field::text_u64")]
     pub item_id: u64,
     /// The source's id of the work item.
     #[n(3)]
@@ -41,6 +44,7 @@ pub struct Delivery {
     pub attributes: Json,
     /// W3C trace context.
     #[n(10)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
@@ -69,7 +73,8 @@ impl Delivery {
 }
 
 /// How one delivery ended.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeliveryOutcome {
     /// The other side has it.

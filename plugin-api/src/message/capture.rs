@@ -1,11 +1,13 @@
 //! The operations of the capture role: poll, stream, acknowledge.
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::record::{Position, Record, RecordOutcome};
 
 /// Records in the order of the source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Batch {
     /// The records; may be empty.
     #[n(0)]
@@ -13,6 +15,7 @@ pub struct Batch {
     /// The place to go on from once all records are settled; also when there are none (a scan that
     /// found nothing new may still move on). Absent = that of the last record, or unchanged.
     #[n(1)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub position_after: Option<Position>,
     /// There is more at once: poll again without waiting for the schedule.
     #[n(2)]
@@ -20,10 +23,11 @@ pub struct Batch {
 }
 
 /// Request of [`super::Opcode::Poll`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Poll {
     /// The stored position; none on the very first poll.
     #[n(0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Position>,
     /// At most so many records.
     #[n(1)]
@@ -31,10 +35,11 @@ pub struct Poll {
 }
 
 /// Request of [`super::Opcode::Stream`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Stream {
     /// The stored position; none on the very first start.
     #[n(0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Position>,
     /// So many records may be sent before more credit comes.
     #[n(1)]
@@ -42,7 +47,7 @@ pub struct Stream {
 }
 
 /// Request of [`super::Opcode::Acknowledge`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Acknowledge {
     /// One entry a record, in the order the records became durable.
     #[n(0)]

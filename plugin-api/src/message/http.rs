@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::field;
 use super::record::Record;
 
 /// A request the hub's server received for a capture point.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HttpRequest {
     /// Upper case: `POST`.
@@ -22,13 +23,16 @@ pub struct HttpRequest {
     /// Names in lower case, in the order received; a name may come more than once. A value that is
     /// not UTF-8 is left out.
     #[n(3)]
+    #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// The bytes as received: signatures are computed over these.
     #[n(4)]
     #[cbor(with = "field::bytes")]
+    #[serde(default, with = "field::json_bytes")]
     pub body: Bytes,
     /// The sender's address, as far as the hub knows it.
     #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<String>,
 }
 
@@ -52,17 +56,19 @@ impl HttpRequest {
 }
 
 /// An answer to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct HttpResponse {
     /// 100 to 599.
     #[n(0)]
     pub status: u16,
     /// Names in lower case.
     #[n(1)]
+    #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// The body.
     #[n(2)]
     #[cbor(with = "field::bytes")]
+    #[serde(default, with = "field::json_bytes")]
     pub body: Bytes,
 }
 
@@ -83,7 +89,7 @@ impl HttpResponse {
 /// What the hub answers with once every record is settled.
 ///
 /// If a record has to be retried, the hub answers 503 by itself: the sender must send again.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct ResponseTemplate {
     /// If at least one record was accepted or filtered.
     #[n(0)]
@@ -94,6 +100,7 @@ pub struct ResponseTemplate {
     pub status_refused: u16,
     /// Names in lower case.
     #[n(2)]
+    #[serde(default)]
     pub headers: Vec<(String, String)>,
     /// What stands in it.
     #[n(3)]
@@ -101,7 +108,8 @@ pub struct ResponseTemplate {
 }
 
 /// The body of a [`ResponseTemplate`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ResponseBody {
     /// Always the same bytes.
@@ -109,6 +117,7 @@ pub enum ResponseBody {
     Fixed(
         #[n(0)]
         #[cbor(with = "field::bytes")]
+        #[serde(with = "field::json_bytes")]
         Bytes,
     ),
     /// The hub's own JSON with one outcome a record, as in its capture API.
@@ -117,7 +126,8 @@ pub enum ResponseBody {
 }
 
 /// What the plug-in made of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HttpCapture {
     /// Records to settle, then the answer. No records is fine (a ping): the answer goes out at

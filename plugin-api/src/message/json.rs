@@ -2,17 +2,19 @@
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::field;
 use crate::error::Error;
 
 /// A JSON object in UTF-8 bytes, not yet parsed; by default `{}`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
 pub struct Json(
     #[n(0)]
     #[cbor(with = "field::bytes")]
+    #[serde(with = "field::json_value")]
     Bytes,
 );
 

@@ -4,14 +4,16 @@ use std::fmt;
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::field;
 
 /// A mistake in a configuration, with its place.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct ConfigFault {
     /// Dotted path of the key (`tls.ca`, `columns[2]`); empty for the whole.
     #[n(0)]
+    #[serde(default)]
     pub path: String,
     /// What is wrong and what to write instead: lower case, no full stop.
     #[n(1)]
@@ -35,8 +37,22 @@ impl fmt::Display for ConfigFault {
 }
 
 /// A role by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize
+)]
 #[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
 pub enum RoleName {
     /// Gets records out of a source.
     #[n(0)]
@@ -67,19 +83,21 @@ impl fmt::Display for RoleName {
 }
 
 /// Request of [`super::Opcode::Validate`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Validate {
     /// The settings of which role; none = the configuration of the source.
     #[n(0)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<RoleName>,
     /// JSON, with secrets in place of their references.
     #[n(1)]
     #[cbor(with = "field::bytes")]
+    #[serde(with = "field::json_value")]
     pub json: Bytes,
 }
 
 /// Request of [`super::Opcode::Create`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Create {
     /// The operator's name of the source.
     #[n(0)]
@@ -87,11 +105,12 @@ pub struct Create {
     /// Its configuration as JSON, with secrets in place of their references.
     #[n(1)]
     #[cbor(with = "field::bytes")]
+    #[serde(with = "field::json_value")]
     pub config: Bytes,
 }
 
 /// Request of [`super::Opcode::Attach`].
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Attach {
     /// The instance to attach to.
     #[n(0)]
@@ -105,11 +124,12 @@ pub struct Attach {
     /// Its settings as JSON, with secrets in place of their references.
     #[n(3)]
     #[cbor(with = "field::bytes")]
+    #[serde(with = "field::json_value")]
     pub settings: Bytes,
 }
 
 /// Request of [`super::Opcode::Drain`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Drain {
     /// So much time is left for it, in milliseconds.
     #[n(0)]

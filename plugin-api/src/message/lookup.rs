@@ -1,12 +1,13 @@
 //! The operation of the look-up role.
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::json::Json;
 use crate::error::Error;
 
 /// One question to another system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Query {
     /// The attributes the operator's mapping asks with: a JSON object.
@@ -22,7 +23,7 @@ impl Query {
 }
 
 /// What the other system knows.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Answer {
     /// A JSON object; the operator's mapping picks from it.
@@ -38,7 +39,8 @@ impl Answer {
 }
 
 /// One answer as it travels; the typed side has `Result<Option<Answer>, Error>`.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Answered {
     /// The other system knows this.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use serde::{Deserialize, Serialize};
 
 use super::field;
 
@@ -53,6 +54,19 @@ impl fmt::Debug for Position {
     }
 }
 
+// As text in JSON, or as base64 if it is none.
+impl Serialize for Position {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        field::json_bytes::serialize(&self.0, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::new(field::json_bytes::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl<C> Encode<C> for Position {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -70,8 +84,9 @@ impl<'b, C> Decode<'b, C> for Position {
 }
 
 /// What a record asks the hub to do. Where the plug-in does not say, the capture point's rules do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MessageKind {
     /// A new work item, or new content for an open one.
@@ -98,45 +113,56 @@ pub enum MessageKind {
 }
 
 /// One thing a source handed over. The payload is opaque: nobody parses it before the mapping does.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
     /// The bytes the mapping will read.
     #[n(0)]
     #[cbor(with = "field::bytes")]
+    #[serde(with = "field::json_bytes")]
     pub payload: Bytes,
     /// Media type of the payload; `application/json` from [`Record::json`].
     #[n(1)]
+    #[serde(default = "json_type")]
     pub content_type: String,
     /// The source's id of this message (event id, message id). Stable over redelivery: the hub
     /// recognises a repeat by it.
     #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// The version of the thing in the source, where it has one.
     #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// The place right after this record: reading from here gives the next one.
     #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// The part of the source in which records are ordered (a Kafka partition); none = one order.
     #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
     /// What the record asks for, if the source says so.
     #[n(6)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageKind>,
     /// Comes back in [`RecordOutcome`]: whatever the plug-in needs to acknowledge this record.
     #[n(7)]
     #[cbor(with = "field::optional_bytes", has_nil)]
+    #[serde(default, with = "field::optional_json_bytes", skip_serializing_if = "Option::is_none")]
     pub ack_token: Option<Bytes>,
     /// When it happened in the source: Unix time in milliseconds.
     #[n(8)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occurred_at_ms: Option<i64>,
     /// W3C trace context the source sent along.
     #[n(9)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
     /// Why the payload could not be read, with its place (`line 7: …`): the hub refuses the record
     /// with this reason, and the payload, raw as it came, goes into the dead letter.
     #[n(10)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
 }
 
@@ -166,7 +192,7 @@ impl Record {
 
     /// A record of JSON bytes.
     pub fn json(payload: impl Into<Bytes>) -> Self {
-        Self::new(payload, "application/json")
+        Self::new(payload, json_type())
     }
 
     /// Sets [`Record::message_id`].
@@ -184,9 +210,14 @@ impl Record {
     }
 }
 
+fn json_type() -> String {
+    "application/json".to_owned()
+}
+
 /// How a record ended. There is no fifth way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Durable in the hub.
     #[n(0)]
@@ -203,7 +234,7 @@ pub enum Outcome {
 }
 
 /// What became of one record, told to the plug-in once it is durable.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecordOutcome {
     /// How it ended.
@@ -211,19 +242,24 @@ pub struct RecordOutcome {
     pub outcome: Outcome,
     /// As in the record.
     #[n(1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// As in the record.
     #[n(2)]
     #[cbor(with = "field::optional_bytes", has_nil)]
+    #[serde(default, with = "field::optional_json_bytes", skip_serializing_if = "Option::is_none")]
     pub ack_token: Option<Bytes>,
     /// As in the record.
     #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
     /// As in the record.
     #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
     /// Why it was refused or must be retried, for a person.
     #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
