@@ -1,12 +1,14 @@
 //! Processes: names exist, times fit each other, and nothing is configured that cannot come.
 
+use std::collections::BTreeSet;
+
 use gantry_model::requirement::Compare;
 use gantry_model::spec::{CompletionMode, ProcessSpec, SegmentLevel, Sla, Span, StageSpec};
 use gantry_model::{Name, Requirement};
 
 use super::Checker;
 use crate::finding::{Code, Found};
-use crate::tree::RULES;
+use crate::tree::{RULES, TABLES};
 
 /// What agents do at mark done, which the mode `source` hides.
 const AT_MARK_DONE: [&str; 4] = ["wrap_up", "dispositions", "disposition_required", "form"];
@@ -29,6 +31,7 @@ impl Checker<'_> {
             self.escalation(name, &process.escalation);
         }
         self.business_rules();
+        self.business_cells();
         self.escalation_cycles();
     }
 
@@ -77,23 +80,50 @@ impl Checker<'_> {
                 continue;
             }
             let within = rule.within.as_ref().filter(|_| rule.level == SegmentLevel::Process);
-            let process = rule.process.as_ref().or(within);
-            let lacks = match process {
-                Some(process) if self.spec.routing.processes.contains_key(process) => {
-                    self.calendar_of(process).is_none().then_some(process)
-                }
-                Some(_) => None,
-                // Any process may be meant: all is lost only if none has a calendar.
-                None => {
-                    let mut processes = self.spec.routing.processes.keys();
-                    let none = processes.all(|process| self.calendar_of(process).is_none());
-                    none.then_some(&self.spec.routing.default_process)
-                }
-            };
-            if let Some(process) = lacks.cloned() {
+            if let Some(process) = self.without_calendar(rule.process.as_ref().or(within)) {
                 self.no_calendar(&process, &[RULES, &at.to_string(), "sla"]);
             }
         }
+    }
+
+    /// Rows of decision tables that do so; a process is told once a table.
+    fn business_cells(&mut self) {
+        for (at, table) in self.spec.decision_tables.iter().enumerate() {
+            let column = |target| table.columns.iter().position(|name| sets(name, target));
+            let Some(sla) = column("sla") else { continue };
+            let process = column("process");
+            let within = table.within.as_ref().filter(|_| table.level == SegmentLevel::Process);
+            let mut told = BTreeSet::new();
+            for (row, cells) in table.rows.iter().enumerate() {
+                let value = |column: usize| cells.get(column).and_then(|cell| cell_value(cell));
+                let in_business = value(sla).and_then(|sla| sla.parse().ok()).is_some_and(business);
+                if !in_business {
+                    continue;
+                }
+                let of_row = process.and_then(value).map(Name::new);
+                let lacks = self.without_calendar(of_row.as_ref().or(within));
+                if let Some(process) = lacks.filter(|process| told.insert(process.clone())) {
+                    let [at, row, sla] = [at, row, sla].map(|number| number.to_string());
+                    self.no_calendar(&process, &[TABLES, &at, "rows", &row, &sla]);
+                }
+            }
+        }
+    }
+
+    /// The process that items get a business SLA in, if it has no calendar. A rule that names
+    /// none may mean any: all is lost only if no process has a calendar.
+    fn without_calendar(&self, process: Option<&Name>) -> Option<Name> {
+        let processes = &self.spec.routing.processes;
+        let lacks = |process: &Name| self.calendar_of(process).is_none();
+        let process = match process {
+            Some(process) => {
+                Some(process).filter(|known| processes.contains_key(*known) && lacks(known))
+            }
+            None => {
+                Some(&self.spec.routing.default_process).filter(|_| processes.keys().all(lacks))
+            }
+        };
+        process.cloned()
     }
 
     fn no_calendar(&mut self, process: &Name, path: &[&str]) {
@@ -201,6 +231,23 @@ impl Checker<'_> {
             self.findings.push(found.help(help));
         }
     }
+}
+
+/// `true` if this is the heading of the column that sets a target.
+fn sets(heading: &str, target: &str) -> bool {
+    heading.trim().strip_prefix("set ").is_some_and(|named| named.trim_start() == target)
+}
+
+/// What a cell sets, as far as it stands there as it is: nothing where it is empty, `-` or an
+/// expression.
+fn cell_value(cell: &str) -> Option<&str> {
+    let cell = cell.trim();
+    let quoted = ['"', '\'']
+        .into_iter()
+        .find_map(|quote| cell.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)));
+    let value = quoted.unwrap_or(cell);
+    let says = !value.is_empty() && value != "-" && !value.starts_with('{');
+    says.then_some(value)
 }
 
 fn business(sla: Sla) -> bool {
