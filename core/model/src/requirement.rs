@@ -101,7 +101,8 @@ impl Requirement {
             Self::Anybody => true,
             Self::Skill { skill, compare, level } => compare.holds(agent.level(skill), *level),
             Self::Group(group) => agent.groups.contains(group),
-            Self::Agent(id) => agent.id == *id,
+            // Nobody has an empty id; a profile that has one stands for agents of any id.
+            Self::Agent(id) => agent.id == *id && !id.is_empty(),
             Self::All(parts) => parts.iter().all(|part| part.fits(agent)),
             Self::AnyOf(parts) => parts.iter().any(|part| part.fits(agent)),
             Self::Not(part) => !part.fits(agent),

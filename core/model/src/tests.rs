@@ -183,3 +183,11 @@ fn what_a_rule_replaced_comes_back() {
     document.unset_rule("product");
     assert_eq!(document.text("product"), Some("car"));
 }
+
+/// Agents who look alike are judged by a profile without an id, which no requirement may name.
+#[test]
+fn a_requirement_of_an_empty_id_fits_nobody() {
+    let nobody = Requirement::Agent(Name::default());
+    assert!(!nobody.fits(&AgentProfile::new(Name::default())));
+    assert!(Requirement::Not(Box::new(nobody)).fits(&AgentProfile::new("anna")));
+}
