@@ -151,6 +151,16 @@ pub enum Refusal {
         /// The names and how many items use each.
         names: String,
     },
+    /// A config version has a calendar that cannot be built.
+    #[error("config version {version} has an unusable calendar {calendar:?}: {why}")]
+    CalendarUnusable {
+        /// The version.
+        version: u32,
+        /// The calendar.
+        calendar: Name,
+        /// Why, readable.
+        why: String,
+    },
     /// Config versions rise; this one does not.
     #[error("config version {version} does not follow {current}, which is active")]
     VersionNotRising {

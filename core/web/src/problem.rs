@@ -215,6 +215,7 @@ impl From<&Refusal> for Problem {
             Refusal::UnknownReason { .. } => &REASON,
             Refusal::AgentIdLength { .. }
             | Refusal::BoostTooLarge { .. }
+            | Refusal::CalendarUnusable { .. }
             | Refusal::UnknownQueue { .. }
             | Refusal::UnknownGroup { .. } => &FIELDS,
             Refusal::AgentBusy { .. } | Refusal::NoRoom { .. } => &AGENT_BUSY,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gantry_model::agent::{ID_LENGTH_MAX, REASON_DISCONNECTED, REASON_RONA};
+use gantry_model::calendar::Calendar;
 use gantry_model::command::{Refusal, Reply, RunId};
 use gantry_model::event::RevokeReason;
 use gantry_model::name::{AgentId, Name};
@@ -139,6 +140,7 @@ pub(super) fn activate(
     if version <= current {
         return Err(Refusal::VersionNotRising { version, current });
     }
+    check_calendars(ctx.state, version, routing)?;
     let names = dropped(ctx.state, routing);
     if !names.is_empty() {
         return Err(Refusal::NamesInUse { version, names });
@@ -148,6 +150,21 @@ pub(super) fn activate(
         review_offers(ctx.state, routing, agent, events);
     }
     Ok(nothing())
+}
+
+/// Every calendar can be built. Those that are as in the active version are: it has been activated.
+fn check_calendars(state: &State, version: u32, routing: &RoutingSpec) -> Result<(), Refusal> {
+    let active = &state.routing().calendars;
+    for (name, spec) in &routing.calendars {
+        if active.get(name) == Some(spec) {
+            continue;
+        }
+        if let Err(error) = Calendar::new(spec) {
+            let (calendar, why) = (name.clone(), error.to_string());
+            return Err(Refusal::CalendarUnusable { version, calendar, why });
+        }
+    }
+    Ok(())
 }
 
 /// Processes and schemas that live items use and the new version does not have.

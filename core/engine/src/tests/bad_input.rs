@@ -10,12 +10,13 @@ use gantry_model::command::{Capture, Classified, Holder, Known, Verdict};
 use gantry_model::item::PriorityBounds;
 use gantry_model::requirement::Compare;
 use gantry_model::spec::{
-    Absence, AbsenceAction, Bound, CurvePoint, EscalationStep, EscalationTrigger, Increment,
-    Increments, OnChange, OnReopen, Overdue, PointValue, PrioritySchema, ProcessSpec, RampUp,
-    RoutingSpec, Shape, Sla, Span, StageSpec, Validity,
+    Absence, AbsenceAction, Bound, CalendarSpec, CurvePoint, EscalationStep, EscalationTrigger,
+    Increment, Increments, OnChange, OnReopen, Overdue, PointValue, PrioritySchema, ProcessSpec,
+    RampUp, RoutingSpec, Shape, Sla, Span, StageSpec, Validity,
 };
 use gantry_model::{
-    Actor, Command, ItemId, Millis, Name, Presence, Reply, Requirement, Target, Timestamp, Workbin,
+    Actor, Command, ItemId, Millis, Name, Presence, Refusal, Reply, Requirement, Target, Timestamp,
+    Workbin,
 };
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -356,7 +357,7 @@ fn config() -> BoxedStrategy<RoutingSpec> {
     prop_oneof![
         1 => (0..1_u32 << VARIANTS.len()).prop_map(varied),
         1 => Just(RoutingSpec::default()),
-        6 => (hostile_schema(), vec(hostile_process(), 1..6), ramp_up(), absence(), any::<bool>())
+        6 => (hostile_schema(), vec(hostile_process(), 1..6), ramp_up(), absence(), no_hours())
             .prop_map(|(schema, processes, ramp_up, absence, no_hours)| {
                 let mut routing = routing();
                 routing.priorities.insert("hostile".into(), schema);
@@ -372,6 +373,11 @@ fn config() -> BoxedStrategy<RoutingSpec> {
             }),
     ]
     .boxed()
+}
+
+/// A version without working hours is refused, so it is seldom one.
+fn no_hours() -> impl Strategy<Value = bool> {
+    prop::bool::weighted(0.1)
 }
 
 fn ramp_up() -> impl Strategy<Value = Option<RampUp>> {
@@ -520,4 +526,26 @@ proptest! {
     ) {
         play(acts);
     }
+}
+
+/// A version that is not activated changes nothing: what ran in the calendar goes on in it.
+#[test]
+fn a_calendar_that_cannot_be_built_is_refused() {
+    let mut world = World::new();
+    let mut activate = |change: &dyn Fn(&mut CalendarSpec)| {
+        let mut routing = routing();
+        change(routing.calendars.get_mut("office").unwrap());
+        let activate = Command::Activate { version: 2, routing: Arc::new(routing) };
+        let (entries, reply) = world.act(Actor::Hub, &activate);
+        (entries.len(), world.state.config_version(), reply)
+    };
+    let refused = |why: &str| {
+        let (calendar, why) = ("office".into(), why.to_owned());
+        (0, 1, Reply::Refused(Refusal::CalendarUnusable { version: 2, calendar, why }))
+    };
+    assert_eq!(activate(&|office| office.hours.clear()), refused("the calendar is never open"));
+    assert_eq!(
+        activate(&|office| office.timezone = "Europe/Berlinn".into()),
+        refused("there is no time zone \"Europe/Berlinn\"")
+    );
 }

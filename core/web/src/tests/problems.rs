@@ -37,6 +37,15 @@ fn refusals_map_onto_statuses_and_codes() {
         ),
         (Refusal::AgentIdLength { length: 65 }, 422, "GANTRY-W009"),
         (Refusal::AgentBusy { agent, items: 2 }, 409, "GANTRY-W022"),
+        (
+            Refusal::CalendarUnusable {
+                version: 2,
+                calendar: Name::new("office"),
+                why: "the calendar is never open".to_owned(),
+            },
+            422,
+            "GANTRY-W009",
+        ),
         (Refusal::NamesInUse { version: 2, names: "gold".to_owned() }, 409, "GANTRY-W030"),
     ];
     for (refusal, status, code) in cases {
