@@ -84,8 +84,8 @@ pub struct LiveExplanation {
     pub agents: Vec<Candidate>,
     /// How many agents failed each test first, of all there are.
     pub counts: Vec<ReasonCount>,
-    /// How many waiting items stand before it that the nearest fitting agent could have too,
-    /// counted up to [`AHEAD_MAX`]; `None` if nobody fits.
+    /// How many waiting items the nearest fitting agent would be offered before it, shares of
+    /// flows included, counted up to [`AHEAD_MAX`]; `None` if nobody fits.
     pub ahead: Option<u32>,
 }
 
@@ -231,18 +231,21 @@ impl State {
         Some(self.candidate(&item, agent, &routed, at))
     }
 
-    /// How many waiting items that an agent fits stand before an item at `at`, counted up to
-    /// [`AHEAD_MAX`].
+    /// How many waiting items an agent with room would be offered at `at` before this one,
+    /// counted up to [`AHEAD_MAX`], as flows stand now.
     pub fn ahead(&self, at: Timestamp, agent: &str, item: &WorkItem) -> u32 {
-        let Some(no) = self.facts.agents.no(agent) else {
+        let Some(agent) = self.agent(agent) else {
             return 0;
         };
-        let (rank, field) = (self.rank(at, item), self.index.field(&self.facts));
-        let fitting = self.index.waiting().filter(|signature| signature.fits.contains(no));
-        let before = fitting.flat_map(|signature| {
-            signature.descending(at, &field).take_while(|(other, _)| *other > rank)
+        let field = self.index.field(&self.facts);
+        let own = self.index.flows.handicap(self.index.routes.flow_of(item));
+        let own = self.rank(at, item).less(own);
+        let before = self.within_reach(at, agent).flat_map(|(signature, handicap)| {
+            let ranked = signature.descending(at, &field);
+            ranked.take_while(move |(rank, _)| rank.less(handicap) > own)
         });
-        before.take(AHEAD_MAX).count() as u32
+        let asked = before.filter(|(_, slot)| self.asked(*slot, agent, at));
+        asked.take(AHEAD_MAX).count() as u32
     }
 
     fn routed<'a>(&'a self, item: &WorkItem, at: Timestamp) -> Option<Routed<'a>> {

@@ -79,7 +79,16 @@ impl Flows {
 
     /// By how much the items of a flow stand back behind what their priorities say, in units.
     pub(crate) fn handicap(&self, no: FlowNo) -> i64 {
-        let paid = self.flows.get(usize::from(no)).map_or(0, |flow| flow.paid - self.level);
+        let paid = |flow: &Flow| flow.paid - self.level;
+        let paid = self.flows.get(usize::from(no)).map_or(0, paid);
+        paid.clamp(-HANDICAP_MAX, HANDICAP_MAX) as i64
+    }
+
+    /// The handicap without what the flow's latest offer cost it: as the match for that offer saw
+    /// it beside the other flows.
+    pub(crate) fn handicap_before(&self, no: FlowNo) -> i64 {
+        let paid = |flow: &Flow| flow.paid - flow.cost - self.level;
+        let paid = self.flows.get(usize::from(no)).map_or(0, paid);
         paid.clamp(-HANDICAP_MAX, HANDICAP_MAX) as i64
     }
 

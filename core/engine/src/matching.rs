@@ -11,7 +11,6 @@ use gantry_model::decision::{
     Candidate, Explanation, Load, NEAREST_MAX, Reason, ReasonCount, Stage, TieBreak, Trigger,
 };
 use gantry_model::name::AgentId;
-use gantry_model::priority::Priority;
 use gantry_model::spec::ProcessSpec;
 use gantry_model::{Event, ItemId, Timestamp, WorkItem};
 
@@ -42,10 +41,7 @@ pub(crate) fn next_offer(state: &State, now: Timestamp) -> Option<Event> {
         }
         let signature = state.index.queues.signature(no);
         let rank = best_in(state, now, signature);
-        best = best.max(rank.map(|rank| Rank {
-            priority: Priority(rank.priority.0 - flows.handicap(signature.key.flow)),
-            ..rank
-        }));
+        best = best.max(rank.map(|rank| rank.less(flows.handicap(signature.key.flow))));
     }
     offer(state, now, best?.item.0)
 }

@@ -12,7 +12,6 @@ use thiserror::Error;
 use crate::capacity::{Carried, Limits};
 use crate::course::{Figures, specimen};
 use crate::index::media_type;
-use crate::matching::excluded;
 use crate::state::State;
 
 /// How many calls an answer names, the best ones.
@@ -165,24 +164,21 @@ impl State {
         })
     }
 
-    /// The best item that waits for the agent or is offered to them.
+    /// The best item that waits for the agent or is offered to them, shares of flows included.
     fn contending_item(&self, now: Timestamp, agent: &Agent) -> Option<Contender> {
-        let no = self.facts.agents.no(&agent.profile.id)?;
-        let declined = |item: &WorkItem| excluded(item, &agent.profile.id, now);
-        let asked = |slot| self.facts.items.special(slot).is_none_or(|item| !declined(item));
         let field = self.index.field(&self.facts);
-        let waiting = self.index.waiting().filter(|signature| {
-            let media = self.index.media(signature);
-            signature.fits.contains(no) && self.no_room_for_call(agent, media).is_none()
+        let possible = self.within_reach(now, agent).filter(|(signature, _)| {
+            self.no_room_for_call(agent, self.index.media(signature)).is_none()
         });
-        let best = waiting.filter_map(|signature| signature.best(now, field, asked)).max();
-        let best = best.and_then(|(rank, _)| self.item(rank.item.0));
-        let offered = self.offered(agent);
-        let key = |item: &WorkItem| {
-            let since = item.routing_at.unwrap_or(item.captured_at);
-            (self.priority(now, item).0, Reverse(since), Reverse(item.id))
-        };
-        let item = best.into_iter().chain(offered).max_by_key(key)?;
+        let waiting = possible.filter_map(|(signature, handicap)| {
+            let best = signature.best(now, field, |slot| self.asked(slot, agent, now));
+            best.map(|(rank, _)| rank.less(handicap))
+        });
+        let offered = self.offered(agent).map(|item| {
+            let handicap = self.index.flows.handicap_before(self.index.routes.flow_of(&item));
+            self.rank(now, &item).less(handicap)
+        });
+        let item = self.item(waiting.chain(offered).max()?.item.0)?;
         let (priority, next_change_at) = self.priority(now, &item);
         let schema = item.class.as_ref().map(|class| class.schema.clone());
         Some(Contender {

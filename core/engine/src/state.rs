@@ -18,6 +18,7 @@ use crate::facts::{ApplyError, Facts};
 use crate::index::{Index, Signature};
 use crate::items::{Items, Slot};
 use crate::ladder::{Ladder, Rung};
+use crate::matching::excluded;
 use crate::routes::Routes;
 use crate::tournament::Rank;
 
@@ -367,6 +368,30 @@ impl State {
             since: Reverse(item.routing_at.unwrap_or(item.captured_at)),
             item: Reverse(item.id),
         }
+    }
+
+    /// What waits that an agent could be offered if they had room for it, by signature, each with
+    /// the handicap of its flow. A flow that has had its offers for now is left out.
+    pub(crate) fn within_reach<'a>(
+        &'a self,
+        now: Timestamp,
+        agent: &'a Agent,
+    ) -> impl Iterator<Item = (&'a Signature, i64)> {
+        let (index, flows) = (&self.index, &self.index.flows);
+        let limits = Limits::of(self.routing(), &agent.profile);
+        let no = self.facts.agents.no(&agent.profile.id);
+        let reach = index.waiting().filter(move |signature| {
+            no.is_some_and(|no| signature.fits.contains(no))
+                && limits.takes(index.media(signature))
+                && flows.limited_until(signature.key.flow, now).is_none()
+        });
+        reach.map(|signature| (signature, flows.handicap(signature.key.flow)))
+    }
+
+    /// `true` unless the agent declined the item in a slot, or let it ring, a short time ago.
+    pub(crate) fn asked(&self, slot: Slot, agent: &Agent, now: Timestamp) -> bool {
+        let special = self.facts.items.special(slot);
+        special.is_none_or(|item| !excluded(item, &agent.profile.id, now))
     }
 
     /// `true` if the item's preferred agent exists.

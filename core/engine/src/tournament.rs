@@ -28,6 +28,13 @@ pub(crate) struct Rank {
     pub(crate) item: Reverse<ItemId>,
 }
 
+impl Rank {
+    /// The same, set back by so many units of priority.
+    pub(crate) fn less(self, units: i64) -> Self {
+        Self { priority: Priority(self.priority.0.saturating_sub(units)), ..self }
+    }
+}
+
 /// What a tournament asks about items.
 pub(crate) trait Entrants {
     /// The piece of an item's curve that counts at an instant.

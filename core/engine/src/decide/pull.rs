@@ -1,7 +1,5 @@
 //! Pull: an agent takes an item from a workbin, or chooses it from the queue where they may.
 
-use std::cmp::Reverse;
-
 use gantry_model::command::{Refusal, Reply};
 use gantry_model::name::AgentId;
 use gantry_model::{Agent, Assignment, Event, Hold, WorkItem};
@@ -11,11 +9,6 @@ use super::room::{has_room, make_way};
 use super::work::confirm_by;
 use super::{Context, done, staff, wrong_state};
 use crate::index::media_type;
-use crate::matching::excluded;
-use crate::tournament::Rank;
-
-/// How far the items that a choice passes over are counted.
-const PASSED_OVER_MAX: usize = 1000;
 
 pub(super) fn pull(
     ctx: Context<'_>,
@@ -54,7 +47,7 @@ pub(super) fn pull(
         epoch: item.epoch + 1,
         confirm_by: confirm_by(ctx, item),
         workbin: item.workbin().cloned(),
-        passed_over: passed_over(ctx, item, id),
+        passed_over: ctx.state.ahead(ctx.now, id, item),
         over_capacity: over_capacity.filter(|_| !room).cloned(),
     });
     Ok(done(item))
@@ -75,27 +68,4 @@ fn check_choice(ctx: Context<'_>, item: &WorkItem, agent: &Agent) -> Result<(), 
         return Err(format!("it asks for {requirement}"));
     }
     Ok(())
-}
-
-/// How many waiting items that the agent could have had stand before this one.
-fn passed_over(ctx: Context<'_>, item: &WorkItem, agent: &AgentId) -> u32 {
-    let index = &ctx.state.index;
-    let Some(no) = ctx.state.facts.agents.no(agent) else {
-        return 0;
-    };
-    let field = index.field(&ctx.state.facts);
-    let own = Rank {
-        priority: ctx.state.priority(ctx.now, item).0,
-        since: Reverse(item.routing_at.unwrap_or(item.captured_at)),
-        item: Reverse(item.id),
-    };
-    let fitting = index.waiting().filter(|signature| signature.fits.contains(no));
-    let before = fitting.flat_map(|signature| {
-        signature.descending(ctx.now, &field).map(|(rank, _)| rank).take_while(|rank| *rank > own)
-    });
-    let asked = before.filter(|rank| {
-        let item = ctx.state.item(rank.item.0);
-        item.is_some_and(|item| !excluded(&item, agent, ctx.now))
-    });
-    asked.take(PASSED_OVER_MAX).count() as u32
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use gantry_model::agent::AgentProfile;
 use gantry_model::command::Verdict;
 use gantry_model::decision::Reason;
+use gantry_model::journal::Entry;
 use gantry_model::spec::{CompletionMode, RoutingSpec};
 use gantry_model::{Actor, Command, Event, ItemId, Millis, Name, Presence};
 
 use super::script::{World, captured, classified, routing};
-use crate::WhyNot;
+use crate::{Contending, WhyNot};
 
 /// A world in which one agent takes one item after the other; priorities are constant.
 fn world(change: impl FnOnce(&mut RoutingSpec)) -> World {
@@ -38,7 +39,7 @@ fn ready(world: &mut World) -> Option<ItemId> {
     offered(entries)
 }
 
-fn offered(entries: Vec<gantry_model::journal::Entry>) -> Option<ItemId> {
+fn offered(entries: Vec<Entry>) -> Option<ItemId> {
     entries.into_iter().find_map(|entry| match entry.event {
         Event::Offered { item, .. } => Some(item),
         _ => None,
@@ -175,4 +176,53 @@ fn a_new_config_forgets_nothing() {
     world.act(Actor::Hub, &Command::Activate { version: 3, routing });
     let next = finish(&mut world, first).unwrap();
     assert_eq!(flow(&world, next), "nobody");
+}
+
+/// Whoever asks is told what the match then does: shares and rates count in the answers too.
+#[test]
+fn questions_are_answered_as_the_match_goes() {
+    let mut world = world(|routing| {
+        routing.processes.get_mut("billing/disputes").unwrap().choose = true;
+    });
+    for _ in 0..3 {
+        wait(&mut world, "bolt", 500);
+        wait(&mut world, "nobody", 490);
+    }
+    let contending = |world: &World| {
+        let next = world.state.who_goes_next(world.now, "anna", &[]).unwrap();
+        next.winner.unwrap().what
+    };
+    let [first, second, third] = [1, 2, 3].map(|number| ItemId::new(0, number));
+    assert_eq!(contending(&world), Contending::Item(first));
+    assert_eq!(ready(&mut world), Some(first));
+    // The open offer is what the match chose, though its flow has paid for it since.
+    assert_eq!(contending(&world), Contending::Item(first));
+    let lunch = Presence::NotReady { reason: "Lunch".into() };
+    world.act(Actor::Hub, &Command::SetPresence { agent: "anna".into(), presence: lunch });
+    let ahead = |world: &World, item| world.state.explain_at(world.now, item).unwrap().ahead;
+    assert_eq!(contending(&world), Contending::Item(second));
+    assert_eq!([first, second, third].map(|item| ahead(&world, item)), [3, 0, 4].map(Some));
+    let pull = Command::Pull { item: third, agent: "anna".into(), over_capacity: None };
+    let (entries, _) = world.act(Actor::Agent("anna".into()), &pull);
+    let pulled = |entry: &Entry| match entry.event {
+        Event::Pulled { passed_over, .. } => Some(passed_over),
+        _ => None,
+    };
+    assert_eq!(entries.iter().find_map(pulled), Some(4));
+}
+
+#[test]
+fn what_is_at_its_rate_stands_before_nothing() {
+    let mut world = world(|_| {});
+    for _ in 0..3 {
+        wait(&mut world, "crown", 900);
+    }
+    let first = ready(&mut world).unwrap();
+    finish(&mut world, first).unwrap();
+    wait(&mut world, "bolt", 1);
+    let behind = ItemId::new(0, 4);
+    let ahead = |world: &World| world.state.explain_at(world.now, behind).unwrap().ahead;
+    assert_eq!(ahead(&world), Some(0), "crown has had its two offers in twenty minutes");
+    world.now = world.now.plus(Millis(20 * 60_000));
+    assert_eq!(ahead(&world), Some(1));
 }
