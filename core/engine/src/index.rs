@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use foldhash::fast::FixedState;
 use gantry_model::decision::Trigger;
 use gantry_model::name::{AgentId, Name};
+use gantry_model::spec::RoutingSpec;
 use gantry_model::{ItemId, Timestamp, WorkItem};
 
 use crate::agents::AgentNo;
@@ -83,6 +84,22 @@ impl Index {
             index.refresh_room(facts, no, Trigger::TimePassed);
         }
         index
+    }
+
+    /// Takes over a config version. Everybody free counts as newly free, unless only curves
+    /// differ: then nobody is nearer to anything than before.
+    pub(crate) fn activate(&mut self, facts: &Facts) {
+        let spec = facts.config.as_ref().map(|(_, spec)| spec);
+        if spec.is_some_and(|spec| differs_in_curves_only(&self.routes.spec, spec)) {
+            self.routes = Routes::new(facts.config.as_ref(), &self.routes);
+            self.classes.recurve(&self.routes);
+            let Self { classes, routes, queues, .. } = self;
+            queues.play_all(self.clock, Field { items: &facts.items, routes, classes });
+            return;
+        }
+        let built = Self::build(facts, self.clock, &self.routes);
+        let before = std::mem::replace(self, built);
+        self.flows.inherit(before.flows);
     }
 
     /// Moves everything to `now` that moves with time alone: stages and exclusions.
@@ -368,6 +385,19 @@ impl Index {
             self.refresh_item(facts, facts.items.id(slot), slot);
         }
     }
+}
+
+/// `true` if only points differ in two config versions: whatever else an index depends on, the
+/// clock of a curve among it, is the same.
+fn differs_in_curves_only(before: &RoutingSpec, after: &RoutingSpec) -> bool {
+    let (old, new) = (&before.priorities, &after.priorities);
+    let same_clocks = old.len() == new.len()
+        && old.iter().zip(new).all(|((a, old), (b, new))| a == b && old.calendar == new.calendar);
+    if !same_clocks {
+        return false;
+    }
+    let priorities = old.clone();
+    RoutingSpec { priorities, ..after.clone() } == *before
 }
 
 /// The media type of an item; the default one before it is classified.

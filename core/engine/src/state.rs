@@ -127,10 +127,7 @@ impl State {
             self.facts.items.pack(*slot);
         }
         if touched.config {
-            let built = Index::build(&self.facts, self.index.clock, &self.index.routes);
-            let before = std::mem::replace(&mut self.index, built);
-            self.index.flows.inherit(before.flows);
-            return applied;
+            self.index.activate(&self.facts);
         }
         for (agent, no) in touched.agents {
             self.index.refresh_agent(&self.facts, &agent, no);

@@ -85,12 +85,18 @@ impl Tournament {
     /// A tournament of many items at once, at `now`. An item's place is its position.
     pub(crate) fn build(slots: Vec<Slot>, now: Timestamp, items: &impl Entrants) -> Self {
         let mut tree = Self { slots, ..Self::default() };
-        for bucket in 0..tree.slots.len().div_ceil(BUCKET) {
-            let best = tree.best_of(bucket, now, items);
-            tree.buckets.extend(best);
-        }
-        tree.raise(now, items);
+        tree.play_all(now, items);
         tree
+    }
+
+    /// Compares everything anew, at `now`: the items have other curves. Each keeps its place.
+    pub(crate) fn play_all(&mut self, now: Timestamp, items: &impl Entrants) {
+        self.buckets.clear();
+        for bucket in 0..self.slots.len().div_ceil(BUCKET) {
+            let best = self.best_of(bucket, now, items);
+            self.buckets.extend(best);
+        }
+        self.raise(now, items);
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -27,12 +27,16 @@ struct Figure {
     spread: Option<fn(&Report) -> Spread>,
 }
 
-const FIGURES: [Figure; 9] = [
+const FIGURES: [Figure; 10] = [
     Figure {
         floor: Some(100_000.0),
         target: Some(1_000_000.0),
         spread: Some(|report| report.decisions),
         ..figure("engine.decisions", "1/s", |report| report.decisions.a_second())
+    },
+    Figure {
+        spread: Some(|report| report.turns),
+        ..figure("engine.turns", "1/s", |report| report.turns.a_second())
     },
     Figure {
         spread: Some(|report| report.arrivals),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use gantry_engine::{State, Step, step};
+use gantry_engine::{State, Step, decide, follow_up, step};
 use gantry_model::priority::Priority;
 use gantry_model::{Actor, Assignment, Command, Event, ItemId, Millis, Name, Presence, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,11 @@ pub(crate) struct Report {
     pub(crate) top_100: Spread,
     /// An agent signs on and is offered the best item.
     pub(crate) sign_on: Spread,
-    /// An agent marks done and is offered the best item.
+    /// An agent has got room: the best item for them is found, and why.
     pub(crate) decisions: Spread,
+    /// The whole command: an agent marks done, the item ends, the next one is found and offered,
+    /// and all indexes follow.
+    pub(crate) turns: Spread,
     /// The same by brute force, on average.
     pub(crate) brute_us: f64,
     /// Decisions and lists that were found equal to brute force.
@@ -148,6 +151,7 @@ pub(crate) fn measure(dates: Dates, items: u64, decisions: u64) -> Result<Report
         top_100,
         sign_on,
         decisions: found.decisions,
+        turns: found.turns,
         brute_us: found.brute_us,
         checked: found.checked,
         arrivals: found.arrivals,
@@ -189,6 +193,7 @@ struct Bench {
 
 struct Found {
     decisions: Spread,
+    turns: Spread,
     arrivals: Spread,
     brute_us: f64,
     checked: u64,
@@ -282,7 +287,8 @@ impl Bench {
 
     /// Agents accept and mark done, and are offered the next item; as many items arrive.
     fn decide(&mut self, world: &World, brute: &mut Brute, count: u64) -> Result<Found> {
-        let (mut decisions, mut arrivals) = (Meter::default(), Meter::default());
+        let mut decisions = Meter::default();
+        let (mut turns, mut arrivals) = (Meter::default(), Meter::default());
         let (mut brute_time, mut checked) = (Duration::ZERO, 0_u32);
         for block in 0..count / BLOCK {
             self.now = self.now.plus(Millis(BLOCK as i64));
@@ -295,9 +301,14 @@ impl Bench {
                 brute_time += cpu().saturating_sub(begun);
                 checked += 1;
             }
-            let steps = decisions.run(done, |(actor, done)| self.act(actor, &done));
-            for (at, step) in steps.iter().enumerate() {
-                let next = offer_of(step).map(|(item, _)| item);
+            // Every other block shows the choice alone, which needs a step taken to pieces.
+            let offered = if block % 2 == 0 {
+                let steps = turns.run(done, |(actor, done)| self.act(actor, &done));
+                steps.iter().map(|step| offer_of(step).map(|(item, _)| item)).collect()
+            } else {
+                self.choose(done, &mut decisions)?
+            };
+            for (at, next) in offered.into_iter().enumerate() {
                 if let Some(best) = expected.filter(|_| at == 0) {
                     ensure!(next == best, "{next:?} was offered, {best:?} is the best for {first}");
                 }
@@ -319,10 +330,40 @@ impl Bench {
         }
         Ok(Found {
             decisions: decisions.spread(),
+            turns: turns.spread(),
             arrivals: arrivals.spread(),
             brute_us: micros(brute_time) / f64::from(checked),
             checked: u64::from(checked) + CHECKED + 1,
         })
+    }
+
+    /// As one command after the other, measuring only how the next item is found.
+    fn choose(
+        &mut self,
+        done: Vec<(Actor, Command)>,
+        meter: &mut Meter,
+    ) -> Result<Vec<Option<ItemId>>> {
+        let mut offered = Vec::with_capacity(done.len());
+        for (_, done) in done {
+            let (events, _) = decide(&self.state, self.now, &done);
+            self.apply(&events)?;
+            let found = meter.run([()], |()| {
+                self.state.sharpen(self.now);
+                follow_up(&self.state, self.now)
+            });
+            let found = found.into_iter().flatten().collect::<Vec<_>>();
+            self.apply(&found)?;
+            // Nothing more is to be found: what was fresh has been looked at.
+            let rest = self.act(Actor::Hub, &Command::Tick);
+            ensure!(rest.entries.is_empty(), "one agent was offered two items");
+            let item = found.iter().find(|event| matches!(event, Event::Offered { .. }));
+            offered.push(item.and_then(Event::item));
+        }
+        Ok(offered)
+    }
+
+    fn apply(&mut self, events: &[Event]) -> Result<()> {
+        events.iter().try_for_each(|event| Ok(self.state.apply(self.now, event)?))
     }
 
     /// Lets some agents accept what they are offered; returns them, and the commands by which

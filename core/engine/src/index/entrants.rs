@@ -44,12 +44,18 @@ impl Classes {
             self.0.resize_with(at + 1, || None);
         }
         if self.0[at].as_ref().is_none_or(|known| !Arc::ptr_eq(&known.found, class)) {
-            let schema = routes.schema(class);
             self.0[at] = Some(Class {
                 found: Arc::clone(class),
-                schema: schema.map(|(schema, no)| (Arc::clone(schema), routes.clock(no).clone())),
+                schema: curve(class, routes),
                 signatures: Vec::new(),
             });
+        }
+    }
+
+    /// Looks the curves up anew; the signatures are still right.
+    pub(super) fn recurve(&mut self, routes: &Routes) {
+        for class in self.0.iter_mut().flatten() {
+            class.schema = curve(&class.found, routes);
         }
     }
 
@@ -67,6 +73,11 @@ impl Classes {
     fn curve_of(&self, no: ClassNo) -> Option<&(Arc<PrioritySchema>, CurveClock)> {
         self.0.get(no as usize)?.as_ref()?.schema.as_ref()
     }
+}
+
+fn curve(class: &Classification, routes: &Routes) -> Option<(Arc<PrioritySchema>, CurveClock)> {
+    let (schema, clock) = routes.schema(class)?;
+    Some((Arc::clone(schema), routes.clock(clock).clone()))
 }
 
 impl Entrants for Field<'_> {

@@ -191,6 +191,13 @@ impl Queues {
         self.change(no, now, |waiting, now| *waiting = Tournament::build(slots, now, &field));
     }
 
+    /// Finds anew who comes first: the curves are other ones.
+    pub(super) fn play_all(&mut self, now: Timestamp, field: Field<'_>) {
+        for no in 0..self.signatures.len() as SignatureNo {
+            self.change(no, now, |waiting, now| waiting.play_all(now, &field));
+        }
+    }
+
     /// Changes a tournament, by its own clock, and everything that is known of it elsewhere.
     fn change<T>(
         &mut self,
