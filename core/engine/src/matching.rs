@@ -129,8 +129,9 @@ impl<'a> Field<'a> {
                 field.excluded.push(no);
             } else {
                 field.n_standing += 1;
-                let standing = field.standing_of(no);
-                standing.into_iter().for_each(|standing| field.rank(no, standing));
+                if let Some(standing) = field.standing_of(no) {
+                    field.rank(no, standing);
+                }
             }
         }
         field

@@ -312,7 +312,9 @@ impl Bench {
                 if let Some(best) = expected.filter(|_| at == 0) {
                     ensure!(next == best, "{next:?} was offered, {best:?} is the best for {first}");
                 }
-                next.into_iter().for_each(|item| brute.take(item));
+                if let Some(item) = next {
+                    brute.take(item);
+                }
             }
             let first = world.items + block * BLOCK;
             let counter = self.state.next_counter();
