@@ -64,6 +64,11 @@ impl<'a> Limits<'a> {
         self.rule.is_some_and(|rule| !rule.excludes.is_empty())
     }
 
+    /// How many items lie in the agent's workbin in advance.
+    pub(crate) fn prefill(&self) -> usize {
+        self.rule.map_or(0, |rule| rule.prefill.into())
+    }
+
     /// What keeps the agent from carrying one more of a media type; `None` if there is room.
     pub(crate) fn obstacle(&self, carried: &Carried<'_>, media: &str) -> Option<Reason> {
         let limit = self.by_media().get(media).copied().unwrap_or(0);

@@ -200,6 +200,9 @@ pub(crate) fn standing(item: &WorkItem) -> String {
         (Assignment::Parked { workbin, .. }, Hold::Error { .. }) => {
             format!("held by an error in the {workbin}")
         }
+        (Assignment::Parked { workbin, prefilled: true, .. }, _) => {
+            format!("waiting, in the {workbin} in advance")
+        }
         (Assignment::Parked { workbin, .. }, _) => format!("in the {workbin}"),
         (Assignment::None, Hold::Held { .. }) => "held".into(),
         (Assignment::None, Hold::Error { .. }) => "held by an error".into(),

@@ -314,8 +314,11 @@ fn apply_move(item: &mut WorkItem, at: Timestamp, event: &Event) {
                 Target::Group(_) | Target::Skills(_) | Target::Workbin(_) => {}
             }
         }
-        Event::Parked { agent, workbin, until, .. } => {
+        Event::Parked { agent, workbin, until, prefilled, .. } => {
             park(item, at, agent.as_ref(), workbin, *until);
+            if let Assignment::Parked { prefilled: laid, .. } = &mut item.assignment {
+                *laid = *prefilled;
+            }
         }
         Event::Pulled { agent, epoch, confirm_by, .. } => {
             item.epoch = *epoch;
@@ -354,7 +357,8 @@ fn park(
     until: Option<Timestamp>,
 ) {
     release(item);
-    item.assignment = Assignment::Parked { workbin: workbin.clone(), by: by.cloned(), at, until };
+    let (workbin, by) = (workbin.clone(), by.cloned());
+    item.assignment = Assignment::Parked { workbin, by, at, until, prefilled: false };
 }
 
 /// Deadlines that count running time come later.

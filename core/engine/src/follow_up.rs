@@ -9,13 +9,15 @@ use gantry_model::{
 
 use crate::decide::{moves, room, staff, take_back, work};
 use crate::matching;
+use crate::prefill;
 use crate::state::State;
 use crate::timers::{self, Timer};
 
 /// The next events that follow at `now` without anybody's command; empty when all is settled.
 ///
 /// The state must have been moved to `now`. Apply the events, then ask again: timers fire one
-/// item at a time in the order of their instants, then one offer at a time is made.
+/// item at a time in the order of their instants, then one offer at a time is made, and when
+/// nobody can be offered anything, workbins are filled in advance.
 pub fn follow_up(state: &State, now: Timestamp) -> Vec<Event> {
     let mut events = Vec::new();
     if let Some(item) = state.woken(now)
@@ -31,12 +33,18 @@ pub fn follow_up(state: &State, now: Timestamp) -> Vec<Event> {
             return events;
         }
     }
+    if let Some(item) = state.index.prefill.stray().and_then(|item| state.item(item)) {
+        unpark(&item, ReturnReason::NotTheirs, &mut events);
+        return events;
+    }
     if let Some(offer) = matching::next_offer(state, now) {
         let accepted = answered(state, now, &offer);
         let made_way = made_way(state, &offer);
         events.push(offer);
         events.extend(accepted);
         events.extend(made_way);
+    } else {
+        events.extend(prefill::next(state, now));
     }
     events
 }
@@ -82,6 +90,7 @@ fn clear_desk(state: &State, now: Timestamp, agent: &Agent, events: &mut Vec<Eve
                 workbin: Workbin::Agent(id.clone()),
                 until: None,
                 note: None,
+                prefilled: false,
             }),
         }
     }
@@ -120,7 +129,8 @@ fn fire(state: &State, now: Timestamp, item: &WorkItem, timer: Timer, events: &m
     }
 }
 
-fn unpark(item: &WorkItem, why: ReturnReason, events: &mut Vec<Event>) {
+/// Puts what lies in a workbin back into distribution.
+pub(crate) fn unpark(item: &WorkItem, why: ReturnReason, events: &mut Vec<Event>) {
     events.push(Event::Returned {
         item: item.id,
         agent: None,

@@ -8,6 +8,7 @@ mod crew;
 mod entrants;
 mod minima;
 mod places;
+mod prefill;
 mod queues;
 mod render;
 mod staff;
@@ -34,6 +35,7 @@ use crate::timers;
 use entrants::{Classes, Field};
 use minima::Minima;
 use places::Places;
+use prefill::Prefill;
 use queues::Key;
 pub(crate) use queues::{Queues, Signature};
 use staff::MediaNo;
@@ -66,6 +68,7 @@ pub(crate) struct Index {
     /// Items that may newly have found an agent.
     fresh_items: BTreeMap<ItemId, Trigger>,
     pub(crate) workbins: Workbins,
+    pub(crate) prefill: Prefill,
     pub(crate) agent_wakes: AgentWakes,
 }
 
@@ -216,6 +219,7 @@ impl Index {
     /// Says that everything fresh has been looked at and nothing more can be matched.
     pub(crate) fn settle(&mut self) {
         self.fresh_items.clear();
+        self.prefill.settle();
         self.queues.settle();
     }
 
@@ -234,6 +238,7 @@ impl Index {
         for (no, slots) in (0..).zip(queues) {
             self.queues.fill(no, self.clock, slots, field);
             self.queues.freshen(no, Some(Trigger::TimePassed));
+            self.prefill.came(no);
         }
     }
 
@@ -242,6 +247,7 @@ impl Index {
         let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
         let place = self.queues.insert(no, self.clock, slot, field);
         self.places.set(slot, no, place);
+        self.prefill.came(no);
         if self.queues.n_free(no) > 0 {
             self.fresh_items.insert(item.id, trigger);
             self.queues.freshen(no, None);
@@ -268,6 +274,7 @@ impl Index {
         }
         if let Some(workbin) = item.workbin() {
             self.workbins.put(item.id, workbin);
+            self.lay(facts, item, waits_in);
         }
         self.set_wake(facts, slot, wake);
         waits_in
@@ -302,6 +309,7 @@ impl Index {
             queue: self.routes.queue_name(item).cloned().unwrap_or_default(),
             clock: self.routes.clock_of(item),
             flow: self.routes.flow_of(item),
+            prefilled: item.prefilled().is_some(),
         };
         let signature = self.signature(facts, key);
         if let Some((no, _)) = class {
@@ -323,6 +331,7 @@ impl Index {
     /// at stays, until another one is set.
     fn remove(&mut self, facts: &Facts, id: ItemId, slot: Slot) -> Option<(AgentNo, MediaNo)> {
         self.workbins.remove(id);
+        self.take_up(facts, id);
         if let Some((no, place)) = self.places.take(slot) {
             let field = Field { items: &facts.items, routes: &self.routes, classes: &self.classes };
             if let Some(moved) = self.queues.remove(no, self.clock, place, field) {

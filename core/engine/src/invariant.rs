@@ -35,6 +35,7 @@ const INVARIANTS: &[(&str, Check)] = &[
     ("INV-07 a classified item has a process, a queued one a time in routing", classified),
     ("INV-08 the indexes are those that the facts give", indexes_follow),
     ("INV-09 who is in wrap-up with an item counts as busy with it", wrap_up_occupies),
+    ("INV-10 what lies in a workbin in advance lies with a ready agent who fits it", laid_well),
 ];
 
 /// Checks every invariant of a settled state: right after a step at `now`.
@@ -126,6 +127,27 @@ fn nothing_idle(state: &State, now: Timestamp) -> Option<String> {
         }
     }
     None
+}
+
+/// Nor are there more than the agent's capacity rule lays out.
+fn laid_well(state: &State, now: Timestamp) -> Option<String> {
+    first(state, |item| {
+        let Some(id) = item.prefilled() else {
+            return false;
+        };
+        let (Some(agent), Some(queue)) = (state.agent(id), state.index.routes.queue(item)) else {
+            return true;
+        };
+        let own = state.items().filter(|other| other.prefilled() == Some(id)).count();
+        let stage = state.rung(item, queue, now).stage;
+        let fits = state.requirement(item, queue, stage).fits(&agent.profile)
+            && !item.queue().is_some_and(|queue| agent.profile.inactive_queues.contains(queue));
+        let limits = Limits::of(state.routing(), &agent.profile);
+        let well = agent.presence == Presence::Ready
+            && own <= limits.prefill()
+            && (!item.waiting() || (fits && limits.takes(media_type(item))));
+        !well
+    })
 }
 
 fn no_timer_overdue(state: &State, now: Timestamp) -> Option<String> {

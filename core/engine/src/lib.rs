@@ -30,6 +30,7 @@ mod ladder;
 mod lifecycle;
 mod matching;
 mod next;
+mod prefill;
 mod render;
 mod routes;
 mod standing;

@@ -117,7 +117,7 @@ const PLACES: &[(&str, &[Place], To<Place>)] = &[
     ("restarted", ENDING, Any(&[Captured])),
     ("rescheduled", &[Classified], Same),
     ("rescheduled", &[Waiting, Offered, Assigned, WrapUp, Confirming, Parked], Any(&[Waiting])),
-    ("offered", &[Waiting], Any(&[Offered])),
+    ("offered", &[Waiting, Parked], Any(&[Offered])),
     ("assigned", &[Offered], Any(&[Assigned])),
     ("declined", &[Offered], Any(&[Waiting])),
     ("rona", &[Offered], Any(&[Waiting])),

@@ -95,9 +95,10 @@ fn whereabouts(state: &State, item: &WorkItem, now: Timestamp) -> String {
             let said = disposition.as_ref().map_or(String::new(), |said| format!(" ({said})"));
             parts.push(format!("in wrap-up with {agent} until {until}{said}{by} e{epoch}"));
         }
-        Assignment::Parked { workbin, until, .. } => {
+        Assignment::Parked { workbin, until, prefilled, .. } => {
+            let advance = if *prefilled { " in advance" } else { "" };
             let until = until.map_or(String::new(), |until| format!(" until {until}"));
-            parts.push(format!("in the {workbin}{until} e{epoch}"));
+            parts.push(format!("in the {workbin}{advance}{until} e{epoch}"));
         }
         Assignment::Confirming { agent, confirm_by, .. } => {
             parts.push(format!("done by {agent}, confirm by {confirm_by} e{epoch}"));

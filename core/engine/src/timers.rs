@@ -46,8 +46,8 @@ pub(crate) fn next(routes: &Routes, item: &WorkItem) -> Option<(Timestamp, Timer
         Assignment::Assigned { confirm_by, .. } => confirm_by.map(|at| (at, Timer::Confirmation)),
         Assignment::WrapUp { until, .. } => Some((*until, Timer::WrapUp)),
         Assignment::Confirming { confirm_by, .. } => Some((*confirm_by, Timer::Confirmation)),
-        Assignment::Parked { .. } => parked(routes, item),
-        Assignment::None => None,
+        Assignment::Parked { prefilled: false, .. } => parked(routes, item),
+        Assignment::None | Assignment::Parked { prefilled: true, .. } => None,
     };
     [hold, place, dates(routes, item), escalation(routes, item)].into_iter().flatten().min()
 }
@@ -100,24 +100,24 @@ fn been_through(item: &WorkItem, queue: &Name, step: &EscalationStep) -> bool {
 }
 
 fn step_at(routes: &Routes, item: &WorkItem, when: EscalationTrigger) -> Option<Timestamp> {
+    use Assignment::{Assigned, None as Nobody, Offered, Parked};
     match (when, &item.assignment) {
-        (EscalationTrigger::Waiting(span), Assignment::None | Assignment::Offered { .. }) => {
-            after(routes, item, span, item.routing_at?)
-        }
-        (EscalationTrigger::Handling(span), Assignment::Assigned { at, .. })
-        | (EscalationTrigger::Parked(span), Assignment::Parked { at, .. }) => {
+        (
+            EscalationTrigger::Waiting(span),
+            Nobody | Offered { .. } | Parked { prefilled: true, .. },
+        ) => after(routes, item, span, item.routing_at?),
+        (EscalationTrigger::Handling(span), Assigned { at, .. })
+        | (EscalationTrigger::Parked(span), Parked { at, prefilled: false, .. }) => {
             after(routes, item, span, *at)
         }
         (
             EscalationTrigger::Total(span),
-            Assignment::None
-            | Assignment::Offered { .. }
-            | Assignment::Assigned { .. }
-            | Assignment::Parked { .. },
+            Nobody | Offered { .. } | Assigned { .. } | Parked { .. },
         ) => after(routes, item, span, item.anchor_at),
-        (EscalationTrigger::Declined(count), Assignment::None | Assignment::Offered { .. }) => {
-            item.routing_at.filter(|_| item.declines >= count)
-        }
+        (
+            EscalationTrigger::Declined(count),
+            Nobody | Offered { .. } | Parked { prefilled: true, .. },
+        ) => item.routing_at.filter(|_| item.declines >= count),
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! person's data could never forget that person.
 
 mod about;
+mod reason;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::time::{Millis, Timestamp};
 use crate::workbin::{Target, Workbin};
 
 pub use about::CALLBACK_EVENTS;
+pub use reason::{ReturnReason, RevokeReason};
 
 /// Something that happened. `apply` turns it into state without evaluating anything.
 #[derive(Clone, Debug, PartialEq, Encode, Decode, Serialize)]
@@ -392,6 +394,9 @@ pub enum Event {
         /// For whoever pulls it.
         #[n(4)]
         note: Option<String>,
+        /// `true` if it was laid there in advance: it still waits, open to offers.
+        #[cbor(n(5), default)]
+        prefilled: bool,
     },
     /// An agent took it from a workbin or chose it from the queue.
     #[n(32)]
@@ -534,57 +539,6 @@ pub enum Event {
         #[n(2)]
         count: u16,
     },
-}
-
-/// Why an item went back into distribution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[cbor(index_only)]
-pub enum ReturnReason {
-    /// The agent or a supervisor gave it back.
-    #[n(0)]
-    ByHand,
-    /// Its workbin was emptied.
-    #[n(1)]
-    Emptied,
-    /// It had been parked until now.
-    #[n(2)]
-    ParkedUntil,
-    /// It had been parked for as long as its queue allows.
-    #[n(3)]
-    ParkLimit,
-}
-
-/// Why an offer or assignment was taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[cbor(index_only)]
-pub enum RevokeReason {
-    /// The item was held.
-    #[n(0)]
-    Held,
-    /// The item ended: canceled, completed by the source, expired.
-    #[n(1)]
-    Ended,
-    /// The item was restarted.
-    #[n(2)]
-    Restarted,
-    /// The hub was restarted while the offer was open.
-    #[n(3)]
-    HubRestarted,
-    /// The agent is no longer ready.
-    #[n(4)]
-    AgentNotReady,
-    /// The item was classified anew and no longer fits.
-    #[n(5)]
-    Reclassified,
-    /// The agent has no room for the offer any more: the profile changed, or an item at the same
-    /// desk changed its media type.
-    #[n(6)]
-    AgentChanged,
-    /// The agent stayed away too long.
-    #[n(7)]
-    AgentAbsent,
 }
 
 fn as_hex<S: serde::Serializer>(hash: &ContentHash, serializer: S) -> Result<S::Ok, S::Error> {

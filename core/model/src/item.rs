@@ -260,6 +260,9 @@ pub enum Assignment {
         /// Then it goes back into distribution; `None` = only the process's limit counts.
         #[n(3)]
         until: Option<Timestamp>,
+        /// `true` if it was laid there in advance: it still waits, open to offers.
+        #[cbor(n(4), default)]
+        prefilled: bool,
     },
     /// Marked done; the agent gives the disposition and still counts as busy with it.
     #[n(5)]
@@ -403,11 +406,24 @@ impl WorkItem {
         self.class.as_ref().map(|class| &class.process)
     }
 
-    /// `true` if the item waits in the universal queue for an agent.
+    /// `true` if it is open to offers: it waits in the queue, maybe laid in a workbin in advance.
     pub const fn waiting(&self) -> bool {
         matches!(self.life_cycle, LifeCycle::Queued)
             && matches!(self.hold, Hold::None)
-            && matches!(self.assignment, Assignment::None)
+            && matches!(
+                self.assignment,
+                Assignment::None | Assignment::Parked { prefilled: true, .. }
+            )
+    }
+
+    /// The agent in whose workbin it was laid in advance.
+    pub const fn prefilled(&self) -> Option<&AgentId> {
+        match &self.assignment {
+            Assignment::Parked { workbin: Workbin::Agent(agent), prefilled: true, .. } => {
+                Some(agent)
+            }
+            _ => None,
+        }
     }
 }
 

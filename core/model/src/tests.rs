@@ -191,3 +191,16 @@ fn a_requirement_of_an_empty_id_fits_nobody() {
     assert!(!nobody.fits(&AgentProfile::new(Name::default())));
     assert!(Requirement::Not(Box::new(nobody)).fits(&AgentProfile::new("anna")));
 }
+
+/// Journals written before workbins were filled in advance stay readable.
+#[test]
+fn what_was_parked_before_there_was_prefill_was_parked_by_hand() {
+    let (item, workbin) = (ItemId::new(0, 1), Workbin::Agent("anna".into()));
+    let mut old = minicbor::Encoder::new(Vec::new());
+    old.array(2).unwrap().u32(31).unwrap().array(5).unwrap();
+    old.encode(item).unwrap().null().unwrap();
+    old.encode(&workbin).unwrap().null().unwrap().null().unwrap();
+    let parked =
+        Event::Parked { item, agent: None, workbin, until: None, note: None, prefilled: false };
+    assert_eq!(minicbor::decode::<Event>(old.writer()).unwrap(), parked);
+}

@@ -175,7 +175,7 @@ pub(crate) fn queues(state: &State, now: Timestamp) -> Vec<QueueFigures> {
         figures.queue = name.clone();
         figures.overdue += u32::from(item.due_at.is_some_and(|due| due <= now));
         figures.with_agents += u32::from(item.occupies().is_some());
-        figures.parked += u32::from(item.workbin().is_some());
+        figures.parked += u32::from(item.workbin().is_some() && !item.waiting());
         if item.waiting() {
             figures.waiting += 1;
             figures.top = figures.top.max(Some(state.priority(now, &item).0));

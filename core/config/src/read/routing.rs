@@ -95,6 +95,7 @@ pub(super) fn capacity(table: &mut Table<'_>, findings: &mut Findings) -> Capaci
     table.need("media");
     let media = table.numbers("media", 1..=COUNT_MAX, findings);
     let total = table.integer("total", 1..=COUNT_MAX, findings);
+    let prefill = table.integer("prefill", 1..=COUNT_MAX, findings);
     let title = format!("`excludes` in {}", table.title);
     let mut excludes = BTreeMap::new();
     for (media, node) in table.entries_of("excludes", findings) {
@@ -106,6 +107,7 @@ pub(super) fn capacity(table: &mut Table<'_>, findings: &mut Findings) -> Capaci
         media: media.into_iter().map(|(media, count)| (media, count as u16)).collect(),
         total: total.map(|total| total as u16),
         excludes,
+        prefill: prefill.unwrap_or(0) as u16,
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn park(
         workbin: workbin.clone(),
         until,
         note: note.cloned(),
+        prefilled: false,
     });
     Ok(done(item))
 }
@@ -73,10 +74,10 @@ pub(super) fn give_back(
     }
     events.push(Event::Returned {
         item: item.id,
-        agent: item.agent().cloned(),
+        agent: had(item).cloned(),
         workbin: item.workbin().cloned(),
         why: ReturnReason::ByHand,
-        until: item.agent().map(|_| ctx.cool_down(item)),
+        until: had(item).map(|_| ctx.cool_down(item)),
         note: note.cloned(),
     });
     Ok(done(item))
@@ -94,18 +95,24 @@ pub(super) fn retrieve(
     }
     events.push(Event::Retrieved {
         item: item.id,
-        agent: item.agent().cloned(),
+        agent: had(item).cloned(),
         workbin: item.workbin().cloned(),
         reason: reason.to_owned(),
-        until: item.agent().map(|_| ctx.cool_down(item)),
+        until: had(item).map(|_| ctx.cool_down(item)),
     });
     Ok(done(item))
 }
 
+/// Who had an item, and is not given it again at once: in advance counts too.
+fn had(item: &WorkItem) -> Option<&AgentId> {
+    item.agent().or(item.prefilled())
+}
+
 pub(super) fn empty(ctx: Context<'_>, workbin: &Workbin, events: &mut Vec<Event>) -> Reply {
-    let items = ctx.state.index.workbins.of(workbin).take(MOVED_MAX);
-    events.extend(items.map(|item| Event::Returned {
-        item,
+    // What lies there in advance is in distribution already.
+    let parked = ctx.state.workbin(workbin).filter(|item| item.prefilled().is_none());
+    events.extend(parked.take(MOVED_MAX).map(|item| Event::Returned {
+        item: item.id,
         agent: None,
         workbin: Some(workbin.clone()),
         why: ReturnReason::Emptied,

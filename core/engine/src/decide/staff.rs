@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gantry_model::agent::{ID_LENGTH_MAX, REASON_DISCONNECTED, REASON_RONA};
 use gantry_model::calendar::Calendar;
 use gantry_model::command::{Refusal, Reply, RunId};
-use gantry_model::event::RevokeReason;
+use gantry_model::event::{ReturnReason, RevokeReason};
 use gantry_model::name::{AgentId, Name};
 use gantry_model::spec::RoutingSpec;
 use gantry_model::{
@@ -15,6 +15,7 @@ use gantry_model::{
 
 use super::room::withdraw_unfit;
 use super::{Context, nothing, take_back};
+use crate::follow_up::unpark;
 use crate::state::State;
 
 pub(super) fn put(
@@ -69,11 +70,16 @@ pub(super) fn remove(
     events: &mut Vec<Event>,
 ) -> Result<Reply, Refusal> {
     known(ctx, agent)?;
-    let parked = ctx.state.index.workbins.of(&Workbin::Agent(agent.clone())).count();
-    let items = (ctx.state.desk(agent).count() + parked) as u32;
+    let own = Workbin::Agent(agent.clone());
+    let (laid, parked): (Vec<_>, Vec<_>) =
+        ctx.state.workbin(&own).partition(|item| item.prefilled().is_some());
+    let items = (ctx.state.desk(agent).count() + parked.len()) as u32;
     let agent = agent.clone();
     if items > 0 {
         return Err(Refusal::AgentBusy { agent, items });
+    }
+    for item in laid {
+        unpark(&item, ReturnReason::NotTheirs, events);
     }
     events.push(Event::AgentRemoved { agent });
     Ok(nothing())

@@ -69,6 +69,7 @@ impl Index {
             self.join(no, class, profile);
         }
         self.refresh_room(facts, no, trigger);
+        self.review_laid(facts, no);
         // Whoever was free before may be free for something else now.
         for media in 0..self.staff.free.len() {
             if self.staff.free[media].contains(no) {
@@ -135,6 +136,7 @@ impl Index {
             return;
         }
         self.set_ready(no, false);
+        self.prefill.no_space(no);
         for media in 0..self.staff.free.len() {
             self.set_free(no, media, None);
         }
@@ -168,6 +170,7 @@ impl Index {
         let absence = timers::absence(&self.routes.spec, agent, working);
         let wake = absence.into_iter().chain(ramping).min();
         self.agent_wakes.set(&agent.profile.id, wake);
+        self.refresh_space(facts, no);
     }
 
     fn set_ready(&mut self, no: AgentNo, ready: bool) {

@@ -54,6 +54,8 @@ pub(crate) struct Key {
     pub(crate) clock: ClockNo,
     /// The flow: all items of one tournament have the same handicap.
     pub(crate) flow: FlowNo,
+    /// What lies in workbins in advance stands apart, so that the rest is found without it.
+    pub(crate) prefilled: bool,
 }
 
 /// All that waits for the same kind of agent.

@@ -32,7 +32,7 @@ impl Index {
         let mut queues: Vec<_> = self.waiting().collect();
         queues.sort_by_key(|queue| {
             let key = &queue.key;
-            (&key.requirement, &media[key.media], &key.queue, key.clock, key.flow)
+            (&key.requirement, &media[key.media], &key.queue, key.clock, key.flow, key.prefilled)
         });
         for queue in queues {
             let id = |no| facts.agents.at(no).map(|agent| &agent.profile.id);

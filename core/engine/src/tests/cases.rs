@@ -524,9 +524,10 @@ fn by_hand(event: &Event) -> String {
             let asked = until.map_or(String::new(), |at| format!(", not asked before {at}"));
             write!(text, " to {to}{asked}")
         }
-        Event::Parked { workbin, until, .. } => {
+        Event::Parked { workbin, until, prefilled, .. } => {
             let until = until.map_or(String::new(), |until| format!(" until {until}"));
-            write!(text, " in the {workbin}{until}")
+            let advance = if *prefilled { " in advance" } else { "" };
+            write!(text, " in the {workbin}{advance}{until}")
         }
         Event::Pulled { agent, epoch, workbin, passed_over, over_capacity, .. } => {
             let place = workbin.as_ref().map_or("queue".into(), ToString::to_string);

@@ -12,7 +12,8 @@ use gantry_model::calendar::Calendar;
 use gantry_model::priority::Priority;
 use gantry_model::spec::{AgentOrder, Anchor, CalendarSpec, CapacityRule, RoutingSpec, Sla, Span};
 use gantry_model::{
-    Agent, Assignment, Hold, LifeCycle, Millis, Name, Presence, Requirement, Timestamp, WorkItem,
+    Agent, Assignment, Hold, ItemId, LifeCycle, Millis, Name, Presence, Requirement, Timestamp,
+    WorkItem, Workbin,
 };
 
 use crate::State;
@@ -28,23 +29,58 @@ pub(crate) fn next_offer<'a>(
     let waiting = items.iter().filter(|item| waits(item));
     let free = waiting.filter(|item| !shares.at_limit(routing, flow(routing, item), now));
     // What somebody could have, and the first of them.
-    let possible = free.filter_map(|item| Some((item, first_agent(state, &items, item, now)?)));
-    let (item, agent) = possible.min_by_key(|(item, _)| {
-        let paid = shares.paid(flow(routing, item));
-        let urgency = i128::from(priority(routing, item, now).0) - paid;
-        (std::cmp::Reverse(urgency), item.routing_at, item.id)
-    })?;
+    let possible = free.filter_map(|item| {
+        let could_have = |agent: &&Agent| could_have(state, &items, item, agent, now);
+        Some((item, first_agent(state, &items, item, now, could_have)?))
+    });
+    let (item, agent) = possible.min_by_key(|(item, _)| shares.order(routing, item, now))?;
     Some((item.clone(), agent, priority(routing, item, now)))
 }
 
-/// Of the agents who could have an item now the one who stands first.
+/// The pair that must come together next in a workbin, in advance, when there is nothing to offer.
+pub(crate) fn next_laid<'a>(
+    state: &'a State,
+    shares: &Shares,
+    now: Timestamp,
+) -> Option<(WorkItem, &'a Agent)> {
+    let routing = state.routing();
+    let items: Vec<WorkItem> = state.items().collect();
+    let waiting = items.iter().filter(|item| waits(item) && laid_with(item).is_none());
+    let possible = waiting.filter_map(|item| {
+        let has_space = |agent: &&Agent| {
+            let laid = items.iter().filter(|item| laid_with(item) == Some(&agent.profile.id));
+            let rule = rule_of(state, agent);
+            let media = &item.class.as_ref().unwrap().media_type;
+            agent.presence == Presence::Ready
+                && !agent.profile.inactive_queues.contains(queue(item))
+                && !declined(item, agent, now)
+                && rule.is_some_and(|rule| {
+                    rule.media.get(media).is_some_and(|count| *count > 0)
+                        && laid.count() < rule.prefill.into()
+                })
+        };
+        Some((item, first_agent(state, &items, item, now, has_space)?))
+    });
+    let (item, agent) = possible.min_by_key(|(item, _)| shares.order(routing, item, now))?;
+    Some((item.clone(), agent))
+}
+
+/// The agent in whose workbin an item lies in advance.
+fn laid_with(item: &WorkItem) -> Option<&Name> {
+    match &item.assignment {
+        Assignment::Parked { workbin: Workbin::Agent(agent), prefilled: true, .. } => Some(agent),
+        _ => None,
+    }
+}
+
+/// Of the agents who could have an item the one who stands first.
 fn first_agent<'a>(
     state: &'a State,
     items: &[WorkItem],
     item: &WorkItem,
     now: Timestamp,
+    could_have: impl Fn(&&Agent) -> bool,
 ) -> Option<&'a Agent> {
-    let could_have = |agent: &&Agent| could_have(state, items, item, agent, now);
     let mut fit: Vec<&Agent> = state.agents().filter(could_have).collect();
     if fit.is_empty() {
         return None;
@@ -84,6 +120,18 @@ fn flow(routing: &RoutingSpec, item: &WorkItem) -> Option<Name> {
 impl Shares {
     fn paid(&self, flow: Option<Name>) -> i128 {
         self.paid.get(&flow).copied().unwrap_or(0)
+    }
+
+    /// How an item stands to the others; the least comes first.
+    fn order(
+        &self,
+        routing: &RoutingSpec,
+        item: &WorkItem,
+        now: Timestamp,
+    ) -> (std::cmp::Reverse<i128>, Option<Timestamp>, ItemId) {
+        let paid = self.paid(flow(routing, item));
+        let urgency = i128::from(priority(routing, item, now).0) - paid;
+        (std::cmp::Reverse(urgency), item.routing_at, item.id)
     }
 
     fn at_limit(&self, routing: &RoutingSpec, flow: Option<Name>, now: Timestamp) -> bool {
@@ -129,7 +177,7 @@ impl Shares {
 fn waits(item: &WorkItem) -> bool {
     item.life_cycle == LifeCycle::Queued
         && item.hold == Hold::None
-        && item.assignment == Assignment::None
+        && (item.assignment == Assignment::None || laid_with(item).is_some())
 }
 
 /// Whether the agent could have the item if they fit what it asks.
@@ -140,15 +188,17 @@ fn could_have(
     agent: &Agent,
     now: Timestamp,
 ) -> bool {
-    let declined = item
-        .exclusions
-        .iter()
-        .any(|exclusion| exclusion.agent == agent.profile.id && exclusion.until > now);
     agent.presence == Presence::Ready
         && !agent.profile.inactive_queues.contains(queue(item))
         && has_room(state, items, agent, &item.class.as_ref().unwrap().media_type)
         && !ramping(state, agent, now)
-        && !declined
+        && !declined(item, agent, now)
+}
+
+/// Given back by the agent a short time ago.
+fn declined(item: &WorkItem, agent: &Agent, now: Timestamp) -> bool {
+    let mut exclusions = item.exclusions.iter();
+    exclusions.any(|exclusion| exclusion.agent == agent.profile.id && exclusion.until > now)
 }
 
 /// How many interactions an agent carries, of one media type or of all.

@@ -47,6 +47,7 @@ fn one_scale(patience: i64) -> RoutingSpec {
         media: media(&["voice", "workitem"]),
         total: None,
         excludes: BTreeMap::from([("voice".into(), ["workitem".into()].into())]),
+        prefill: 0,
     };
     routing.capacity_rules.insert("blended".into(), rule);
     routing

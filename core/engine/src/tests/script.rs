@@ -9,7 +9,9 @@ use gantry_model::journal::{Entry, Segment};
 use gantry_model::spec::{
     AbsenceAction, AgentOrder, Answer, OnChange, OnReopen, ProcessSpec, RampUp, RoutingSpec, Shape,
 };
-use gantry_model::{Actor, Command, Event, ItemId, Millis, Name, Reply, Timestamp, WorkItem};
+use gantry_model::{
+    Actor, Command, Event, ItemId, Millis, Name, Reply, Timestamp, WorkItem, Workbin,
+};
 
 use super::oracle;
 use super::tally::Tally;
@@ -42,7 +44,7 @@ pub(crate) fn first_point(routing: &mut RoutingSpec, schema: &str, points: i64) 
 type Change = fn(&mut RoutingSpec);
 
 /// What a config version may have otherwise than the test routing; a version has any of them.
-pub(crate) const VARIANTS: [(&str, Change); 10] = [
+pub(crate) const VARIANTS: [(&str, Change); 11] = [
     ("no_calls", |routing| drop(routing.processes.remove("service/calls"))),
     ("no_bronze", |routing| drop(routing.priorities.remove("bronze"))),
     ("high_gold", |routing| first_point(routing, "gold", 1500)),
@@ -57,6 +59,7 @@ pub(crate) const VARIANTS: [(&str, Change); 10] = [
     ("absence_parks", |routing| {
         routing.absence.as_mut().unwrap().then = AbsenceAction::Park;
     }),
+    ("prefill", |routing| routing.capacity_rules.get_mut("blended").unwrap().prefill = 2),
     ("no_blended", |routing| drop(routing.capacity_rules.remove("blended"))),
 ];
 
@@ -131,6 +134,7 @@ impl World {
             if self.oracle {
                 self.check_offer(entry);
                 self.check_room(entry);
+                self.check_laid(entry);
             }
             self.replay(entry);
         }
@@ -138,6 +142,8 @@ impl World {
         if self.oracle {
             let missed = oracle::next_offer(&self.replayed, &self.shares, self.now);
             assert_eq!(missed, None, "an offer was missed");
+            let missed = oracle::next_laid(&self.replayed, &self.shares, self.now);
+            assert_eq!(missed, None, "a workbin was not filled");
             self.tally.rests += 1;
         }
         if self.thorough {
@@ -169,6 +175,17 @@ impl World {
             let to = stand(after);
             self.moves.insert((from, entry.event.name(), to));
         }
+    }
+
+    /// What is laid in a workbin in advance is what nobody can be offered.
+    fn check_laid(&mut self, entry: &Entry) {
+        let Event::Parked { item, workbin, prefilled: true, .. } = &entry.event else {
+            return;
+        };
+        assert_eq!(oracle::next_offer(&self.replayed, &self.shares, entry.at), None);
+        let (wanted, agent) =
+            oracle::next_laid(&self.replayed, &self.shares, entry.at).expect("a workbin to fill");
+        assert_eq!((*item, workbin), (wanted.id, &Workbin::Agent(agent.profile.id.clone())));
     }
 
     fn check_offer(&mut self, entry: &Entry) {

@@ -10,7 +10,7 @@ use gantry_model::{Agent, Explanation, Presence, Requirement, WorkItem};
 use crate::State;
 
 /// Everything that must have a part in offers of random worlds.
-pub(super) const FEATURES: [&str; 47] = [
+pub(super) const FEATURES: [&str; 48] = [
     "agent ramping up passed over",
     "agent who declined passed over",
     "agent with other media passed over",
@@ -27,6 +27,7 @@ pub(super) const FEATURES: [&str; 47] = [
     "flow with a share",
     "inactive queue passed over",
     "item asks for a group",
+    "laid in a workbin in advance",
     "media type chat",
     "order highest level",
     "order least loaded",
@@ -187,6 +188,7 @@ fn by_item(state: &State, item: &WorkItem) -> Vec<&'static str> {
         (!item.escalated.is_empty(), "escalated"),
         (class.requirement.is_some(), "item asks for a group"),
         (class.media_type == "chat", "media type chat"),
+        (item.prefilled().is_some(), "laid in a workbin in advance"),
         (item.breached_at.is_some(), "overdue"),
         (item.queue.is_some(), "queue by transfer"),
         (item.required_agent.is_some(), "required agent"),

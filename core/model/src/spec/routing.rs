@@ -87,6 +87,9 @@ pub struct CapacityRule {
     /// while on a call.
     #[serde(default)]
     pub excludes: BTreeMap<Name, BTreeSet<Name>>,
+    /// How many items lie in the agent's workbin in advance while the agent is ready; 0 = none.
+    #[serde(default)]
+    pub prefill: u16,
 }
 
 /// `ramp_up` in `[routing]`: at most so many offers in a period, for some time after sign-on.

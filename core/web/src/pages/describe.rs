@@ -102,6 +102,9 @@ fn moved(event: &Event) -> String {
         Event::WrapUpEnded { .. } => "The wrap-up ended.".to_owned(),
         Event::Confirmed { .. } => "The source confirmed, during the wrap-up.".to_owned(),
         Event::Transferred { to, note, .. } => format!("Sent to {to}{}.", noted(note.as_ref())),
+        Event::Parked { workbin, prefilled: true, .. } => {
+            format!("Laid in the {workbin} in advance; whoever is free first is offered it.")
+        }
         Event::Parked { workbin, until: Some(until), note, .. } => {
             format!("Parked in the {workbin} until {until}{}.", noted(note.as_ref()))
         }
@@ -154,6 +157,7 @@ const fn returned(why: ReturnReason) -> &'static str {
         ReturnReason::ByHand => "given back",
         ReturnReason::Emptied => "its workbin was emptied",
         ReturnReason::ParkedUntil => "it had been parked until now",
+        ReturnReason::NotTheirs => "the agent could not have it any more",
         ReturnReason::ParkLimit => "it was parked for as long as its queue allows",
     }
 }
