@@ -3,6 +3,7 @@
 //! Run them by `cargo xtask test`, which builds what they start.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod bad_input;
 mod calendar;
 mod cli;

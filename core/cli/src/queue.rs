@@ -1,4 +1,4 @@
-//! `gantry queue`: what waits, queue by queue, item by item, and what nobody serves.
+//! `gantry queue`: what waits, queue by queue, item by item, what nobody serves, and the alerts.
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -11,20 +11,24 @@ use crate::table::{self, cell};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  gantry queue\n  gantry queue --top 20\n  \
-    gantry queue --unserved")]
+    gantry queue --unserved\n  gantry queue --alerts")]
 pub(crate) struct Options {
     /// Show the most urgent items of all queues instead, so many (at most 100).
-    #[arg(long, conflicts_with = "unserved")]
+    #[arg(long, group = "what")]
     top: Option<u32>,
     /// Show what nobody serves at the moment instead, and why.
-    #[arg(long)]
+    #[arg(long, group = "what")]
     unserved: bool,
+    /// Show the alerts that are raised instead.
+    #[arg(long, group = "what")]
+    alerts: bool,
 }
 
 pub(crate) async fn queue(global: &Global, options: Options) -> Result<()> {
     let hub = client::must_find(global)?;
     let path = match options {
         Options { unserved: true, .. } => "/queue/unserved".to_owned(),
+        Options { alerts: true, .. } => "/alerts".to_owned(),
         Options { top: Some(top), .. } => format!("/queue?limit={top}"),
         Options { .. } => "/queues".to_owned(),
     };
@@ -35,6 +39,7 @@ pub(crate) async fn queue(global: &Global, options: Options) -> Result<()> {
     }
     match options {
         Options { unserved: true, .. } => print_unserved(&answer),
+        Options { alerts: true, .. } => print_alerts(&answer),
         Options { top: Some(_), .. } => item::print(&answer),
         Options { .. } => print_queues(&answer),
     }
@@ -48,6 +53,18 @@ fn print_queues(answer: &Value) -> Result<()> {
     let headings =
         ["QUEUE", "WAITING", "OLDEST SINCE", "TOP PRIORITY", "WITH AGENTS", "PARKED", "OVERDUE"];
     table::print(&headings, &rows);
+    Ok(())
+}
+
+fn print_alerts(answer: &Value) -> Result<()> {
+    let alerts = answer["alerts"].as_array().context("the hub sent no alerts")?;
+    if alerts.is_empty() {
+        say!("no alert is raised");
+        return Ok(());
+    }
+    let row = |alert: &Value| ["alert", "raised_at", "text"].map(|key| cell(&alert[key])).to_vec();
+    let rows: Vec<Vec<String>> = alerts.iter().map(row).collect();
+    table::print(&["ALERT", "SINCE", "WHAT"], &rows);
     Ok(())
 }
 

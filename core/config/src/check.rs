@@ -1,5 +1,6 @@
 //! What must hold between the parts of a config: names exist, and parts fit each other.
 
+mod alert;
 mod escalation;
 mod history;
 mod names;
@@ -21,6 +22,7 @@ pub(crate) fn check(tree: &Node, spec: &Spec, findings: &mut Findings) {
     checker.captures();
     checker.lookups();
     checker.callbacks();
+    checker.alerts();
     checker.rules();
     checker.decision_tables();
     checker.routing();

@@ -2,6 +2,7 @@
 //!
 //! Whether names exist and the parts fit together is for `check`, which has the whole spec.
 
+mod alert;
 mod attribute;
 mod calendar;
 mod escalation;
@@ -32,6 +33,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
     let captures = family(&mut root, "capture", findings, pipeline::capture);
     let lookups = family(&mut root, "lookup", findings, pipeline::lookup);
     let callbacks = family(&mut root, "callback", findings, pipeline::callback);
+    let alerts = family(&mut root, "alert", findings, alert::alert);
     let priorities = family(&mut root, "priority", findings, priority::priority);
     let calendars = family(&mut root, "calendar", findings, calendar::calendar);
     let processes = family(&mut root, "process", findings, process::process);
@@ -67,6 +69,7 @@ pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
         captures,
         lookups,
         callbacks,
+        alerts,
         segmentation: segmentation.unwrap_or_default(),
         decision_tables: tables.unwrap_or_default(),
         routing: Arc::new(routing),

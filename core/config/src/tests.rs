@@ -40,6 +40,25 @@ yields = { nps = "integer" }
 source = "crm"
 on = ["done"]
 
+[callback.pager]
+source = "crm"
+on = ["alert_raised", "alert_cleared"]
+
+[alert.backlog]
+when = "backlog"
+queue = "sales/leads"
+over = 100
+for = "5m"
+callback = "pager"
+
+[alert.slow]
+when = "oldest_wait"
+over = "2h"
+
+[alert.down]
+when = "capture_down"
+capture = "leads"
+
 [priority.normal]
 points = [{ at = "0", priority = 100 }, { at = "sla", priority = 1000 }]
 

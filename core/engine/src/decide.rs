@@ -82,6 +82,15 @@ fn dispatch(
         }
         Command::Activate { version, routing } => staff::activate(ctx, *version, routing, events),
         Command::Boot { down } => Ok(staff::boot(ctx, *down, events)),
+        Command::Alert { alert, raised, value } => {
+            let (alert, value) = (alert.clone(), *value);
+            events.push(if *raised {
+                Event::AlertRaised { alert, value }
+            } else {
+                Event::AlertCleared { alert, value }
+            });
+            Ok(nothing())
+        }
         Command::ClockStepped { by } => {
             events.push(Event::ClockStepped { by: *by });
             Ok(nothing())

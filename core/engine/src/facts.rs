@@ -125,7 +125,8 @@ impl Facts {
                     _ => known.elsewhere.insert(media.clone(), *count),
                 };
             }
-            Event::ClockStepped { .. } => {}
+            Event::ClockStepped { .. } | Event::AlertRaised { .. } | Event::AlertCleared { .. } => {
+            }
             _ => return self.apply_to_item(at, event),
         }
         Ok(Applied::default())

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use gantry_engine::State;
 use gantry_model::command::{ContentHash, Known};
 use gantry_model::journal::{Entry, Segment};
-use gantry_model::{Command, ItemId, Name, Refusal, Reply, Timestamp};
+use gantry_model::{Command, Event, ItemId, Name, Refusal, Reply, Timestamp};
 use gantry_store::{
-    AgentChange, Commit, CustomerRow, DocumentRow, ItemHead, ItemRow, KeyRow, MessageRow,
+    AgentChange, AlertChange, AlertRow, Commit, CustomerRow, DocumentRow, ItemHead, ItemRow,
+    KeyRow, MessageRow,
 };
 use tokio::sync::oneshot;
 
@@ -192,6 +193,7 @@ impl Group {
             lanes,
             dead_letters,
             configs,
+            alerts: segment.entries.iter().filter_map(alert_change).collect(),
         };
         (commit, Committed { segment: Arc::new(segment) })
     }
@@ -200,6 +202,17 @@ impl Group {
 /// `true` if the same work has to be submitted again in another form.
 const fn unsettled(reply: &Reply) -> bool {
     matches!(reply, Reply::Changed { .. } | Reply::Refused(Refusal::Stale { .. }))
+}
+
+fn alert_change(entry: &Entry) -> Option<AlertChange> {
+    match &entry.event {
+        Event::AlertRaised { alert, value } => {
+            let (alert, raised_at, value) = (alert.clone(), entry.at, *value);
+            Some(AlertChange::Raise(AlertRow { alert, raised_at, value }))
+        }
+        Event::AlertCleared { alert, .. } => Some(AlertChange::Clear(alert.clone())),
+        _ => None,
+    }
 }
 
 fn agent_row(change: gantry_engine::AgentChange) -> AgentChange {

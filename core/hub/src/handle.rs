@@ -135,6 +135,40 @@ impl Handle {
         answers.await.map_err(|_| Error::Stopped)
     }
 
+    /// As [`Handle::query`], for callers who must not wait: while the store refuses commits, the
+    /// hub shows nothing new, and would answer only once it takes them again.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the store refuses commits; [`Error::Stopped`] if the hub
+    /// stops first.
+    ///
+    /// # Cancel safety
+    /// As [`Handle::query`].
+    pub async fn ask<R, F>(&self, question: F) -> Result<R, Error>
+    where
+        R: Send + 'static,
+        F: FnOnce(&State, Timestamp) -> R + Send + 'static,
+    {
+        tokio::select! {
+            answer = self.query(question) => answer,
+            reason = self.degraded() => Err(Error::Unavailable { reason }),
+        }
+    }
+
+    /// Waits until the store refuses commits, and gives the reason.
+    async fn degraded(&self) -> String {
+        let mut health = self.health();
+        loop {
+            if let Health::Degraded { reason } = &*health.borrow_and_update() {
+                return reason.clone();
+            }
+            if health.changed().await.is_err() {
+                // The hub is gone, which the question itself finds out.
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// Follows commits from now on. A follower that falls too far behind gets
     /// [`broadcast::error::RecvError::Lagged`] and reads what it missed from the store.
     pub fn subscribe(&self) -> broadcast::Receiver<Committed> {

@@ -11,6 +11,7 @@ pub mod boot;
 pub mod clock;
 mod engine_loop;
 mod error;
+mod figures;
 mod group;
 mod handle;
 mod work;
@@ -22,6 +23,7 @@ pub use boot::{BootError, Booted, boot};
 pub use clock::HubClock;
 pub use engine_loop::{Hub, Options};
 pub use error::Error;
+pub use figures::{QueueFigures, Scan, queues};
 pub use gantry_engine::{
     Contender, Contending, Course, CourseKind, CoursePoint, Figures, Impossible, LadderStage,
     LiveExplanation, Next, NextError, Service, StageState, State, Unserved, WaitingCall, WhyNot,

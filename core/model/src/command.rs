@@ -257,6 +257,15 @@ pub enum Command {
         /// How long the hub was down, at most: since its last commit.
         down: Millis,
     },
+    /// A live statistic went over the limit of an alert, or no longer is over it.
+    Alert {
+        /// The alert.
+        alert: Name,
+        /// `true` if it is over.
+        raised: bool,
+        /// The statistic: a number, or milliseconds.
+        value: i64,
+    },
     /// The wall clock jumped by more than a minute.
     ClockStepped {
         /// How far it stood from hub time.

@@ -539,6 +539,26 @@ pub enum Event {
         #[n(2)]
         count: u16,
     },
+    /// A live statistic has been over the limit of an alert for as long as the config says.
+    #[n(41)]
+    AlertRaised {
+        /// The alert.
+        #[n(0)]
+        alert: Name,
+        /// The statistic: a number, or milliseconds.
+        #[n(1)]
+        value: i64,
+    },
+    /// It no longer is over the limit.
+    #[n(42)]
+    AlertCleared {
+        /// The alert.
+        #[n(0)]
+        alert: Name,
+        /// The statistic: a number, or milliseconds.
+        #[n(1)]
+        value: i64,
+    },
 }
 
 fn as_hex<S: serde::Serializer>(hash: &ContentHash, serializer: S) -> Result<S::Ok, S::Error> {

@@ -10,6 +10,7 @@
 //! `enrich` (look-ups), `callback` (events back to the source).
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod backoff;
 mod callback;
 mod capture;

@@ -41,6 +41,9 @@ pub struct Limits {
     pub calls_max: usize,
     /// Events that a callback may read ahead of the first one that is not settled.
     pub window_max: usize,
+    /// How often the statistics of alerts are looked at. Where that costs much, they are looked
+    /// at less often.
+    pub alerts_every: Duration,
 }
 
 impl Default for Limits {
@@ -64,6 +67,7 @@ impl Default for Limits {
             deliveries_max: 32,
             calls_max: 4,
             window_max: 4096,
+            alerts_every: Duration::from_secs(1),
         }
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::alerts::Alerts;
 use crate::backoff::Backoff;
 use crate::callback::{Caller, Desk, Subscriber, captures_of};
 use crate::capture::{Feed, Feeder};
@@ -26,7 +27,7 @@ use crate::limits::Limits;
 use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
 use crate::runs::{RunCounts, Runs};
 use crate::source::{Attached, Source, SourceParts};
-use crate::status::{CaptureStatus, Counts, Pulse, Status};
+use crate::status::{CaptureStatus, Counts, Pulse, State, Status};
 
 /// What a pipeline is built from.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ pub struct Pipeline {
     feeders: Vec<Feeder>,
     subscribers: Vec<Subscriber>,
     runs: Runs,
+    alerts: Alerts,
     sources: Vec<Arc<Source>>,
     hub: gantry_hub::Handle,
     limits: Arc<Limits>,
@@ -116,6 +118,8 @@ struct PointParts {
     port: Option<Arc<dyn CapturePort>>,
     pulse: Arc<Pulse>,
     wake: Arc<Notify>,
+    /// It is polled or streams; else it hears of its source only when that sends something.
+    fed: bool,
 }
 
 impl Pipeline {
@@ -174,9 +178,11 @@ impl Pipeline {
         }
         let counts = Arc::new(RunCounts::default());
         let runs = Runs::new(Arc::clone(&intake), Arc::clone(&counts));
-        let pipeline = Self { feeders, subscribers, runs, sources, hub, limits, drain_timeout };
-        let shared = Shared { intake, points, desks, runs: counts };
-        Ok((pipeline, Handle(Arc::new(shared))))
+        let handle = Handle(Arc::new(Shared { intake, points, desks, runs: counts }));
+        let alerts = Alerts::new(handle.clone());
+        let pipeline =
+            Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout };
+        Ok((pipeline, handle))
     }
 
     /// Runs until `stop`, then drains: capture first, then the runs, then the callbacks, each until
@@ -190,7 +196,7 @@ impl Pipeline {
     /// Dropping the future ends the services at their next await; what was under way is taken up
     /// after the next start.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PipelineError> {
-        let Self { feeders, subscribers, runs, sources, hub, limits, drain_timeout } = self;
+        let Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout } = self;
         let subscribers = settle_in(subscribers, &hub, &limits, &stop).await?;
         let force = CancellationToken::new();
         let (stop_runs, stop_callbacks) = (CancellationToken::new(), CancellationToken::new());
@@ -203,6 +209,7 @@ impl Pipeline {
         for feeder in feeders {
             captures.spawn(feeder.run(stop.clone()));
         }
+        captures.spawn(alerts.run(stop.clone()));
         stop.cancelled().await;
 
         let deadline = tokio::time::Instant::now() + drain_timeout;
@@ -290,10 +297,11 @@ fn feeders(
     let (mut feeders, mut points) = (Vec::new(), BTreeMap::new());
     for (name, point) in &intake.points {
         let (pulse, wake) = (Arc::new(Pulse::default()), Arc::new(Notify::new()));
-        let mut parts = PointParts { port: None, pulse, wake };
+        let mut parts = PointParts { port: None, pulse, wake, fed: false };
         if let Some((port, modes)) = captures.remove(name) {
             parts.port = Some(Arc::clone(&port));
             if let Some(feed) = feed(&point.spec, &modes) {
+                parts.fed = true;
                 feeders.push(Feeder {
                     name: name.clone(),
                     intake: Arc::clone(intake),
@@ -423,6 +431,12 @@ impl Handle {
             callbacks: desks.map(|(name, desk)| (name.clone(), desk.status())).collect(),
             runs: shared.runs.status(),
         }
+    }
+
+    /// What the capture points do that are polled or stream.
+    pub(crate) fn fed_points(&self) -> impl Iterator<Item = (&Name, State)> {
+        let fed = self.0.points.iter().filter(|(_, parts)| parts.fed);
+        fed.map(|(name, parts)| (name, parts.pulse.read().state))
     }
 
     pub(crate) fn intake(&self) -> &Intake {

@@ -1,5 +1,6 @@
 //! The pipeline on the real hub, store, rules and engine; only the plug-ins are scripted.
 
+mod alerts;
 mod callbacks;
 mod classification;
 mod feeding;

@@ -43,6 +43,8 @@ pub struct Commit {
     pub dead_letters: Vec<DeadLetterChange>,
     /// New config versions.
     pub configs: Vec<ConfigRow>,
+    /// Alerts that were raised or cleared, in order.
+    pub alerts: Vec<AlertChange>,
 }
 
 /// A work item: its state, and what lists show of its document.
@@ -270,6 +272,26 @@ pub struct ConfigRow {
     pub sha256: [u8; 32],
     /// When it was stored.
     pub at: Timestamp,
+}
+
+/// An alert that was raised or cleared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertChange {
+    /// Raised; one that is raised already stays as it is.
+    Raise(AlertRow),
+    /// Cleared.
+    Clear(Name),
+}
+
+/// An alert that is raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AlertRow {
+    /// The alert.
+    pub alert: Name,
+    /// Since when.
+    pub raised_at: Timestamp,
+    /// The statistic at that time: a number, or milliseconds.
+    pub value: i64,
 }
 
 impl LaneState {

@@ -27,9 +27,10 @@ use gantry_model::command::Known;
 use gantry_model::{ItemId, Name, Timestamp};
 
 pub use commit::{
-    AgentChange, Commit, ConfigRow, CursorRow, CustomerRow, DeadLetterChange, DeadLetterKind,
-    DeadLetterRow, DocumentRow, ItemHead, ItemRow, KeyRow, LaneChange, LaneKey, LaneRow, LaneState,
-    MessageRow, POSITION_BYTES_MAX, PositionRow, Resolution,
+    AgentChange, AlertChange, AlertRow, Commit, ConfigRow, CursorRow, CustomerRow,
+    DeadLetterChange, DeadLetterKind, DeadLetterRow, DocumentRow, ItemHead, ItemRow, KeyRow,
+    LaneChange, LaneKey, LaneRow, LaneState, MessageRow, POSITION_BYTES_MAX, PositionRow,
+    Resolution,
 };
 pub use error::Error;
 pub use read::{
@@ -104,6 +105,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Cursors of all subscribers.
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error>;
+
+    /// The alerts that are raised, longest first.
+    async fn alerts(&self) -> Result<Vec<AlertRow>, Error>;
 
     /// Deliveries of a subscriber that are not simply done, in order of item, commit, entry.
     async fn lanes(&self, subscriber: &Name) -> Result<Vec<LaneRow>, Error>;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware;
 use axum::routing::get;
-use gantry_hub::{Handle, Unserved};
+use gantry_hub::{Handle, QueueFigures, Scan, Unserved};
 use gantry_model::Millis;
 use gantry_store::Store;
 use tokio::sync::Semaphore;
@@ -16,11 +16,9 @@ use crate::answer::answer;
 use crate::api;
 use crate::attendance::{self, Attendance};
 use crate::intake::Intake;
-use crate::live::QueueFigures;
 use crate::pages;
 use crate::past;
 use crate::problem::{self, Problem};
-use crate::scan::Scan;
 use crate::token::Key;
 
 /// Bounds of the web server.

@@ -22,7 +22,6 @@ mod pages;
 mod past;
 pub mod problem;
 mod profile;
-mod scan;
 mod serve;
 pub mod token;
 mod view;

@@ -467,6 +467,8 @@ fn command() -> BoxedStrategy<Command> {
         10 => about_agents(),
         2 => (prop_oneof![8 => 0..6_u32, 1 => count()], config()).prop_map(
             |(version, routing)| Command::Activate { version, routing: Arc::new(routing) }),
+        1 => (any::<bool>(), number()).prop_map(|(raised, value)| Command::Alert {
+            alert: "backlog".into(), raised, value }),
         1 => number().prop_map(|by| Command::ClockStepped { by: Millis(by) }),
         1 => number().prop_map(|down| Command::Boot { down: Millis(down) }),
         3 => Just(Command::Tick),

@@ -136,6 +136,11 @@ impl Line<'_> {
                 world.now = world.now.plus(self.span(self.word(0)));
                 (Actor::Hub, Command::Tick)
             }
+            "alert" | "all_clear" => {
+                let value = self.word(1).parse().unwrap_or_else(|_| self.fail("a number"));
+                let (alert, raised) = (self.word(0).into(), self.verb == "alert");
+                (Actor::Hub, Command::Alert { alert, raised, value })
+            }
             "clock_stepped" => {
                 let by = Millis(self.word(0).parse().unwrap_or_else(|_| self.fail("a number")));
                 (Actor::Hub, Command::ClockStepped { by })
@@ -505,6 +510,9 @@ fn event(event: &Event) -> String {
             write!(text, " by {agent}: {said}")
         }
         Event::Completed { agent: Some(agent), .. } => write!(text, " by {agent}"),
+        Event::AlertRaised { alert, value } | Event::AlertCleared { alert, value } => {
+            write!(text, " {alert} {value}")
+        }
         Event::LoadReported { agent, media, count } => write!(text, " {agent} {media} {count}"),
         Event::PresenceChanged { agent, presence } => write!(text, " {agent}: {presence:?}"),
         Event::AgentPut { profile } => write!(text, " {}", profile.id),

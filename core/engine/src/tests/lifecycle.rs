@@ -22,9 +22,11 @@ struct Happened {
 }
 
 /// Events that are about no item.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 8] = [
     "agent_put",
     "agent_removed",
+    "alert_cleared",
+    "alert_raised",
     "clock_stepped",
     "config_activated",
     "load_reported",

@@ -35,6 +35,9 @@ pub(super) fn line(world: &World, command: &Command) -> String {
         },
         Command::ReportLoad { agent, media, count } => format!("load {agent} {media} {count}"),
         Command::Activate { version, routing } => activate(*version, routing),
+        Command::Alert { alert, raised, value } => {
+            format!("{} {alert} {value}", if *raised { "alert" } else { "all_clear" })
+        }
         Command::ClockStepped { by } => format!("clock_stepped {}", by.0),
         Command::Boot { down } => format!("reboot {down}"),
         Command::Tick => "pass 0s".into(),

@@ -3,7 +3,7 @@
 use super::Event;
 use crate::agent::AgentProfile;
 use crate::id::ItemId;
-use crate::name::AgentId;
+use crate::name::{AgentId, Name};
 
 impl Event {
     /// The item it is about, if it is about one.
@@ -49,7 +49,17 @@ impl Event {
             | Self::PresenceChanged { .. }
             | Self::LoadReported { .. }
             | Self::ConfigActivated { .. }
-            | Self::ClockStepped { .. } => None,
+            | Self::ClockStepped { .. }
+            | Self::AlertRaised { .. }
+            | Self::AlertCleared { .. } => None,
+        }
+    }
+
+    /// The alert it is about.
+    pub const fn alert(&self) -> Option<&Name> {
+        match self {
+            Self::AlertRaised { alert, .. } | Self::AlertCleared { alert, .. } => Some(alert),
+            _ => None,
         }
     }
 
@@ -124,12 +134,16 @@ impl Event {
             Self::PresenceChanged { .. } => "presence_changed",
             Self::ConfigActivated { .. } => "config_activated",
             Self::ClockStepped { .. } => "clock_stepped",
+            Self::AlertRaised { .. } => "alert_raised",
+            Self::AlertCleared { .. } => "alert_cleared",
         }
     }
 }
 
 /// Names of the events that a callback may subscribe to, sorted.
 pub const CALLBACK_EVENTS: &[&str] = &[
+    "alert_cleared",
+    "alert_raised",
     "assigned",
     "boosted",
     "canceled",

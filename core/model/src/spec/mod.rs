@@ -3,6 +3,7 @@
 //!
 //! A config version is the canonical JSON of [`Spec`]: secrets stand in it as references only.
 
+mod alert;
 mod calendar;
 mod pipeline;
 mod priority;
@@ -20,6 +21,7 @@ use crate::attribute::{AttributeType, CAPTURED_AT};
 use crate::name::Name;
 use crate::time::Millis;
 
+pub use alert::*;
 pub use calendar::*;
 pub use pipeline::*;
 pub use priority::*;
@@ -45,6 +47,9 @@ pub struct Spec {
     pub lookups: BTreeMap<Name, LookupSpec>,
     /// `[callback.NAME]`
     pub callbacks: BTreeMap<Name, CallbackSpec>,
+    /// `[alert.NAME]`. A config without alerts keeps the bytes that it always had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alerts: BTreeMap<Name, AlertSpec>,
     /// `[[segmentation]]`, in file order.
     pub segmentation: Vec<SegmentRule>,
     /// `[[decision_table]]`, in file order.

@@ -9,10 +9,11 @@ use gantry_model::journal::Entry;
 use gantry_model::spec::{CallbackSpec, Confirm, Spec};
 use gantry_model::{Assignment, Command, Event, ItemId, Name};
 use gantry_plugin_host::api::{Delivery, DeliveryOutcome, ErrorClass, Json};
-use gantry_store::{ItemView, Store};
+use gantry_store::Store;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::alerts::ALERTS;
 use super::lanes::{Due, Place};
 use crate::port::{CallbackPort, Trouble};
 
@@ -63,7 +64,7 @@ pub(crate) struct Body {
 struct Prepared {
     due: Due,
     entry: Entry,
-    view: ItemView,
+    capture_point: Name,
     delivery: Delivery,
 }
 
@@ -85,8 +86,8 @@ impl Caller {
         let mut dues = dues.into_iter();
         while let Some(due) = dues.next() {
             match self.prepare(&due).await {
-                Ok(Some((entry, view, delivery))) => {
-                    prepared.push(Prepared { due, entry, view, delivery });
+                Ok(Some((entry, capture_point, delivery))) => {
+                    prepared.push(Prepared { due, entry, capture_point, delivery });
                 }
                 Ok(None) => ended.push((due, Ended::NotMeant)),
                 Err(trouble) if trouble.passes() => {
@@ -148,10 +149,10 @@ impl Caller {
     }
 
     /// `None`: the item belongs to another source.
-    async fn prepare(&self, due: &Due) -> Result<Option<(Entry, ItemView, Delivery)>, Trouble> {
-        let unreadable = |error: gantry_store::Error| {
-            Trouble::new(ErrorClass::Transient, format!("cannot read the store: {error}"))
-        };
+    async fn prepare(&self, due: &Due) -> Result<Option<(Entry, Name, Delivery)>, Trouble> {
+        if due.item == ALERTS {
+            return self.prepare_alert(due).await;
+        }
         let missing = |what: &str| {
             let message = format!("{what} of work item {} is missing in the store", due.item);
             Trouble::new(ErrorClass::Permanent, message)
@@ -182,7 +183,7 @@ impl Caller {
         delivery.attempt = due.attempts + 1;
         delivery.details = details(&entry.event);
         delivery.attributes = attributes;
-        Ok(Some((entry, view, delivery)))
+        Ok(Some((entry, view.item.capture_point, delivery)))
     }
 
     /// What a delivered `done` confirms: the very assignment that was marked done, if the source
@@ -192,7 +193,7 @@ impl Caller {
         else {
             return None;
         };
-        let point = self.whole.captures.get(&prepared.view.item.capture_point)?;
+        let point = self.whole.captures.get(&prepared.capture_point)?;
         if point.confirm != Confirm::Callback {
             return None;
         }
@@ -243,6 +244,10 @@ fn is_down(trouble: &Trouble) -> bool {
 
 fn timed_out(name: &Name, timeout: Duration) -> Trouble {
     Trouble::timeout(format_args!("callback {name:?}"), timeout)
+}
+
+pub(super) fn unreadable(error: gantry_store::Error) -> Trouble {
+    Trouble::new(ErrorClass::Transient, format!("cannot read the store: {error}"))
 }
 
 /// The attributes in a stored document, not parsed any further.

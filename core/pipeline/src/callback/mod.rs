@@ -4,6 +4,7 @@
 //! once, and keeps its place by submissions to the hub. Start reading at [`lanes`], then
 //! [`Subscriber::run`].
 
+mod alerts;
 mod delivery;
 mod lanes;
 
@@ -28,6 +29,7 @@ use crate::limits::Limits;
 use crate::port::Trouble;
 use crate::status::{CallbackStatus, Count, Pulse, State};
 
+use alerts::ALERTS;
 pub(crate) use delivery::Caller;
 use delivery::{Body, Called, Ended, idempotency_key};
 use lanes::{Due, Lanes, Place};
@@ -257,9 +259,8 @@ impl Subscriber {
             if place <= read || !self.wants(&entry.event) {
                 continue;
             }
-            if let Some(item) = entry.event.item() {
-                self.lanes.note(place, item, entry.clone());
-            }
+            let lane = entry.event.item().unwrap_or(ALERTS);
+            self.lanes.note(place, lane, entry.clone());
         }
         if (segment.seq, u32::MAX) > read {
             self.lanes.read_to((segment.seq, u32::MAX));
@@ -267,7 +268,7 @@ impl Subscriber {
     }
 
     fn wants(&self, event: &Event) -> bool {
-        self.caller.spec.on.contains(event.name())
+        self.caller.spec.on.contains(event.name()) && self.caller.hears(event)
     }
 
     fn start_calls(&mut self) {
@@ -338,6 +339,9 @@ impl Subscriber {
                 let attempts = due.attempts + 1;
                 self.counts.pulse.trouble(State::BackingOff, now, &trouble);
                 if attempts >= self.caller.spec.attempts {
+                    if due.item == ALERTS {
+                        return self.give_up(&due, &trouble, keep).await;
+                    }
                     return self.bury(&due, attempts, CODE_EXHAUSTED, &trouble, body, keep);
                 }
                 self.counts.retried.add(1);
@@ -348,6 +352,9 @@ impl Subscriber {
             }
             Ended::Refused(trouble, body) => {
                 self.counts.pulse.trouble(State::Running, now, &trouble);
+                if due.item == ALERTS {
+                    return self.give_up(&due, &trouble, keep).await;
+                }
                 self.bury(&due, due.attempts + 1, CODE_REFUSED, &trouble, body, keep);
             }
         }
@@ -385,6 +392,9 @@ impl Subscriber {
 
     /// The next event of a lane that was read already.
     async fn next_of(&self, due: &Due) -> Result<Option<Place>, gantry_store::Error> {
+        if due.item == ALERTS {
+            return self.next_alert(due).await;
+        }
         let history = self.caller.store.history(due.item).await?;
         let read = self.lanes.read();
         let next = history.into_iter().find(|entry| {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use gantry_model::command::Known;
 use gantry_model::{ItemId, Name, Timestamp};
 use gantry_store::{
-    Boot, Commit, ConfigRow, CursorRow, DeadLetter, DeadLetterFilter, DocumentRow, Error,
+    AlertRow, Boot, Commit, ConfigRow, CursorRow, DeadLetter, DeadLetterFilter, DocumentRow, Error,
     HistoryEntry, ItemFilter, ItemView, KeyQuery, LaneRow, Page, PositionRow, SegmentRow, Stats,
     StatusCount, Store,
 };
@@ -89,6 +89,10 @@ impl Store for FlakyStore {
 
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error> {
         self.inner.cursors().await
+    }
+
+    async fn alerts(&self) -> Result<Vec<AlertRow>, Error> {
+        self.inner.alerts().await
     }
 
     async fn lanes(&self, subscriber: &Name) -> Result<Vec<LaneRow>, Error> {

@@ -210,6 +210,7 @@ fn quick() -> Limits {
         pause_longest: Duration::from_millis(4),
         callback_pauses: vec![Duration::from_millis(1)],
         breaker_failures: 1000,
+        alerts_every: Duration::from_millis(5),
         ..Limits::default()
     }
 }

@@ -3,6 +3,7 @@
 //! Start reading at [`SqliteStore`], then `write.rs` (a commit), `checkpoint.rs` (the log),
 //! `known.rs` (the capture path) and `query.rs` (everything else that is read).
 
+mod alerts;
 mod checkpoint;
 mod known;
 mod open;
@@ -21,7 +22,7 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 use tokio::sync::Mutex;
 
-use crate::commit::{Commit, ConfigRow, CursorRow, DocumentRow, LaneRow, PositionRow};
+use crate::commit::{AlertRow, Commit, ConfigRow, CursorRow, DocumentRow, LaneRow, PositionRow};
 use crate::error::Error;
 use crate::failpoint::{self, failpoint};
 use crate::read::{
@@ -253,6 +254,10 @@ impl crate::Store for SqliteStore {
 
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error> {
         query::cursors(&mut *self.reader().await?, self.partition).await
+    }
+
+    async fn alerts(&self) -> Result<Vec<AlertRow>, Error> {
+        alerts::raised(&mut *self.reader().await?, self.partition).await
     }
 
     async fn lanes(&self, subscriber: &Name) -> Result<Vec<LaneRow>, Error> {

@@ -19,6 +19,7 @@ const APPLICATION_ID: i64 = 0x4741_4e54;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_start.sql"),
     include_str!("../../migrations/sqlite/0002_customer_item.sql"),
+    include_str!("../../migrations/sqlite/0003_alert.sql"),
 ];
 /// Bytes of a page. A single capture touches seven pages: twice the size would make it a third
 /// slower, and a batch no faster.

@@ -305,7 +305,8 @@ impl Statements {
             .await?;
         self.change_agents(connection, partition, &commit.agents).await?;
         self.change_lanes(connection, partition, &commit.lanes).await?;
-        self.change_dead_letters(connection, partition, &commit.dead_letters).await
+        self.change_dead_letters(connection, partition, &commit.dead_letters).await?;
+        super::alerts::change(connection, partition, &commit.alerts).await
     }
 
     async fn write_items(

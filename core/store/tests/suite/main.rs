@@ -109,4 +109,5 @@ suite! {
     rest::lanes_are_put_and_removed,
     rest::dead_letters_open_and_close,
     rest::config_versions_are_kept,
+    rest::alerts_are_raised_once_and_cleared,
 }

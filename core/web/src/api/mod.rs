@@ -1,6 +1,7 @@
 //! The JSON API under `/api/v1`: this list is all of it.
 
 pub(crate) mod agents;
+pub(crate) mod alerts;
 mod capture;
 mod config;
 mod curves;
@@ -44,6 +45,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/queue", get(queues::top))
         .route("/queue/unserved", get(queues::unserved))
         .route("/queues", get(queues::queues))
+        .route("/alerts", get(alerts::list))
         .route("/workbins", get(workbins::list))
         .route("/workbins/{kind}/{name}", get(workbins::one))
         .route("/workbins/{kind}/{name}/empty", post(workbins::empty))

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use gantry_hub::Unserved;
+use gantry_hub::{QueueFigures, Unserved};
 use gantry_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::items::within;
 use crate::access::{Caller, Permission};
 use crate::app::Shared;
 use crate::extract::FromQuery;
-use crate::live::{self, QueueFigures};
+use crate::live;
 use crate::problem::Problem;
 use crate::view::{List, Summary};
 
@@ -77,6 +77,6 @@ pub(super) async fn queues(
     caller: Caller,
 ) -> Result<Json<Queues>, Problem> {
     caller.must(Permission::ReadQueue)?;
-    let (queues, at) = app.queues.get(&app.hub, live::queues).await?;
+    let (queues, at) = app.queues.get(&app.hub, gantry_hub::queues).await?;
     Ok(Json(Queues { queues, at }))
 }

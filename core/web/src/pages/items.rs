@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use super::describe::{Line, decision_text, standing_text};
 use super::{Frame, page};
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
+use crate::api::alerts::{AlertView, raised};
 use crate::api::items::{
     Explain, ExplainQuery, ListQuery, dossier, explain_view, history_view, list_view,
 };
@@ -26,6 +27,8 @@ use crate::view::{Dossier, History, List, STATUSES};
 struct ItemsPage<'a> {
     frame: Frame,
     list: &'a List,
+    /// The alerts that are raised, for whoever looks after queues.
+    alerts: Vec<AlertView>,
     query: &'a ListQuery,
     statuses: &'static [(&'static str, &'static str)],
     /// `true` if the list does not show all there is.
@@ -65,9 +68,13 @@ pub(super) async fn list(
     let next = list.next.map(|after| next_page(&query, after));
     let frame = Frame::new(&caller, "/items");
     let filtered = query.after.is_some() || filters(&query).any(|(_, value)| !value.is_empty());
-    let template =
-        ItemsPage { frame, list: &list, query: &query, statuses: STATUSES, filtered, next };
-    page(&headers, &list, template)
+    let alerts = match caller.must(Permission::ReadQueue) {
+        Ok(()) => raised(&app).await?,
+        Err(_) => Vec::new(),
+    };
+    let (list, query, statuses) = (&list, &query, STATUSES);
+    let template = ItemsPage { frame, list, alerts, query, statuses, filtered, next };
+    page(&headers, list, template)
 }
 
 /// The same query, one page on.

@@ -225,7 +225,7 @@ fn config_row(row: &SqliteRow) -> Result<ConfigRow, sqlx::Error> {
     })
 }
 
-fn name(row: &SqliteRow, column: usize) -> Result<Name, sqlx::Error> {
+pub(super) fn name(row: &SqliteRow, column: usize) -> Result<Name, sqlx::Error> {
     row.try_get::<&str, _>(column).map(Name::new)
 }
 

@@ -1,10 +1,11 @@
-//! Positions, cursors, lanes, dead letters, config versions.
+//! Positions, cursors, lanes, dead letters, config versions, alerts.
 
 use bytes::Bytes;
 use gantry_model::ItemId;
 use gantry_store::{
-    ConfigRow, CursorRow, DeadLetter, DeadLetterChange, DeadLetterFilter, DeadLetterKind,
-    DeadLetterRow, LaneChange, LaneKey, LaneRow, LaneState, PositionRow, Resolution,
+    AlertChange, AlertRow, ConfigRow, CursorRow, DeadLetter, DeadLetterChange, DeadLetterFilter,
+    DeadLetterKind, DeadLetterRow, LaneChange, LaneKey, LaneRow, LaneState, PositionRow,
+    Resolution,
 };
 
 use crate::Bed;
@@ -162,4 +163,25 @@ pub(crate) async fn config_versions_are_kept(bed: &dyn Bed) {
     let brief: Vec<_> =
         (1..=3).rev().map(|version| ConfigRow { json: Vec::new(), ..config(version) }).collect();
     assert_eq!(versions, brief);
+}
+
+pub(crate) async fn alerts_are_raised_once_and_cleared(bed: &dyn Bed) {
+    let row =
+        |alert: &str, minute, value| AlertRow { alert: alert.into(), raised_at: at(minute), value };
+    let raise = |alert, minute, value| AlertChange::Raise(row(alert, minute, value));
+    let store = bed.open().await.unwrap();
+    let mut made = commit(1, Vec::new());
+    made.alerts = vec![raise("backlog", 2, 120), raise("wait", 1, 90_000), raise("old", 1, 1)];
+    store.commit(&made).await.unwrap();
+    let mut made = commit(2, Vec::new());
+    made.alerts = vec![
+        raise("backlog", 3, 150),
+        AlertChange::Clear("old".into()),
+        AlertChange::Clear("wait".into()),
+        raise("wait", 4, 70_000),
+        AlertChange::Clear("never".into()),
+    ];
+    store.commit(&made).await.unwrap();
+    let raised = [row("backlog", 2, 120), row("wait", 4, 70_000)];
+    assert_eq!(store.alerts().await.unwrap(), raised);
 }

@@ -1,0 +1,53 @@
+//! Reads alerts: the statistic, its limit with the unit that it has, and who hears of it.
+
+use gantry_model::Millis;
+use gantry_model::spec::{AlertSpec, Statistic};
+
+use crate::finding::{Code, Findings, Found};
+use crate::table::Table;
+
+/// Largest limit of a statistic that is a number.
+const COUNT_MAX: i64 = 1_000_000_000;
+
+pub(super) fn alert(table: &mut Table<'_>, findings: &mut Findings) -> AlertSpec {
+    table.need("when");
+    let when = table.choice("when", &Statistic::ALL, findings);
+    let (queue, capture) = (table.name("queue", findings), table.name("capture", findings));
+    let over = match when {
+        // What is over a limit that cannot be told is reported with the statistic.
+        None => table.get("over").map(|_| 0),
+        Some(when) if when.is_time() => {
+            table.need("over");
+            table.duration_or_zero("over", findings).map(|over| over.0)
+        }
+        Some(_) => table.integer("over", 0..=COUNT_MAX, findings),
+    };
+    let spec = AlertSpec {
+        when: when.unwrap_or(Statistic::Backlog),
+        queue,
+        capture,
+        over: over.unwrap_or(0),
+        lasts: table.duration_or_zero("for", findings).unwrap_or(Millis(0)),
+        callback: table.name("callback", findings),
+    };
+    if let Some(when) = when {
+        scope(table, when, findings);
+    }
+    spec
+}
+
+/// A queue has no capture points, and a capture point has no queue.
+fn scope(table: &mut Table<'_>, when: Statistic, findings: &mut Findings) {
+    let of_capture = when == Statistic::CaptureDown;
+    let (key, help) = if of_capture {
+        ("queue", "write `capture`, or leave it out for all capture points")
+    } else {
+        ("capture", "write `queue`, or leave it out for all queues")
+    };
+    if let Some(node) = table.get(key) {
+        let word = Statistic::ALL.iter().find(|(_, known)| *known == when).map_or("", |(w, _)| w);
+        let message = format!("`{word}` has no `{key}`");
+        let found = Found::error(Code::Value, node.key, message).label("not of this statistic");
+        findings.push(found.help(help));
+    }
+}
