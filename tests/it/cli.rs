@@ -4,4 +4,5 @@ mod agents;
 mod alone;
 mod beside;
 mod roles;
+mod rules;
 mod simulate;

@@ -28,6 +28,8 @@ enum Name {
     Engine,
     /// plugin.inproc.*: calls into a plug-in in the hub's own process.
     Plugin,
+    /// engine.simulation.*: the simulator on one core, events a second.
+    Simulation,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -37,6 +39,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let mut command = cargo();
             command.args(["run", "--release", "--package", "gantry-plugin-host"]);
             command.args(["--example", "bench_plugin", "--"]);
+            command
+        }
+        Name::Simulation => {
+            let mut command = cargo();
+            command.args(["run", "--release", "--package", "gantry-simulation"]);
+            command.args(["--example", "bench_simulation", "--"]);
             command
         }
         Name::Capture => {

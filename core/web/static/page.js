@@ -104,5 +104,5 @@ const EVENTS = [
   "confirmation_missed", "completed", "canceled", "rejected", "expired", "restarted",
   "sla_breached", "sla_warned", "agent_put", "presence_changed", "load_reported", "wrap_up_ended",
   "confirmed", "transferred", "parked", "pulled", "returned", "retrieved", "boosted", "escalated",
-  "rescheduled", "postponed",
+  "rescheduled", "postponed", "alert_raised", "alert_cleared",
 ];
