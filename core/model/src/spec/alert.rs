@@ -85,14 +85,10 @@ impl AlertSpec {
     /// What a value of the statistic says, for people: `waiting items in sales/leads: 120, limit
     /// 100`.
     pub fn sentence(&self, value: i64) -> String {
-        let mut text = self.when.words().to_owned();
-        if let Some(queue) = &self.queue {
-            text += &format!(" in {queue}");
-        }
-        if let Some(capture) = &self.capture {
-            text += &format!(" ({capture})");
-        }
-        format!("{text}: {}, limit {}", self.told(value), self.told(self.over))
+        let what = self.when.words();
+        let queue = self.queue.as_ref().map_or(String::new(), |queue| format!(" in {queue}"));
+        let point = self.capture.as_ref().map_or(String::new(), |point| format!(" ({point})"));
+        format!("{what}{queue}{point}: {}, limit {}", self.told(value), self.told(self.over))
     }
 
     /// A value of the statistic with its unit; times to the second.
