@@ -30,12 +30,11 @@ impl Caller {
         &self,
         due: &Due,
     ) -> Result<Option<(Entry, Name, Delivery)>, Trouble> {
-        let entry = match due.entry.clone() {
-            Some(entry) => Some(entry),
-            None => {
-                let found = self.first(due.place, |place, _| place == due.place).await;
-                found.map_err(unreadable)?.map(|(_, entry)| entry)
-            }
+        let entry = if let Some(entry) = due.entry.clone() {
+            Some(entry)
+        } else {
+            let found = self.first(due.place, |place, _| place == due.place).await;
+            found.map_err(unreadable)?.map(|(_, entry)| entry)
         };
         let entry = entry.ok_or_else(|| {
             Trouble::new(ErrorClass::Permanent, "the event is missing in the store")
