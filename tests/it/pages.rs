@@ -57,6 +57,7 @@ async fn agent(office: &Office, browser: &Browser) -> Result<()> {
     browser.until(&format!("document.querySelector('.offer').dataset.item === '{next}'")).await?;
     office.picture(browser, "desk").await?;
     finish(office, browser, &item).await?;
+    choose(office, browser).await?;
     ensure!(browser.read("window.loadedOnce").await? == true, "the desk was loaded again");
     nothing_in_the_console(browser).await
 }
@@ -131,8 +132,31 @@ async fn read_the_case(browser: &Browser) -> Result<()> {
     Ok(())
 }
 
-/// Without a disposition nothing is sent; then the card goes, and the source has the last word.
+/// An agent who is not ready chooses an item of a queue that lets agents choose.
+async fn choose(office: &Office, browser: &Browser) -> Result<()> {
+    browser.click("[data-presence=not_ready]").await?;
+    browser
+        .until("document.querySelector('[data-presence=not_ready]').ariaPressed === 'true'")
+        .await?;
+    let item = office.callback("L-1011", "Wants to be called back").await?;
+    // The next refresh has it; anything that the agent does brings one.
+    browser.click("[data-presence=not_ready]").await?;
+    let card = format!("[data-part=choices] [data-item=\"{item}\"]");
+    browser.until(&format!("document.querySelector('{card}')?.checkVisibility()")).await?;
+    office.picture(browser, "desk-choices").await?;
+    browser.click(&format!("{card} [data-action=pull]")).await?;
+    let taken = format!("[data-part=assigned] [data-item=\"{item}\"]");
+    browser.until(&format!("document.querySelector('{taken}')")).await?;
+    browser.until("!document.querySelector('[data-part=choices]').checkVisibility()").await?;
+    browser.click("[data-presence=ready]").await
+}
+
+/// Without what the form asks for and a disposition nothing is sent; then the card goes, and the
+/// source has the last word.
 async fn finish(office: &Office, browser: &Browser, item: &str) -> Result<()> {
+    browser.click("[data-action=done]").await?;
+    browser.until("document.activeElement.matches('[name=agreed]:invalid')").await?;
+    browser.write("[name=agreed]", "Two more years").await?;
     browser.click("[data-action=done]").await?;
     browser.until("document.activeElement.matches('select:invalid')").await?;
     browser.click("[name=disposition] option[value=converted]").await?;
@@ -144,6 +168,9 @@ async fn finish(office: &Office, browser: &Browser, item: &str) -> Result<()> {
         ))
         .await?;
     office.picture(browser, "desk-confirming").await?;
+    let item = office.hub.admin.get(&format!("/items/{item}")).await?;
+    let agreed = &item["attributes"]["agreed"];
+    ensure!(*agreed == "Two more years", "the form's field is not stored: {item}");
     office.confirm("L-1001").await?;
     browser.until("!document.querySelector('[data-part=confirming]').checkVisibility()").await
 }

@@ -14,6 +14,7 @@ mod agents;
 mod aside;
 mod bits;
 mod capacity;
+mod choices;
 mod clock;
 mod course;
 mod curve;

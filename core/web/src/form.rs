@@ -43,6 +43,91 @@ pub(crate) fn check(
     Problem::of_faults(&problem::FORM, form.iter_errors(&filled).map(fault).collect())
 }
 
+/// A field of a form as a page shows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    /// The attribute.
+    pub(crate) name: String,
+    /// What people read: its `title`, else the attribute's name.
+    pub(crate) label: String,
+    /// What its text stands for in JSON: `number`, `boolean` or `string`.
+    pub(crate) kind: &'static str,
+    pub(crate) required: bool,
+    /// What stands in it now; empty = nothing.
+    pub(crate) value: String,
+    /// What there is to choose from, each with its words; empty = anything.
+    pub(crate) options: Vec<(String, String)>,
+    /// Attributes of the element, as in `min`.
+    pub(crate) limits: Vec<(&'static str, String)>,
+}
+
+/// Rules of JSON Schema that a browser can check too, and what it calls them.
+const LIMITS: [(&str, &str); 5] = [
+    ("minimum", "min"),
+    ("maximum", "max"),
+    ("minLength", "minlength"),
+    ("maxLength", "maxlength"),
+    ("pattern", "pattern"),
+];
+
+/// The fields of a form, in the order of its names, with what stands in the document. What a
+/// browser cannot check, the server does.
+pub(crate) fn fields(form: &Json, document: &Document) -> Vec<Field> {
+    let properties = form["properties"].as_object().into_iter().flatten();
+    let required = |name: &str| {
+        form["required"].as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    let field = |(name, schema): (&String, &Json)| {
+        let kind = match schema["type"].as_str() {
+            Some("number" | "integer") => "number",
+            Some("boolean") => "boolean",
+            _ => "string",
+        };
+        let current = document.attributes.get(name.as_str()).map(number_as_number);
+        Field {
+            name: name.clone(),
+            label: schema["title"].as_str().map_or_else(|| label(name), str::to_owned),
+            kind,
+            required: required(name),
+            value: current.as_ref().map_or_else(String::new, plain),
+            options: options(kind, schema),
+            limits: limits(kind, schema),
+        }
+    };
+    properties.map(field).collect()
+}
+
+fn options(kind: &str, schema: &Json) -> Vec<(String, String)> {
+    if kind == "boolean" {
+        return [("true", "yes"), ("false", "no")].map(|(v, w)| (v.into(), w.into())).to_vec();
+    }
+    let values = schema["enum"].as_array().into_iter().flatten();
+    values.map(|value| (plain(value), plain(value))).collect()
+}
+
+fn limits(kind: &str, schema: &Json) -> Vec<(&'static str, String)> {
+    let given = LIMITS.iter().filter_map(|(rule, name)| {
+        schema.get(*rule).filter(|limit| !limit.is_null()).map(|limit| (*name, plain(limit)))
+    });
+    let step = match (kind, schema["type"].as_str()) {
+        ("number", Some("integer")) => Some(("step", "1".to_owned())),
+        ("number", _) => Some(("step", "any".to_owned())),
+        _ => None,
+    };
+    given.chain(step).collect()
+}
+
+fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A name as people read it: `customer_id` is "Customer id".
+pub(crate) fn label(name: &str) -> String {
+    let mut label = name.replace('_', " ");
+    label.get_mut(..1).unwrap_or_default().make_ascii_uppercase();
+    label
+}
+
 /// As [`Value::to_json`], but decimals are numbers here: a form that asks for a number means them
 /// too, and nothing is stored of this.
 fn number_as_number(value: &Value) -> Json {

@@ -12,10 +12,15 @@ use gantry_model::{Agent, Document, ItemId, Name, Timestamp, WorkItem, Workbin};
 use crate::app::App;
 use crate::problem::Problem;
 
+/// Items that a desk shows to choose from.
+const CHOICES_MAX: usize = 20;
+
 /// An agent's desk as the engine sees it.
 pub(crate) struct LiveDesk {
     pub(crate) agent: Agent,
     pub(crate) items: Vec<(WorkItem, Option<Priority>)>,
+    /// What the agent may choose from the queue.
+    pub(crate) choices: Vec<(WorkItem, Priority)>,
     pub(crate) now: Timestamp,
 }
 
@@ -77,7 +82,9 @@ pub(crate) async fn desk(hub: &Handle, id: &Name) -> Result<Option<LiveDesk>, Er
             (item, priority)
         };
         let items = state.desk(&id).map(with_priority).collect();
-        Some(LiveDesk { agent, items, now })
+        let choices =
+            if agent.presence.there() { state.choices(now, &id, CHOICES_MAX) } else { Vec::new() };
+        Some(LiveDesk { agent, items, choices, now })
     })
     .await
 }

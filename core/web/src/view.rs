@@ -11,6 +11,7 @@ use gantry_store::{HistoryEntry, ItemView};
 use serde::{Serialize, Serializer};
 
 use crate::api::workbins::Bin;
+use crate::form::Field;
 
 /// A work item in a list.
 #[derive(Clone, Debug, Serialize)]
@@ -91,6 +92,9 @@ pub(crate) struct Card {
     /// JSON Schema of the attributes that mark done asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) form: Option<serde_json::Value>,
+    /// The same for the page, with what stands in the attributes now.
+    #[serde(skip)]
+    pub(crate) fields: Vec<Field>,
 }
 
 /// An agent's desk.
@@ -112,6 +116,10 @@ pub(crate) struct Desk {
     pub(crate) confirming: Vec<Card>,
     /// The own workbin, and those of the own groups in which anything lies.
     pub(crate) workbins: Vec<Bin>,
+    /// `true` if there are queues that let agents choose.
+    pub(crate) choosing: bool,
+    /// What the agent may choose from those, the most urgent first.
+    pub(crate) choices: Vec<Summary>,
     /// Queues that an item can be transferred to.
     pub(crate) queues: Vec<Name>,
 }
@@ -277,9 +285,7 @@ impl Shown {
 
     /// The name as people read it: `customer_id` is "Customer id".
     pub(crate) fn label(&self) -> String {
-        let mut label = self.name.replace('_', " ");
-        label.get_mut(..1).unwrap_or_default().make_ascii_uppercase();
-        label
+        crate::form::label(&self.name)
     }
 
     /// Where the value came from, as people read it.

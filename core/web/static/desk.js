@@ -1,5 +1,5 @@
-// An agent's desk: presence, offers with a countdown, accept, decline, mark done, wrap-up, park,
-// pull, transfer.
+// An agent's desk: presence, offers with a countdown, accept, decline, mark done with its form,
+// wrap-up, park, pull, choose, transfer.
 //
 // The controls of cards that are still there stay in the page as they are, so that what the agent
 // has typed or chosen survives a refresh; everything around them is new.
@@ -18,6 +18,9 @@ localTimes();
 countDown();
 setInterval(countDown, 500);
 const refresh = follow("/api/v1/events", update);
+// An agent's stream tells nothing of items that are nobody's: what there is to choose from is
+// looked up now and then.
+setInterval(() => desk.querySelector("[data-choosing]") && refresh(), 15_000);
 
 async function update() {
   const fresh = await freshPart("desk");
@@ -141,9 +144,11 @@ async function act(button, action) {
   }
   if (action === "done") {
     const choice = card.querySelector("[name=disposition]");
-    if (choice && !choice.reportValidity()) return;
+    const fields = [...card.querySelectorAll("[data-field]")];
+    if (![...fields, choice].every((field) => !field || field.reportValidity())) return;
     goal = "#assigned";
-    const body = choice?.value ? { disposition: choice.value } : {};
+    const body = { attributes: changed(fields) };
+    if (choice?.value) body.disposition = choice.value;
     await send(button, "POST", `assignments/${item}/${epoch}/done`, body);
   }
   if (action === "finish") {
@@ -169,6 +174,15 @@ async function act(button, action) {
     const note = card.querySelector("[name=note]").value || null;
     await send(button, "POST", `items/${item}/transfer`, { to, note, epoch: Number(epoch) });
   }
+}
+
+/** What the agent has changed in the fields of a form; what was emptied is null. */
+function changed(fields) {
+  const was = (field) => field.defaultValue ?? [...field.options].find((option) => option.defaultSelected)?.value ?? "";
+  const values = { number: Number, boolean: (text) => text === "true", string: String };
+  const differ = fields.filter((field) => field.value !== was(field));
+  return Object.fromEntries(
+    differ.map((field) => [field.name, field.value ? values[field.dataset.field](field.value) : null]));
 }
 
 /** Sends one request to the API and shows what it refused. */

@@ -6,6 +6,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use gantry_demo::events::Events;
 use gantry_demo::hub::Hub;
 use gantry_tests::built;
 use serde_json::{Value, json};
@@ -86,6 +87,20 @@ impl Office {
         });
         let answer = self.hub.admin.post("/capture/leads", &record).await?;
         Ok(answer["item"].as_str().context("nothing was created")?.to_owned())
+    }
+
+    /// Somebody wants to be called back. Returns the hub's id of it once it waits.
+    pub(super) async fn callback(&self, id: &str, subject: &str) -> Result<String> {
+        let record = json!({ "id": id, "subject": subject, "product": "Callback" });
+        let answer = self.hub.admin.post("/capture/leads", &record).await?;
+        let item = answer["item"].as_str().context("nothing was created")?.to_owned();
+        let mut events = Events::after(&self.hub.admin, "0").await?;
+        loop {
+            let event = events.next().await?;
+            if event["event"] == "queued" && event["item"] == *item {
+                return Ok(item);
+            }
+        }
     }
 
     /// The source says that a lead is closed.

@@ -16,6 +16,7 @@ use super::{answered, workbins};
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, Json as Body};
+use crate::form;
 use crate::live;
 use crate::problem::{self, Problem};
 use crate::profile;
@@ -170,6 +171,12 @@ pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> 
     for view in confirming_views(app, agent).await? {
         confirming.push(card(app, &spec, &view, None, desk.now).await?);
     }
+    let mut choices = Vec::with_capacity(desk.choices.len());
+    for (item, priority) in desk.choices {
+        let Some(mut view) = app.store.item(item.id).await? else { continue };
+        view.item = item;
+        choices.push(Summary::new(&view, Some(priority), desk.now));
+    }
     let mut workbins = Vec::new();
     let groups = desk.agent.profile.groups.iter().cloned().map(Workbin::Group);
     for workbin in [Workbin::Agent(agent.clone())].into_iter().chain(groups) {
@@ -192,6 +199,8 @@ pub(crate) async fn desk_view(app: &App, agent: &Name) -> Result<Desk, Problem> 
         wrap_up,
         confirming,
         workbins,
+        choosing: spec.routing.processes.values().any(|process| process.choose),
+        choices,
         queues: spec.routing.processes.keys().cloned().collect(),
     })
 }
@@ -220,6 +229,8 @@ async fn card(
     let process = item.process().and_then(|name| spec.routing.processes.get(name));
     let shows = |name: &Name| process.is_none_or(|p| p.show.is_empty() || p.show.contains(name));
     let document = live::document(app, item.id).await?;
+    let form = process.and_then(|p| p.form.as_ref());
+    let fields = form.map_or_else(Vec::new, |form| form::fields(form, &document));
     let origins = document.origins;
     let shown = document.attributes.into_iter().filter(|(name, _)| shows(name));
     let attributes = shown
@@ -234,7 +245,8 @@ async fn card(
         attributes,
         dispositions: process.map(|p| p.dispositions.clone()).unwrap_or_default(),
         disposition_required: process.is_some_and(|p| p.disposition_required),
-        form: process.and_then(|p| p.form.clone()),
+        form: form.cloned(),
+        fields,
         may_mark_done: process.is_none_or(|p| p.completion.mode != CompletionMode::Source),
     })
 }
