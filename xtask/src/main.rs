@@ -9,6 +9,7 @@ mod bench;
 mod build;
 mod demo;
 mod packages;
+mod sdk;
 mod soak;
 mod test;
 mod tidy;

@@ -30,6 +30,16 @@ const PACKAGES: &[Package] = &[
         installed: || Path::new("/usr/bin/chromedriver").exists(),
         needed_for: "the pages in a real browser",
     },
+    Package {
+        name: "python3",
+        installed: || Path::new("/usr/bin/python3").exists(),
+        needed_for: "plug-ins in Python",
+    },
+    Package {
+        name: "nodejs",
+        installed: || Path::new("/usr/bin/node").exists(),
+        needed_for: "plug-ins in JavaScript",
+    },
 ];
 
 /// Installs what is missing. Where that cannot be done, the tests that need it say loudly that

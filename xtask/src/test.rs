@@ -6,12 +6,15 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::build::{Profile, build, cargo, run as run_command};
-use crate::{packages, tidy};
+use crate::{packages, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only tests whose name contains this; no lints.
     filter: Option<String>,
+    /// Only the packages for authors of plug-ins in other languages.
+    #[arg(long, conflicts_with = "filter")]
+    sdks: bool,
 }
 
 /// What the end-to-end tests start or load, beside the hub and its connectors.
@@ -20,10 +23,14 @@ const STARTED: [&str; 3] = ["gantry-demo", "gantry-test-crashing", "gantry-test-
 pub(crate) fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();
     packages::install_missing();
+    if options.sdks {
+        return step("packages in other languages", sdk::run);
+    }
     if options.filter.is_none() {
         step("tidy", tidy::run)?;
         step("format", || run_command(cargo().args(["fmt", "--all", "--check"])))?;
         step("lints", lint)?;
+        step("packages in other languages", sdk::run)?;
     }
     let built = build(Profile::Debug, &STARTED)?;
     let mut tests = cargo();

@@ -1,0 +1,1 @@
+"""Tests of the package, against a hub that stands in the test."""
