@@ -26,7 +26,7 @@ enum Name {
     Capture,
     /// engine.*: the queue on one core: decisions, exactness, memory.
     Engine,
-    /// plugin.inproc.*: calls into a plug-in in the hub's own process.
+    /// plugin.*: calls into a plug-in in the hub's own process, and in one of its own.
     Plugin,
     /// engine.simulation.*: the simulator on one core, events a second.
     Simulation,
@@ -35,7 +35,7 @@ enum Name {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut command = match options.name {
         Name::Plugin => {
-            build(Profile::Release, &["gantry-example-counter"])?;
+            build(Profile::Release, &["gantry-example-counter", "gantry-test-echo"])?;
             let mut command = cargo();
             command.args(["run", "--release", "--package", "gantry-plugin-host"]);
             command.args(["--example", "bench_plugin", "--"]);

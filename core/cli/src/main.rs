@@ -109,6 +109,9 @@ enum Command {
     Simulate(simulate::Options),
     /// Issue a token for the API and the pages.
     Token(token::Options),
+    /// Serve one plug-in in this process; the hub starts it.
+    #[command(hide = true)]
+    PluginChild,
     /// Fold the journal from its beginning and compare it with the stored state, byte for byte.
     #[command(after_help = verify::EXAMPLE)]
     Verify,
@@ -122,6 +125,10 @@ fn main() -> ExitCode {
         Command::Calendar(command) => return exit(calendar::run(&global, &command)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         Command::Rules(command) => return exit(rules::run(&global, &command)),
+        Command::PluginChild => match gantry_plugin_host::run_child() {
+            Ok(never) => match never {},
+            Err(error) => return exit(Err(error.into())),
+        },
         other => block_on(other, &global),
     };
     exit(result)
@@ -145,6 +152,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Run(_)
             | Command::Calendar(_)
             | Command::Check(_)
+            | Command::PluginChild
             | Command::Rules(_)
             | Command::Simulate(_) => {
                 unreachable!("invariant: these need no runtime here")

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 use gantry_plugin_host::api::manifest::Manifest;
-use gantry_plugin_host::{Inspected, Refusal, Refused, inspect};
+use gantry_plugin_host::{Enforcement, Inspected, Refusal, Refused, inspect};
 use gantry_server::plugins::Folders;
 use serde_json::{Value, json};
 
@@ -58,7 +58,8 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
     if global.json {
         let found: Vec<_> = scan.found.iter().map(|found| view(&found.inspected)).collect();
         let refused = scan.refused.iter().map(refused_view);
-        table::json(&json!({ "found": found, "refused": refused.collect::<Vec<_>>() }));
+        let refused = refused.collect::<Vec<_>>();
+        table::json(&json!({ "found": found, "refused": refused, "enforced": enforced() }));
         return Ok(());
     }
     let rows: Vec<_> = scan
@@ -72,6 +73,9 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
         .collect();
     table::print(&["NAME", "VERSION", "ROLES", "FILE"], &rows);
     say_refused(&scan.refused);
+    if let Some(missing) = Enforcement::of_this_kernel().missing() {
+        say!("\npermissions: declared but not enforced by this kernel: {missing}");
+    }
     Ok(())
 }
 
@@ -116,8 +120,15 @@ fn view(inspected: &Inspected) -> Value {
     view["panic_unwind"] = json!(inspected.panic_unwind);
     view["glibc"] = json!(inspected.glibc);
     view["refused"] = json!(refusal.as_ref().map(ToString::to_string));
+    view["enforced"] = enforced();
     view["refused_code"] = json!(refusal.as_ref().map(Refusal::code));
     view
+}
+
+/// Which permissions this kernel enforces for a plug-in in a process of its own.
+fn enforced() -> Value {
+    let Enforcement { paths, ports, system_calls, .. } = Enforcement::of_this_kernel();
+    json!({ "paths": paths, "ports": ports, "system_calls": system_calls })
 }
 
 /// What a plug-in can be used for.

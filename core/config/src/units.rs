@@ -18,6 +18,8 @@ pub(crate) enum UnitError {
 pub(crate) const LENGTH_MAX: Millis = Millis(DAYS_MAX * 86_400_000);
 /// Days of 100 years.
 const DAYS_MAX: i64 = 36_525;
+/// Most memory that a limit can name.
+const BYTES_MAX: u64 = 1 << 40;
 /// Largest share of an SLA, in thousandths: a hundred times the SLA.
 const SHARE_MAX: u32 = 100_000;
 
@@ -28,6 +30,8 @@ const SLA: &str = "write \"72h\", \"72h business\" or \"3 workdays\"";
 const SHARE: &str = "write a share from \"0%\" to \"100%\", as in \"50%\"";
 const RATE: &str = "write a number and a period, as in \"10/1m\"";
 const YEARS: &str = "write at most 100 years (\"36525d\")";
+const BYTES: &str = "write a whole number with the unit KiB, MiB or GiB, as in \"512MiB\"";
+const BYTES_LONG: &str = "write at most 1024 GiB";
 const SHARES: &str = "write at most \"10000% sla\"";
 
 /// Reads `"1h30m"`.
@@ -95,6 +99,26 @@ pub(crate) fn rate(text: &str) -> Result<Rate, UnitError> {
         return Err(UnitError::Form(RATE));
     }
     Ok(Rate { count, per })
+}
+
+/// Reads `"512MiB"`: bytes, a whole number with a unit.
+pub(crate) fn bytes(text: &str) -> Result<u64, UnitError> {
+    let text = text.trim();
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let unit: u64 = match unit.trim() {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(UnitError::Form(BYTES)),
+    };
+    let number: u64 = number.parse().map_err(|_| UnitError::Form(BYTES))?;
+    let bytes = number.checked_mul(unit).filter(|bytes| *bytes <= BYTES_MAX);
+    match bytes {
+        Some(0) => Err(UnitError::Form(BYTES)),
+        Some(bytes) => Ok(bytes),
+        None => Err(UnitError::Long(BYTES_LONG)),
+    }
 }
 
 fn permille(number: &str) -> Option<u32> {

@@ -37,7 +37,7 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o500).open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o555).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

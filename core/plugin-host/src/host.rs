@@ -13,6 +13,7 @@ use crate::cache;
 use crate::elf::{self, Inspected};
 use crate::library::Library;
 use crate::pins::Pins;
+use crate::process::{Isolated, Program, Start, Timing};
 use crate::refusal::Refusal;
 
 /// The hub's time, in Unix milliseconds.
@@ -33,6 +34,10 @@ pub struct Options {
     pub log_level: LevelFilter,
     /// The hub's time.
     pub clock: Clock,
+    /// What runs a library in a process of its own.
+    pub program: Program,
+    /// How such a process is watched.
+    pub timing: Timing,
 }
 
 impl Options {
@@ -45,6 +50,8 @@ impl Options {
             n_workers: 1,
             log_level: LevelFilter::INFO,
             clock,
+            program: Program::this("plugin-child"),
+            timing: Timing::default(),
         }
     }
 }
@@ -129,6 +136,40 @@ impl Host {
     /// # Errors
     /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
     pub fn load(&self, name: &str) -> Result<Arc<Library>, Refusal> {
+        let (copy, said) = self.prepare(name)?;
+        self.open(copy, said)
+    }
+
+    /// Runs a plug-in in a process of its own, for one source. Blocks until it takes operations.
+    /// The process ends when the last of the library, its instances and handles drops.
+    ///
+    /// # Errors
+    /// As [`Host::load`], and [`Refusal::Start`].
+    pub fn load_isolated(
+        &self,
+        name: &str,
+        isolated: &Isolated<'_>,
+    ) -> Result<Arc<Library>, Refusal> {
+        let (copy, said) = self.prepare(name)?;
+        let base = std::env::current_dir()
+            .map_err(|source| Refusal::Read { path: PathBuf::from("."), source })?;
+        let options = &self.options;
+        let start = Start {
+            source: isolated.source.to_owned(),
+            config: isolated.config.clone(),
+            base,
+            limits: isolated.limits.clone(),
+            program: options.program.clone(),
+            timing: options.timing,
+            n_workers: options.n_workers.max(1),
+            log_level: options.log_level,
+            clock: Arc::clone(&options.clock),
+        };
+        Library::isolated(&copy, said, start).map(Arc::new)
+    }
+
+    /// Finds a plug-in, checks it, and copies it to where it is opened.
+    fn prepare(&self, name: &str) -> Result<(PathBuf, Inspected), Refusal> {
         let known = self.path(name).map(|path| self.examine(&path));
         let (said, bytes) = match known {
             Some(Ok((said, bytes))) if said.manifest.name == name => (said, bytes),
@@ -146,7 +187,7 @@ impl Host {
         // One name for one file: two spellings of the path would open it twice.
         let copy = fs::canonicalize(&copy)
             .map_err(|source| Refusal::Cache { path: copy.clone(), source })?;
-        self.open(copy, said)
+        Ok((copy, said))
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {

@@ -82,6 +82,10 @@ pub enum State {
     Stopped,
     /// An operation panicked; takes none any more.
     Poisoned,
+    /// Its process failed and is started again.
+    Restarting,
+    /// Its process failed too often and is not started again by itself.
+    Quarantined,
 }
 
 /// What the hub knows of an instance without asking it.
@@ -94,6 +98,8 @@ pub struct Health {
     pub n_in_flight: usize,
     /// Protocol violations of the whole library.
     pub n_violations: u64,
+    /// The number of its process, if it runs in one of its own.
+    pub process: Option<u32>,
 }
 
 /// An instance of a plug-in. The last of it and its handles to drop lets the plug-in drop it too.
@@ -220,13 +226,18 @@ impl Instance {
     /// How it is, without asking the plug-in.
     pub fn health(&self) -> Health {
         let live = &self.live;
-        let state = match live.phase.load(Ordering::Acquire) {
+        let outage = live.library.transport().outage();
+        let state = match (live.phase.load(Ordering::Acquire), outage) {
             _ if live.flights.poisoned() => State::Poisoned,
-            RUNNING => State::Running,
-            DRAINING => State::Draining,
-            _ => State::Stopped,
+            (STOPPED, _) => State::Stopped,
+            (_, Some(outage)) if outage.quarantined => State::Quarantined,
+            (_, Some(_)) => State::Restarting,
+            (RUNNING, None) => State::Running,
+            _ => State::Draining,
         };
-        Health { state, n_in_flight: live.flights.n(), n_violations: live.library.n_violations() }
+        let (n_in_flight, n_violations) = (live.flights.n(), live.library.n_violations());
+        let process = live.library.transport().process();
+        Health { state, n_in_flight, n_violations, process }
     }
 
     async fn attach(

@@ -16,6 +16,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod cache;
+mod child;
 mod elf;
 mod glibc;
 mod handles;
@@ -24,6 +25,7 @@ mod instance;
 mod library;
 mod ops;
 mod pins;
+mod process;
 mod refusal;
 mod scrub;
 mod stream;
@@ -35,11 +37,13 @@ mod tests;
 /// The vocabulary of the calls: records, positions, outcomes, error classes.
 pub use gantry_plugin_api as api;
 
+pub use child::{ChildError, Enforcement, run_child};
 pub use elf::Inspected;
 pub use handles::{CallbackHandle, CaptureHandle, LookupHandle};
 pub use host::{Clock, Found, Host, Options, Refused, Scan, inspect};
 pub use instance::{CallError, Health, Instance, State};
 pub use library::Library;
 pub use pins::Pins;
+pub use process::{Isolated, Limits, Program, Timing};
 pub use refusal::Refusal;
 pub use stream::RecordStream;

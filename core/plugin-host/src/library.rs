@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use crate::elf::Inspected;
 use crate::host::Clock;
 use crate::instance::{CallError, Instance};
 use crate::ops::{Flights, OpTable, Pending, Reply};
+use crate::process::{Start, absolute_paths};
 use crate::refusal::Refusal;
 use crate::scrub::Scrubber;
 use crate::transport::{self, Body, Ears, Transport};
@@ -23,10 +24,13 @@ use crate::transport::{self, Body, Ears, Transport};
 /// A plug-in that is loaded. It stays loaded for the life of the process, whatever drops.
 pub struct Library {
     said: Inspected,
-    ears: &'static Ears,
+    ears: Arc<Ears>,
     ops: Arc<OpTable>,
     transport: Arc<dyn Transport>,
     last_id: AtomicU64,
+    /// In a process of its own it has another working folder: relative paths in its config count
+    /// from here.
+    paths_from: Option<PathBuf>,
 }
 
 impl Library {
@@ -36,17 +40,47 @@ impl Library {
         n_workers: u32,
         clock: Clock,
     ) -> Result<Self, Refusal> {
-        let ops = Arc::new(OpTable::default());
-        let ears: &'static Ears = Box::leak(Box::new(Ears {
+        let ears = Self::ears_of(&said, clock);
+        let opened = transport::open(copy, &said, n_workers, Arc::clone(&ears) as _)?;
+        Ok(Self::new(said, ears, Arc::new(opened), None))
+    }
+
+    /// Runs the copy of a library in a process of its own, for one source. Blocks until it runs.
+    pub(crate) fn isolated(copy: &Path, said: Inspected, start: Start) -> Result<Self, Refusal> {
+        let ears = Self::ears_of(&said, Arc::clone(&start.clock));
+        ears.set_log_level(start.log_level);
+        let base = start.base.clone();
+        let child = transport::Child::start(copy, &said, start, Arc::clone(&ears))?;
+        Ok(Self::new(said, ears, Arc::new(child), Some(base)))
+    }
+
+    fn ears_of(said: &Inspected, clock: Clock) -> Arc<Ears> {
+        Arc::new(Ears {
             plugin: said.manifest.name.clone(),
-            ops: Arc::clone(&ops),
+            ops: Arc::default(),
             scrubber: Scrubber::default(),
             names: RwLock::new(BTreeMap::new()),
             clock: RwLock::new(clock),
             log_level: AtomicU8::new(0),
-        }));
-        let opened = transport::open(copy, &said, n_workers, ears)?;
-        Ok(Self { said, ears, ops, transport: Arc::new(opened), last_id: AtomicU64::new(0) })
+        })
+    }
+
+    fn new(
+        said: Inspected,
+        ears: Arc<Ears>,
+        transport: Arc<dyn Transport>,
+        paths_from: Option<PathBuf>,
+    ) -> Self {
+        let ops = Arc::clone(&ears.ops);
+        Self { said, ears, ops, transport, last_id: AtomicU64::new(0), paths_from }
+    }
+
+    /// The source's config as the plug-in gets it.
+    fn config(&self, json: Vec<u8>) -> Vec<u8> {
+        match &self.paths_from {
+            Some(base) => absolute_paths(json, &self.manifest().permissions, base),
+            None => json,
+        }
     }
 
     /// What the plug-in is and can do.
@@ -80,6 +114,7 @@ impl Library {
         secrets: &[Secret<String>],
     ) -> Result<Vec<ConfigFault>, CallError> {
         self.ears.scrubber.add(secrets);
+        let json = if role.is_none() { self.config(json) } else { json };
         let request = encode(&Validate { role, json: Bytes::from(json) });
         // Nothing lives on that a panic could have broken.
         let flights = Arc::default();
@@ -108,7 +143,7 @@ impl Library {
         secrets: &[Secret<String>],
     ) -> Result<Instance, CallError> {
         self.ears.scrubber.add(secrets);
-        Instance::create(Arc::clone(self), name, config).await
+        Instance::create(Arc::clone(self), name, self.config(config)).await
     }
 
     /// Ends the plug-in's threads, for good: each later operation fails. Blocks up to `timeout`, so
@@ -117,8 +152,16 @@ impl Library {
         self.transport.shutdown(timeout);
     }
 
-    pub(crate) fn ears(&self) -> &'static Ears {
-        self.ears
+    /// Ends the plug-in's process, if it runs in one of its own, and leaves nothing of it behind;
+    /// each later operation fails. Blocks up to `timeout`, and then kills it.
+    pub fn end_process(&self, timeout: Duration) {
+        if self.paths_from.is_some() {
+            self.transport.shutdown(timeout);
+        }
+    }
+
+    pub(crate) fn ears(&self) -> &Ears {
+        &self.ears
     }
 
     pub(crate) fn transport(&self) -> &dyn Transport {

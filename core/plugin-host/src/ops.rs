@@ -61,6 +61,17 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
 }
 
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Emitted {
+    /// It will be fetched.
+    Taken,
+    /// The stream was called off and may not know it yet.
+    Unwanted,
+    /// There is no such stream, or it has no credit: it must not go on, for this batch is lost.
+    Violation,
+}
+
 /// What an instance knows of its operations.
 #[derive(Debug, Default)]
 pub(crate) struct Flights {
@@ -179,8 +190,8 @@ impl OpTable {
         }
     }
 
-    /// Takes a batch of a stream; false if nobody wants it.
-    pub(crate) fn emit(&self, op_id: u64, n_credit: u32, batch: Body) -> bool {
+    /// Takes a batch of a stream.
+    pub(crate) fn emit(&self, op_id: u64, n_credit: u32, batch: Body) -> Emitted {
         let waker = {
             let mut slots = self.slots();
             let taken = slots.slot(op_id).and_then(|slot| {
@@ -195,10 +206,11 @@ impl OpTable {
                     slots.slot(op_id).is_some_and(|slot| matches!(slot.state, State::Abandoned));
                 drop(slots);
                 // A stream that was called off may not know it yet.
-                if !abandoned {
-                    self.violation();
+                if abandoned {
+                    return Emitted::Unwanted;
                 }
-                return false;
+                self.violation();
+                return Emitted::Violation;
             };
             stream.batches.push_back(batch);
             waker.take()
@@ -206,7 +218,7 @@ impl OpTable {
         if let Some(waker) = waker {
             waker.wake();
         }
-        true
+        Emitted::Taken
     }
 
     /// Gives a stream more credit; false if it has ended.

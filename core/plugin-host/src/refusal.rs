@@ -228,6 +228,14 @@ pub enum Refusal {
         /// The names found.
         known: String,
     },
+    /// GANTRY-P026
+    #[error("cannot run `{path}` in a process of its own: {reason}")]
+    Start {
+        /// The file.
+        path: PathBuf,
+        /// How far it got, and what happened.
+        reason: String,
+    },
     /// GANTRY-P025
     #[error("cannot read lock file `{path}`: {reason}")]
     LockFile {
@@ -267,6 +275,7 @@ impl Refusal {
             Self::Cache { .. } => "GANTRY-P023",
             Self::Unknown { .. } => "GANTRY-P024",
             Self::LockFile { .. } => "GANTRY-P025",
+            Self::Start { .. } => "GANTRY-P026",
         }
     }
 
@@ -333,6 +342,9 @@ impl Refusal {
                  `gantry plugin list` shows what was refused"
                     .to_owned()
             }
+            Self::Start { .. } => "see what the hub logged of it; if the plug-in is trusted, \
+                                   `isolation = \"in-process\"` runs it in the hub"
+                .to_owned(),
             Self::LockFile { .. } => "write it with `sha256sum *.so > plugins.lock`".to_owned(),
         }
     }

@@ -3,5 +3,6 @@
 mod calls;
 mod logs;
 mod misbehaviour;
+mod process;
 mod refusals;
 mod support;

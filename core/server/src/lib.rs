@@ -79,6 +79,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
         .map_err(|source| Error::Folder { path: place.folder.clone(), source })?;
     let folders = plugins::Folders::new(place.clone(), plugins);
     let Loaded { spec, sources, settings } = plugins::load(&config, folders).await?;
+    let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     let (rules, _) = gantry_rules::compile(&spec);
     let spec = Arc::new(spec);
     let opened = gantry_store::open(&place.store).await;
@@ -115,6 +116,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
             Ok(())
         })
         .await;
+    plugins::end_processes(&libraries);
     place.withdraw();
     drop(store);
     result

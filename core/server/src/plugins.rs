@@ -4,15 +4,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gantry_config::{Checked, Manifests, PluginManifest, Severity, render_human, resolve_secrets};
 use gantry_model::Name;
-use gantry_model::spec::Spec;
+use gantry_model::spec::{Isolation, ProcessLimits, SourceSpec, Spec};
 use gantry_pipeline::{Settings, SourceParts};
 use gantry_plugin_api::Secret;
 use gantry_plugin_api::manifest::{CaptureMode, Manifest};
 use gantry_plugin_api::message::RoleName;
-use gantry_plugin_host::{CallError, Host, Instance, Library, Options, Pins, Refusal, Scan};
+use gantry_plugin_host::{
+    CallError, Host, Instance, Isolated, Library, Limits, Options, Pins, Refusal, Scan,
+};
 use serde_json::Value;
 
 use crate::error::{Error, chain};
@@ -94,7 +97,7 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
     let mut loader = Loader { spec: &spec, faults: Vec::new(), settings: Settings::default() };
     let mut sources = BTreeMap::new();
     for (name, source) in &spec.sources {
-        match host.load(&source.plugin) {
+        match library(&host, name, source) {
             Ok(library) => {
                 let parts = loader.source(name, library).await;
                 sources.insert(name.clone(), parts);
@@ -109,6 +112,28 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
         return Err(Error::PluginConfig { faults: faults.join("\n") });
     }
     Ok(Loaded { spec, sources, settings })
+}
+
+/// The plug-in of a source, where the source wants it to run.
+fn library(host: &Host, name: &Name, source: &SourceSpec) -> Result<Arc<Library>, Refusal> {
+    match source.isolation {
+        Isolation::InProcess => host.load(&source.plugin),
+        Isolation::Process => {
+            let ProcessLimits { memory_bytes, open_files, user } = source.limits.clone();
+            let limits = Limits { memory_bytes, open_files, user };
+            let isolated = Isolated { source: name, config: &source.config, limits };
+            host.load_isolated(&source.plugin, &isolated)
+        }
+    }
+}
+
+/// Ends the processes of plug-ins, after the last operation.
+pub(crate) fn end_processes(libraries: &[Arc<Library>]) {
+    /// Instances are stopped before, so nothing is left to do.
+    const WITHIN: Duration = Duration::from_secs(2);
+    for library in libraries {
+        library.end_process(WITHIN);
+    }
 }
 
 /// Whether a part of the config works against the real system.
@@ -130,6 +155,7 @@ pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>,
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder, source })?;
     let mut connections = Vec::new();
+    let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {
         match parts.library.create(&name, parts.config, &parts.secrets).await {
             Ok(instance) => {
@@ -139,6 +165,7 @@ pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>,
             Err(error) => connections.push(Connection::new("source", &name, Err(error))),
         }
     }
+    end_processes(&libraries);
     Ok(connections)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
     CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec, OnChange, OnFailure,
-    OnReopen, SOURCE_HUB, SourceSpec,
+    OnReopen, ProcessLimits, SOURCE_HUB, SourceSpec,
 };
 use gantry_model::{AttributeType, Millis, Name};
 
@@ -17,25 +17,35 @@ use crate::units;
 
 pub(super) fn source(table: &mut Table<'_>, findings: &mut Findings) -> SourceSpec {
     let plugin = table.need_name("plugin", findings);
+    let isolation = table.choice("isolation", ISOLATION, findings).unwrap_or_default();
     SourceSpec {
         plugin,
-        isolation: isolation(table, findings),
+        isolation,
+        limits: limits(table, isolation, findings),
         config: table.json("config", findings),
     }
 }
 
-fn isolation(table: &mut Table<'_>, findings: &mut Findings) -> Isolation {
-    let isolation = table.choice(
-        "isolation",
-        &[("in-process", Some(Isolation::InProcess)), ("process", None)],
-        findings,
-    );
-    if let (Some(None), Some(node)) = (isolation, table.get("isolation")) {
-        let message = "plug-ins in a process of their own are not there yet in this version";
-        let found = Found::error(Code::NotYet, node.place, message).label("not yet");
-        findings.push(found.help("write \"in-process\", or leave it out"));
+const ISOLATION: &[(&str, Isolation)] =
+    &[("process", Isolation::Process), ("in-process", Isolation::InProcess)];
+
+fn limits(table: &mut Table<'_>, isolation: Isolation, findings: &mut Findings) -> ProcessLimits {
+    let Some(node) = table.get("limits") else { return ProcessLimits::default() };
+    if isolation == Isolation::InProcess {
+        let message = "`limits` hold only for a plug-in in a process of its own";
+        let found = Found::error(Code::Value, node.key, message).label("nothing to limit");
+        findings.push(found.help("leave them out, or write `isolation = \"process\"`"));
     }
-    isolation.flatten().unwrap_or_default()
+    let title = format!("`limits` of {}", table.title);
+    let mut limits = Table::open(title, node, findings);
+    let files = limits.integer("open_files", 16..=1_048_576, findings);
+    let read = ProcessLimits {
+        memory_bytes: limits.unit("memory", units::bytes, findings),
+        open_files: files.map(|files| files as u64),
+        user: limits.text("user", findings).map(str::to_owned),
+    };
+    limits.close(findings);
+    read
 }
 
 pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> CaptureSpec {

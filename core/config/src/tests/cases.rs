@@ -11,7 +11,7 @@ fn a_good_config_has_no_findings_and_all_its_parts() {
     let checked = checked(GOOD);
     assert_eq!(checked.findings, []);
     let spec = checked.spec.unwrap();
-    assert_eq!(spec.sources["crm"].isolation, Isolation::InProcess);
+    assert_eq!(spec.sources["crm"].isolation, Isolation::Process);
     assert_eq!(spec.captures["leads"].every, Some(Millis::from_secs(30)));
     assert_eq!(spec.lookups["nps"].on_failure, OnFailure::Continue);
     let process = &spec.routing.processes["sales/leads"];

@@ -15,6 +15,9 @@ pub struct SourceSpec {
     pub plugin: Name,
     /// Where the plug-in runs.
     pub isolation: Isolation,
+    /// What its process may have of the machine.
+    #[serde(default)]
+    pub limits: ProcessLimits,
     /// The plug-in's own config, secrets as references: `{"env": "X"}`, `{"file": "…"}`.
     pub config: serde_json::Value,
 }
@@ -23,9 +26,22 @@ pub struct SourceSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
-    /// In the hub's own process.
+    /// In a process of its own.
     #[default]
+    Process,
+    /// In the hub's own process.
     InProcess,
+}
+
+/// What the process of a plug-in may have of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLimits {
+    /// Address space, in bytes; none = no limit.
+    pub memory_bytes: Option<u64>,
+    /// Open files; none = the plug-in host's own default.
+    pub open_files: Option<u64>,
+    /// The user it runs as where the hub is root: a name or a number; none = nobody.
+    pub user: Option<String>,
 }
 
 /// `[capture.NAME]`: a capture point.

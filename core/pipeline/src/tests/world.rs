@@ -12,7 +12,7 @@ use gantry_model::spec::{
     CallbackSpec, CaptureSpec, Completion, CompletionMode, Confirm, CurvePoint, OnChange,
     OnFailure, OnReopen, PrioritySchema, ProcessSpec, RouteSpec, RoutingSpec, Span, Spec,
 };
-use gantry_model::spec::{Isolation, LookupSpec, SourceSpec};
+use gantry_model::spec::{Isolation, LookupSpec, ProcessLimits, SourceSpec};
 use gantry_model::{
     Actor, AttributeType, Command, Document, ItemId, Millis, Name, Presence, Reply, WorkItem,
 };
@@ -238,8 +238,12 @@ pub(super) fn spec() -> Spec {
         default_process: "sales/leads".into(),
         ..RoutingSpec::default()
     };
-    let crm =
-        SourceSpec { plugin: "crm".into(), isolation: Isolation::default(), config: json!({}) };
+    let crm = SourceSpec {
+        plugin: "crm".into(),
+        isolation: Isolation::default(),
+        limits: ProcessLimits::default(),
+        config: json!({}),
+    };
     Spec {
         sources: [("crm".into(), crm)].into(),
         captures: [("leads".into(), capture())].into(),

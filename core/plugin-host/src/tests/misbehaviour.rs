@@ -7,7 +7,7 @@ use std::time::Duration;
 use gantry_plugin_api::{Delivery, ErrorClass, HttpRequest, Json, Query};
 
 use super::support::{Folder, misbehaving, told};
-use crate::ops::{Flights, OpTable, Reply};
+use crate::ops::{Emitted, Flights, OpTable, Reply};
 use crate::transport::Body;
 use crate::{CallError, CaptureHandle, Instance, Library, State};
 
@@ -115,7 +115,7 @@ async fn draining_calls_off_what_hangs() {
     let lookup = instance.attach_lookup("a", told("hang")).await.unwrap();
     let queries = [Query::new(Json::default())];
     let (answer, drained) =
-        tokio::join!(lookup.lookup(&queries), instance.drain(Duration::from_millis(20)));
+        tokio::join!(lookup.lookup(&queries), instance.drain(Duration::from_millis(500)));
     drained.unwrap();
     assert_eq!(answer.unwrap_err().class(), ErrorClass::Canceled);
 }
@@ -178,15 +178,16 @@ fn late_double_and_unknown_answers_are_counted_and_dropped() {
 fn a_batch_beyond_the_credit_is_refused() {
     let (table, flights) = (OpTable::default(), Arc::new(Flights::default()));
     let stream = table.open(&flights, Some(3));
-    assert!(table.emit(stream, 2, Body::EMPTY));
-    assert!(!table.emit(stream, 2, Body::EMPTY));
+    let emit = |op_id, cost| table.emit(op_id, cost, Body::EMPTY);
+    assert_eq!(emit(stream, 2), Emitted::Taken);
+    assert_eq!(emit(stream, 2), Emitted::Violation);
     assert!(table.grant(stream, 1));
-    assert!(table.emit(stream, 2, Body::EMPTY));
-    assert!(!table.emit(stream, 0, Body::EMPTY), "a batch without records costs one");
+    assert_eq!(emit(stream, 2), Emitted::Taken);
+    assert_eq!(emit(stream, 0), Emitted::Violation, "a batch without records costs one");
     let call = table.open(&flights, None);
-    assert!(!table.emit(call, 1, Body::EMPTY), "no stream");
+    assert_eq!(emit(call, 1), Emitted::Violation, "no stream");
     assert_eq!(table.n_violations(), 3);
     table.abandon(stream);
-    assert!(!table.emit(stream, 1, Body::EMPTY));
+    assert_eq!(emit(stream, 1), Emitted::Unwanted);
     assert_eq!(table.n_violations(), 3, "it may not know yet that nobody listens");
 }

@@ -221,7 +221,7 @@ fn a_damaged_copy_in_the_cache_is_made_anew() {
     fs::write(place.join("libcounter.so"), "half a file").unwrap();
     folder.load("counter");
     let mode = fs::metadata(place.join("libcounter.so")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o500);
+    assert_eq!(mode & 0o777, 0o555);
 }
 
 /// Overwriting the operator's file while its library runs must not touch the process.

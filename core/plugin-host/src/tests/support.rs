@@ -8,11 +8,12 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use gantry_plugin_api::Secret;
 use tempfile::TempDir;
 
-use crate::{Host, Instance, Library, Options};
+use crate::{Host, Instance, Isolated, Library, Limits, Options, Program, Timing};
 
 /// A time that no clock would give by chance.
 pub(super) const NOW_MS: i64 = 1_234_567_890_123;
@@ -89,6 +90,31 @@ impl Folder {
     pub(super) fn load(&self, name: &str) -> Arc<Library> {
         self.host().load(name).unwrap()
     }
+
+    /// Options whose processes are this test program, watched more closely than usual.
+    pub(super) fn isolating(&self) -> Options {
+        let arguments = ["tests::process::child", "--exact", "--nocapture", "--quiet"];
+        let path = env::current_exe().unwrap();
+        let program = Program { path, arguments: arguments.map(Into::into).to_vec() };
+        let timing = Timing {
+            tick: Duration::from_millis(20),
+            pause_first: Duration::from_millis(5),
+            pause_longest: Duration::from_millis(5),
+            failures_max: usize::MAX,
+            ..Timing::default()
+        };
+        Options { program, timing, ..self.options() }
+    }
+
+    pub(super) fn isolate(&self, name: &str) -> Arc<Library> {
+        isolate(self.isolating(), name)
+    }
+}
+
+pub(super) fn isolate(options: Options, name: &str) -> Arc<Library> {
+    let limits = Limits::default();
+    let isolated = Isolated { source: "crm", config: &serde_json::Value::Null, limits };
+    Host::new(options).load_isolated(name, &isolated).unwrap()
 }
 
 /// An instance of the misbehaving plug-in; what it is told may be given by `config`.

@@ -7,6 +7,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_plugin_api::abi::{
@@ -17,9 +18,8 @@ use gantry_plugin_api::message::Opcode;
 use gantry_plugin_api::{ErrorClass, Manifest};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 
-use super::{Body, Ears, Transport};
+use super::{Body, Listener, Transport};
 use crate::elf::{self, Inspected};
-use crate::ops::Reply;
 use crate::refusal::Refusal;
 
 /// A library that was opened and has met its host; stays for ever.
@@ -27,13 +27,13 @@ pub(crate) struct Opened {
     api: &'static PluginApi,
 }
 
-/// Opens the copy of a library and introduces it to its host. `ears` live as long as the library,
-/// which is for ever, so they are given away.
+/// Opens the copy of a library and introduces it to its host. The listener lives as long as the
+/// library, which is for ever.
 pub(crate) fn open(
     copy: &Path,
     said: &Inspected,
     n_workers: u32,
-    ears: &'static Ears,
+    listener: Arc<dyn Listener>,
 ) -> Result<Opened, Refusal> {
     let path = &said.path;
     let bad = |reason: String| Refusal::Descriptor { path: path.clone(), reason };
@@ -67,15 +67,16 @@ pub(crate) fn open(
     // it.
     let version = negotiate((ABI_MIN, ABI_MAX), said.abi)
         .ok_or_else(|| bad("it has no version in common with the host".to_owned()))?;
+    let listener: &'static Arc<dyn Listener> = Box::leak(Box::new(listener));
     let host: &'static HostApi = Box::leak(Box::new(HostApi {
         size: size_of::<HostApi>() as u32,
         n_workers,
-        ctx: ptr::from_ref(ears).cast(),
+        ctx: ptr::from_ref(listener).cast(),
         complete,
         emit,
         log,
         now_ms,
-        log_level: ears.log_level.as_ptr(),
+        log_level: listener.log_level().as_ptr(),
     }));
     let mut api: *const PluginApi = ptr::null();
     // SAFETY: the host's table lives for ever, `api` may be written.
@@ -170,10 +171,10 @@ fn caught<T>(otherwise: T, code: impl FnOnce() -> T) -> T {
 }
 
 /// # Safety
-/// `ctx` must be the host's table's own: the ears given to [`open`], which live for ever.
-unsafe fn ears(ctx: *const c_void) -> &'static Ears {
+/// `ctx` must be the host's table's own: the listener leaked by [`open`], which lives for ever.
+unsafe fn listener(ctx: *const c_void) -> &'static dyn Listener {
     // SAFETY: as above.
-    unsafe { &*ctx.cast::<Ears>() }
+    unsafe { &**ctx.cast::<Arc<dyn Listener>>() }
 }
 
 /// # Safety
@@ -181,9 +182,7 @@ unsafe fn ears(ctx: *const c_void) -> &'static Ears {
 unsafe extern "C" fn complete(ctx: *const c_void, op_id: u64, status: u32, reply: Buf) {
     caught((), || {
         // SAFETY: the plug-in passes the context of the table.
-        let ears = unsafe { ears(ctx) };
-        let panicked = status == ErrorClass::Panic.code();
-        ears.ops.complete(op_id, Reply { status, body: Body(reply) }, panicked);
+        unsafe { listener(ctx) }.complete(op_id, status, Body(reply));
     });
 }
 
@@ -192,8 +191,7 @@ unsafe extern "C" fn complete(ctx: *const c_void, op_id: u64, status: u32, reply
 unsafe extern "C" fn emit(ctx: *const c_void, op_id: u64, n_credit: u32, batch: Buf) -> u32 {
     caught(ErrorClass::Protocol.code(), || {
         // SAFETY: the plug-in passes the context of the table.
-        let ears = unsafe { ears(ctx) };
-        let taken = ears.ops.emit(op_id, n_credit, Body(batch));
+        let taken = unsafe { listener(ctx) }.emit(op_id, n_credit, Body(batch));
         if taken { STATUS_OK } else { ErrorClass::Canceled.code() }
     })
 }
@@ -210,10 +208,10 @@ unsafe extern "C" fn log(
 ) {
     caught((), || {
         // SAFETY: the plug-in passes the context of the table; the slices live until we return.
-        let (ears, target, message, fields) =
-            unsafe { (ears(ctx), target.as_bytes(), message.as_bytes(), fields.as_bytes()) };
+        let (listener, target, message, fields) =
+            unsafe { (listener(ctx), target.as_bytes(), message.as_bytes(), fields.as_bytes()) };
         let text = String::from_utf8_lossy;
-        ears.log(level, instance, &text(target), &text(message), &text(fields));
+        listener.log(level, instance, &text(target), &text(message), &text(fields));
     });
 }
 
@@ -221,7 +219,7 @@ unsafe extern "C" fn log(
 /// As [`HostApi::now_ms`] says.
 unsafe extern "C" fn now_ms(ctx: *const c_void) -> i64 {
     // SAFETY: the plug-in passes the context of the table.
-    caught(0, || unsafe { ears(ctx) }.now_ms())
+    caught(0, || unsafe { listener(ctx) }.now_ms())
 }
 
 #[cfg(test)]

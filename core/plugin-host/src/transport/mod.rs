@@ -1,9 +1,11 @@
 //! How operations reach a plug-in. The library in this process is one way; a child process, which
-//! speaks the same messages over a pipe, is another behind the same trait.
+//! speaks the same messages over a socket, is another behind the same trait.
 
+mod child;
 mod inproc;
 
-pub(crate) use inproc::open;
+pub(crate) use child::{Child, Shared, send_op};
+pub(crate) use inproc::{Opened, open};
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,12 +13,13 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use gantry_plugin_api::ErrorClass;
 use gantry_plugin_api::abi::Buf;
 use gantry_plugin_api::message::Opcode;
 use tracing::level_filters::LevelFilter;
 
 use crate::host::Clock;
-use crate::ops::OpTable;
+use crate::ops::{Emitted, OpTable, Reply};
 use crate::scrub::Scrubber;
 
 /// Carries operations to a plug-in. Completions, batches and log lines come back through [`Ears`].
@@ -32,6 +35,43 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
 
     /// Ends the plug-in's threads; blocks up to `timeout`.
     fn shutdown(&self, timeout: Duration);
+
+    /// Why it takes no operations at the moment; none if it does.
+    fn outage(&self) -> Option<Outage> {
+        None
+    }
+
+    /// The number of its process, if it runs in one of its own.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// Why a plug-in takes no operations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Outage {
+    /// It failed too often and is not started again by itself.
+    pub(crate) quarantined: bool,
+    /// What happened, for people.
+    pub(crate) reason: String,
+}
+
+/// What a library calls back into: the host itself, or in a child process the way to it.
+pub(crate) trait Listener: Send + Sync {
+    /// An operation has ended.
+    fn complete(&self, op_id: u64, status: u32, reply: Body);
+
+    /// A stream sends a batch; false if nobody wants it.
+    fn emit(&self, op_id: u64, n_credit: u32, batch: Body) -> bool;
+
+    /// A log line about an instance or attachment.
+    fn log(&self, level: u32, about: u64, target: &str, message: &str, fields: &str);
+
+    /// The hub's time, as Unix milliseconds.
+    fn now_ms(&self) -> i64;
+
+    /// 0 (nothing) to 5 (trace); the plug-in reads it at any time.
+    fn log_level(&self) -> &AtomicU8;
 }
 
 /// What a plug-in may call back into, and what its answers are put through.
@@ -69,17 +109,33 @@ impl Ears {
         *self.clock.write().unwrap_or_else(PoisonError::into_inner) = clock;
     }
 
-    /// The hub's time, as Unix milliseconds.
-    pub(crate) fn now_ms(&self) -> i64 {
+    /// The operator's name of an instance or attachment.
+    pub(crate) fn name(&self, id: u64) -> Option<Arc<str>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+}
+
+impl Listener for Ears {
+    fn complete(&self, op_id: u64, status: u32, reply: Body) {
+        let panicked = status == ErrorClass::Panic.code();
+        self.ops.complete(op_id, Reply { status, body: reply }, panicked);
+    }
+
+    fn emit(&self, op_id: u64, n_credit: u32, batch: Body) -> bool {
+        self.ops.emit(op_id, n_credit, batch) == Emitted::Taken
+    }
+
+    fn now_ms(&self) -> i64 {
         let clock = Arc::clone(&self.clock.read().unwrap_or_else(PoisonError::into_inner));
         clock()
     }
 
-    /// Puts a log line of the plug-in into the hub's log.
-    pub(crate) fn log(&self, level: u32, id: u64, target: &str, message: &str, fields: &str) {
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let instance = names.get(&id).cloned();
-        drop(names);
+    fn log_level(&self) -> &AtomicU8 {
+        &self.log_level
+    }
+
+    fn log(&self, level: u32, id: u64, target: &str, message: &str, fields: &str) {
+        let instance = self.name(id);
         let (plugin, instance) = (self.plugin.as_str(), instance.as_deref());
         let (message, fields) = (self.scrubber.text(message), self.scrubber.text(fields));
         let fields = (!fields.is_empty()).then_some(fields.as_ref());

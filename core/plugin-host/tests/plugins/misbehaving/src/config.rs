@@ -46,4 +46,32 @@ pub(crate) enum Behaviour {
     TooMuch,
     /// Puts the password into log lines and the error.
     Tell,
+    /// Reads where nothing is.
+    Segfault,
+    /// Ends the process.
+    Abort,
+    /// Calls itself without end.
+    Overflow,
+    /// Computes without end, and without ever waiting.
+    Spin,
+    /// Closes its connection to the hub.
+    CloseConnection,
+    /// Sends what is no frame.
+    Garbage,
+    /// Announces a frame that is too long.
+    HugeFrame,
+    /// Completes each operation twice, and some that nobody started.
+    DoubleComplete,
+    /// Sends records without credit.
+    WithoutCredit,
+    /// Writes to its output and its log without end.
+    Flood,
+    /// Leaves processes behind, and ends.
+    Orphans,
+    /// Gives a reply that fits in no frame.
+    HugeReply,
+    /// Takes all the memory that it can get, up to a gigabyte.
+    Devour,
+    /// Tells what it may not touch and touches it: the answer says what it was told.
+    Trespass,
 }

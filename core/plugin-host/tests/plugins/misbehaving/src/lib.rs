@@ -1,7 +1,7 @@
 //! A plug-in that does wrong what it is told to, for the tests of the host.
-#![forbid(unsafe_code)]
 
 mod config;
+mod crime;
 
 use std::future::pending;
 use std::panic::panic_any;
@@ -56,7 +56,9 @@ impl Capture for Misbehaving {
     ) -> Result<Batch, Error> {
         self.misbehave(settings.behaviour).await?;
         let n = if settings.behaviour == Behaviour::TooMuch { limit + 1 } else { limit };
-        let record = Record::json(cx.now_ms().to_string());
+        let huge = settings.behaviour == Behaviour::HugeReply;
+        let payload = if huge { " ".repeat(17 << 20) } else { cx.now_ms().to_string() };
+        let record = Record::json(payload);
         Ok(Batch { records: vec![record; n], ..Batch::default() })
     }
 
@@ -68,6 +70,9 @@ impl Capture for Misbehaving {
         out: Emitter,
     ) -> Result<(), Error> {
         self.misbehave(settings.behaviour).await?;
+        if settings.behaviour == Behaviour::WithoutCredit {
+            return crime::send_without_credit().await;
+        }
         let mut number = 0_u64;
         loop {
             let records = (number..number + 3).map(|n| Record::json(n.to_string())).collect();
@@ -155,6 +160,7 @@ impl Misbehaving {
                 let inner = std::io::Error::other(format!("inside: {password}"));
                 Err(Error::transient(format!("cannot keep {password}")).because(&inner))
             }
+            crime => crime::commit(crime).await,
         }
     }
 }

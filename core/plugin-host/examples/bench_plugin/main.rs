@@ -1,13 +1,17 @@
-//! Measures what a call of a plug-in costs in this process, beside a plain virtual call.
+//! Measures what a call of a plug-in costs: in this process beside a plain virtual call, and in a
+//! process of its own beside a plain socket.
 //!
 //! `cargo run --release -p gantry-plugin-host --example bench_plugin [-- --json]`, with the
-//! example plug-in built in release before (`cargo build --release -p gantry-example-counter`), or
-//! any folder that holds it in `GANTRY_PLUGINS`.
+//! plug-ins built in release before, or any folder that holds them in `GANTRY_PLUGINS`.
+//! `cargo xtask bench plugin` does both.
 //!
 //! `inline` is a look-up of one query that the plug-in answers on the calling thread, `runtime` a
 //! poll of one record that runs on the plug-in's own threads, 64 at a time. Both go all the way:
-//! typed call, encoding, border, author's code, and back.
+//! typed call, encoding, border, author's code, and back. The figures of processes stand in
+//! `process`.
 #![allow(clippy::print_stdout, reason = "its output is the product")]
+
+mod process;
 
 use std::env;
 use std::hint::black_box;
@@ -16,7 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gantry_plugin_api::{Json, Query};
-use gantry_plugin_host::{CallError, Host, Instance, Options, Refusal};
+use gantry_plugin_host::{CallError, ChildError, Host, Instance, Options, Refusal, run_child};
 use tokio::task::JoinSet;
 
 /// Calls a sample; a single call is too short for the clock.
@@ -31,11 +35,18 @@ enum Failure {
     Load(#[from] Refusal),
     #[error("cannot call the example plug-in")]
     Call(#[from] CallError),
-    #[error("cannot start a runtime")]
+    #[error("cannot start a runtime, or talk to a thread of our own")]
     Runtime(#[from] std::io::Error),
+    #[error("cannot serve a plug-in")]
+    Child(#[from] ChildError),
+    #[error("cannot read or write JSON")]
+    Json(#[from] gantry_plugin_api::Error),
 }
 
 fn main() -> Result<(), Failure> {
+    if env::args().any(|argument| argument == "plugin-child") {
+        match run_child()? {}
+    }
     let json = env::args().any(|argument| argument == "--json");
     let folder = env::var_os("GANTRY_PLUGINS").map_or_else(beside_us, PathBuf::from);
     let cache = env::temp_dir().join("gantry-bench-plugin");
@@ -49,7 +60,7 @@ fn main() -> Result<(), Failure> {
     let plain = virtual_call();
     report("plugin.inproc.inline", &inline, plain, json);
     report("plugin.inproc.runtime", &through_runtime, plain, json);
-    Ok(())
+    process::measure(&host, json)
 }
 
 /// Cargo puts libraries beside the folder `examples` that holds this program.
