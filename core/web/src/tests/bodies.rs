@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
 
-use super::world::{Answer, World, as_agent, hasty};
+use super::world::{Answer, World, as_agent};
 use crate::token::Role;
 
 async fn post(world: &World, path: &str, content_type: &str, body: impl Into<Body>) -> Answer {
@@ -45,7 +45,7 @@ async fn bodies_that_cannot_be_read_are_refused() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
-    let world = World::with(hasty()).await;
+    let world = World::new().await;
     for path in ["/capture/leads", "/hooks/leads"] {
         let body = vec![b' '; 10 << 20];
         let answer = post(&world, path, "application/json", body).await;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -471,14 +470,5 @@ impl Intake for StandIn {
 
     fn status(&self) -> Json {
         json!({ "capture_points": { "leads": { "state": "running" } }, "callbacks": {} })
-    }
-}
-
-/// Short enough that a test which waits for it is quick.
-pub(super) fn hasty() -> Options {
-    Options {
-        request_timeout: Duration::from_millis(50),
-        body_bytes_max: 1 << 20,
-        ..Options::default()
     }
 }
