@@ -1,8 +1,8 @@
 //! The `gantry` binary: one file a subcommand.
 //!
-//! `run` starts the hub. `agent`, `item`, `explain`, `curve` and `dlq` ask a running hub, with the
-//! administrator's token that the hub leaves beside its store; `calendar`, `check`, `plugin`,
-//! `token` and `verify` need no hub.
+//! `run` starts the hub. `agent`, `item`, `capture`, `positions`, `explain`, `curve` and `dlq` ask
+//! a running hub, with the administrator's token that the hub leaves beside its store; `calendar`,
+//! `check`, `plugin`, `token` and `verify` need no hub.
 #![forbid(unsafe_code)]
 
 /// Prints a line; see [`table::line`].
@@ -12,6 +12,7 @@ macro_rules! say {
 
 mod agent;
 mod calendar;
+mod capture;
 mod check;
 mod client;
 mod curve;
@@ -20,6 +21,7 @@ mod explain;
 mod item;
 mod moves;
 mod plugin;
+mod positions;
 mod queue;
 mod rules;
 mod run;
@@ -95,6 +97,12 @@ enum Command {
     /// Show what lies parked, and give it back into distribution.
     #[command(subcommand, after_help = "Example:\n  gantry workbin list")]
     Workbin(workbin::Command),
+    /// Show capture points, pause and resume them, ask a source now.
+    #[command(subcommand, after_help = "Example:\n  gantry capture list")]
+    Capture(capture::Command),
+    /// Show how far sources have been read, and read them again from another place.
+    #[command(subcommand, after_help = "Example:\n  gantry positions list")]
+    Positions(positions::Command),
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
@@ -146,6 +154,8 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Curve(options) => curve::curve(global, options).await,
             Command::Queue(options) => queue::queue(global, options).await,
             Command::Workbin(command) => workbin::run(global, command).await,
+            Command::Capture(command) => capture::run(global, command).await,
+            Command::Positions(command) => positions::run(global, command).await,
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,

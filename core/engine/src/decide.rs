@@ -91,6 +91,11 @@ fn dispatch(
             });
             Ok(nothing())
         }
+        Command::OperateCapture { capture_point, act } => {
+            let (capture_point, act) = (capture_point.clone(), act.clone());
+            events.push(Event::CaptureOperated { capture_point, act });
+            Ok(nothing())
+        }
         Command::ClockStepped { by } => {
             events.push(Event::ClockStepped { by: *by });
             Ok(nothing())

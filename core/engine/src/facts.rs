@@ -125,8 +125,10 @@ impl Facts {
                     _ => known.elsewhere.insert(media.clone(), *count),
                 };
             }
-            Event::ClockStepped { .. } | Event::AlertRaised { .. } | Event::AlertCleared { .. } => {
-            }
+            Event::ClockStepped { .. }
+            | Event::AlertRaised { .. }
+            | Event::AlertCleared { .. }
+            | Event::CaptureOperated { .. } => {}
             _ => return self.apply_to_item(at, event),
         }
         Ok(Applied::default())

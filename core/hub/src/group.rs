@@ -148,8 +148,11 @@ impl Group {
     }
 
     fn merge(&mut self, side: Side) {
-        let Side { positions, cursors, lanes, dead_letters, configs } = side;
+        let Side { positions, moved_positions, pauses, cursors, lanes, dead_letters, configs } =
+            side;
         self.side.positions.extend(positions);
+        self.side.moved_positions.extend(moved_positions);
+        self.side.pauses.extend(pauses);
         self.side.cursors.extend(cursors);
         self.side.lanes.extend(lanes);
         self.side.dead_letters.extend(dead_letters);
@@ -173,7 +176,7 @@ impl Group {
             .map(|item| ItemRow { head: heads.remove(&item.id), item })
             .collect();
         debug_assert!(heads.is_empty(), "invariant: an item with a new document has changed");
-        let Side { positions, cursors, lanes, dead_letters, configs } =
+        let Side { positions, moved_positions, pauses, cursors, lanes, dead_letters, configs } =
             std::mem::take(&mut self.side);
         let customers = std::mem::take(&mut self.customers).into_iter();
         let commit = Commit {
@@ -189,6 +192,8 @@ impl Group {
             customers: customers.map(|(item, customer)| CustomerRow { item, customer }).collect(),
             messages: std::mem::take(&mut self.messages),
             positions,
+            moved_positions,
+            pauses,
             cursors,
             lanes,
             dead_letters,

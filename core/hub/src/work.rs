@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gantry_model::command::ContentHash;
 use gantry_model::{Actor, Command, Name};
-use gantry_store::{ConfigRow, CursorRow, DeadLetterChange, LaneChange, PositionRow};
+use gantry_store::{ConfigRow, CursorRow, DeadLetterChange, LaneChange, PauseChange, PositionRow};
 
 /// Commands and rows that are committed together, or not at all.
 #[derive(Debug)]
@@ -72,6 +72,10 @@ pub struct Head {
 pub struct Side {
     /// How far capture points have read their sources.
     pub positions: Vec<PositionRow>,
+    /// Positions that were moved, not read on.
+    pub moved_positions: Vec<PositionRow>,
+    /// Capture points that were paused or resumed.
+    pub pauses: Vec<PauseChange>,
     /// How far callback subscribers have read the journal.
     pub cursors: Vec<CursorRow>,
     /// Callback deliveries that are not simply done.
@@ -99,8 +103,11 @@ impl Work {
 impl Side {
     /// `true` if there is nothing to store.
     pub fn is_empty(&self) -> bool {
-        let Self { positions, cursors, lanes, dead_letters, configs } = self;
+        let Self { positions, moved_positions, pauses, cursors, lanes, dead_letters, configs } =
+            self;
         positions.is_empty()
+            && moved_positions.is_empty()
+            && pauses.is_empty()
             && cursors.is_empty()
             && lanes.is_empty()
             && dead_letters.is_empty()

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 use crate::agent::{AgentProfile, Presence};
+use crate::event::CaptureAct;
 use crate::id::ItemId;
 use crate::item::{Classification, PriorityBounds};
 use crate::name::{AgentId, Name};
@@ -265,6 +266,13 @@ pub enum Command {
         raised: bool,
         /// The statistic: a number, or milliseconds.
         value: i64,
+    },
+    /// Somebody operates a capture point; what it takes to carry it out goes beside the command.
+    OperateCapture {
+        /// The capture point.
+        capture_point: Name,
+        /// What is done.
+        act: CaptureAct,
     },
     /// The wall clock jumped by more than a minute.
     ClockStepped {

@@ -4,6 +4,7 @@
 //! person's data could never forget that person.
 
 mod about;
+mod act;
 mod reason;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::time::{Millis, Timestamp};
 use crate::workbin::{Target, Workbin};
 
 pub use about::CALLBACK_EVENTS;
+pub use act::CaptureAct;
 pub use reason::{ReturnReason, RevokeReason};
 
 /// Something that happened. `apply` turns it into state without evaluating anything.
@@ -558,6 +560,16 @@ pub enum Event {
         /// The statistic: a number, or milliseconds.
         #[n(1)]
         value: i64,
+    },
+    /// Somebody paused or resumed a capture point, or moved its position.
+    #[n(43)]
+    CaptureOperated {
+        /// The capture point.
+        #[n(0)]
+        capture_point: Name,
+        /// What was done.
+        #[n(1)]
+        act: CaptureAct,
     },
 }
 

@@ -155,7 +155,7 @@ impl Alerts {
             match state {
                 State::BackingOff | State::Stopped => down += 1,
                 State::Idle => idle = true,
-                State::Running => {}
+                State::Running | State::Paused => {}
             }
         }
         (down > 0 || !idle).then_some(down)

@@ -4,6 +4,7 @@
 //! work, the batch is kept and nothing new is asked for. The class of an error decides what
 //! happens; see `react`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use gantry_model::Name;
 use gantry_model::spec::MessageKind;
 use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
 use gantry_store::PositionRow;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, jitter};
+use crate::control::Control;
 use crate::intake::{Incoming, Intake, Point, Reading};
 use crate::outcome::{Outcome, Settled};
 use crate::port::{CapturePort, Trouble};
@@ -30,6 +31,17 @@ pub(crate) enum Feed {
     Stream,
 }
 
+impl Feed {
+    /// How a capture point is fed, in a word.
+    pub(crate) const fn name(feed: Option<Self>) -> &'static str {
+        match feed {
+            Some(Self::Poll(_)) => "poll",
+            Some(Self::Stream) => "stream",
+            None => "requests",
+        }
+    }
+}
+
 /// Feeds one capture point.
 pub(crate) struct Feeder {
     pub(crate) name: Name,
@@ -37,8 +49,7 @@ pub(crate) struct Feeder {
     pub(crate) port: Arc<dyn CapturePort>,
     pub(crate) feed: Feed,
     pub(crate) pulse: Arc<Pulse>,
-    /// Somebody wants the source to be asked now.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) control: Arc<Control>,
 }
 
 /// Ends the feeder: the hub or the pipeline stops.
@@ -52,19 +63,39 @@ enum Left {
 }
 
 impl Feeder {
-    /// Runs until `stop`; a batch that was taken is settled and acknowledged first, if the hub
-    /// takes work.
+    /// Runs until `stop`, in turns: a pause, and a position that somebody moves, end a turn. A
+    /// batch that was taken is settled and acknowledged first, if the hub takes work.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let ended = match self.feed {
-            Feed::Poll(every) => self.poll(every, &stop).await,
-            Feed::Stream => self.stream(&stop).await,
-        };
-        if let Err(Stop) = ended {
-            tracing::debug!(capture_point = %self.name, "capture point stopped");
+        loop {
+            let _turn = tokio::select! {
+                turn = self.control.turn() => turn,
+                () = stop.cancelled() => break,
+            };
+            let interrupt = stop.child_token();
+            let mut turn = std::pin::pin!(self.turn(&interrupt));
+            tokio::select! {
+                () = &mut turn => {}
+                () = self.control.interrupted() => {
+                    interrupt.cancel();
+                    turn.await;
+                }
+            }
+            if stop.is_cancelled() || !interrupt.is_cancelled() {
+                break;
+            }
         }
+        tracing::debug!(capture_point = %self.name, "capture point stopped");
     }
 
-    async fn poll(&self, every: Duration, stop: &CancellationToken) -> Result<(), Stop> {
+    /// Reads on from the stored position, until `stop` or until the hub is gone.
+    async fn turn(&self, stop: &CancellationToken) {
+        let Err(Stop) = match self.feed {
+            Feed::Poll(every) => self.poll(every, stop).await,
+            Feed::Stream => self.stream(stop).await,
+        };
+    }
+
+    async fn poll(&self, every: Duration, stop: &CancellationToken) -> Result<Infallible, Stop> {
         let mut from = self.stored_position(stop).await?;
         let mut backoff = Backoff::new(&self.intake.limits);
         let limit = self.point().spec.batch.max(1);
@@ -96,7 +127,7 @@ impl Feeder {
         }
     }
 
-    async fn stream(&self, stop: &CancellationToken) -> Result<(), Stop> {
+    async fn stream(&self, stop: &CancellationToken) -> Result<Infallible, Stop> {
         let mut from = self.stored_position(stop).await?;
         let mut backoff = Backoff::new(&self.intake.limits);
         loop {
@@ -117,7 +148,11 @@ impl Feeder {
         stop: &CancellationToken,
     ) -> Result<Result<(), Trouble>, Stop> {
         let credit = self.intake.limits.stream_credit;
-        let mut stream = match self.port.stream(from.clone(), credit).await {
+        let opened = tokio::select! {
+            opened = self.port.stream(from.clone(), credit) => opened,
+            () = stop.cancelled() => return Err(Stop),
+        };
+        let mut stream = match opened {
             Ok(stream) => stream,
             Err(trouble) => return Ok(Err(trouble)),
         };
@@ -264,7 +299,7 @@ impl Feeder {
                 position: Vec::new(),
                 at: self.intake.hub.now(),
             };
-            let side = Side { positions: vec![row], ..Side::default() };
+            let side = Side { moved_positions: vec![row], ..Side::default() };
             let actor = self.point().actor.clone();
             let submission = Submission { actor, work: Vec::new(), side };
             match self.intake.hub.submit(submission).await {
@@ -313,7 +348,7 @@ impl Feeder {
     async fn pause(&self, pause: Duration, stop: &CancellationToken) -> Result<(), Stop> {
         tokio::select! {
             () = tokio::time::sleep(pause) => Ok(()),
-            () = self.wake.notified() => Ok(()),
+            () = self.control.woken() => Ok(()),
             () = stop.cancelled() => Err(Stop),
         }
     }

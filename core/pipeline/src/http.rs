@@ -15,6 +15,10 @@ use crate::pipeline::Handle;
 use crate::port::Trouble;
 use crate::status::State;
 
+/// Seconds after which a sender tries again: after trouble that passes, and while it is paused.
+const SOON: &str = "1";
+const PAUSED_RETRY: &str = "60";
+
 /// Why a request captured nothing.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -26,6 +30,12 @@ pub enum CaptureError {
         name: String,
         /// Those there are.
         known: String,
+    },
+    /// Somebody paused it.
+    #[error("capture point {point:?} is paused; send the records again later")]
+    Paused {
+        /// The capture point.
+        point: Name,
     },
     /// The body cannot be read.
     #[error(transparent)]
@@ -41,7 +51,7 @@ impl CaptureError {
         match self {
             Self::UnknownPoint { .. } => Some("GANTRY-R016"),
             Self::Payload(error) => Some(error.code()),
-            Self::Hub(_) => None,
+            Self::Paused { .. } | Self::Hub(_) => None,
         }
     }
 }
@@ -63,6 +73,9 @@ impl Handle {
     ) -> Result<Vec<Outcome>, CaptureError> {
         let intake = self.intake();
         let point = intake.point(capture_point).ok_or_else(|| self.unknown(capture_point))?;
+        if self.is_paused(capture_point) {
+            return Err(CaptureError::Paused { point: point.name.clone() });
+        }
         let records = if let Some(records) = payload::split(&body, &intake.limits)? {
             let entry = |payload| Incoming { nesting_checked: true, ..Incoming::new(payload) };
             records.into_iter().map(entry).collect()
@@ -83,6 +96,13 @@ impl Handle {
         let Some((point, port, pulse)) = self.http_port(capture_point) else {
             return HttpResponse::problem(404, &self.unknown(capture_point).to_string());
         };
+        if self.is_paused(capture_point) {
+            return try_later(
+                503,
+                "the capture point is paused; send it again later",
+                PAUSED_RETRY,
+            );
+        }
         let timeout = self.intake().limits.http_timeout;
         let captured = tokio::time::timeout(timeout, port.http(request)).await;
         let captured = captured.unwrap_or_else(|_| Err(Trouble::timeout("the plug-in", timeout)));
@@ -102,21 +122,24 @@ impl Handle {
             Ok(outcomes) => fill(template, &outcomes),
             Err(error) => {
                 pulse.trouble_of(State::BackingOff, now, "hub", &error.to_string());
-                try_later(503, "the hub cannot take it at the moment")
+                try_later(503, "the hub cannot take it at the moment", SOON)
             }
         }
     }
 
     fn unknown(&self, name: &str) -> CaptureError {
-        let known: Vec<&str> = self.intake().points.keys().map(Name::as_str).collect();
-        CaptureError::UnknownPoint { name: name.into(), known: known.join(", ") }
+        CaptureError::UnknownPoint { name: name.into(), known: self.known_points() }
+    }
+
+    fn is_paused(&self, capture_point: &str) -> bool {
+        self.parts(capture_point).is_some_and(|(_, parts)| parts.control.paused().is_some())
     }
 }
 
 /// The answer when all records are settled.
 fn fill(template: ResponseTemplate, outcomes: &[Outcome]) -> HttpResponse {
     if !outcomes.iter().all(|outcome| outcome.settled.is_final()) {
-        return try_later(503, "not all records could be settled");
+        return try_later(503, "not all records could be settled", SOON);
     }
     let refused = |outcome: &Outcome| matches!(outcome.settled, Settled::Refused { .. });
     let all_refused = !outcomes.is_empty() && outcomes.iter().all(refused);
@@ -134,9 +157,9 @@ fn fill(template: ResponseTemplate, outcomes: &[Outcome]) -> HttpResponse {
     HttpResponse { status, headers, body }
 }
 
-fn try_later(status: u16, title: &str) -> HttpResponse {
+fn try_later(status: u16, title: &str, secs: &str) -> HttpResponse {
     let mut response = HttpResponse::problem(status, title);
-    response.headers.push(("retry-after".into(), "1".into()));
+    response.headers.push(("retry-after".into(), secs.into()));
     response
 }
 
@@ -150,7 +173,7 @@ fn refusal(trouble: &Trouble) -> HttpResponse {
             response
         }
         _ if trouble.passes() || trouble.class == ErrorClass::Panic => {
-            try_later(502, "the capture point cannot take it at the moment; send it again")
+            try_later(502, "the capture point cannot take it at the moment; send it again", SOON)
         }
         _ => HttpResponse::problem(
             502,

@@ -14,11 +14,13 @@ mod alerts;
 mod backoff;
 mod callback;
 mod capture;
+mod control;
 mod dead_letter;
 mod enrich;
 mod http;
 mod intake;
 mod limits;
+mod operate;
 mod outcome;
 mod payload;
 mod pipeline;
@@ -30,10 +32,12 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use control::Paused;
 pub use dead_letter::{DeadLetterError, Retried};
 pub use http::CaptureError;
 pub use intake::{MessageError, Target};
 pub use limits::Limits;
+pub use operate::{Move, OperateError};
 pub use outcome::{Change, Outcome, Settled};
 pub use payload::PayloadError;
 pub use pipeline::{Handle, Pipeline, PipelineError, PipelineParts, Settings};

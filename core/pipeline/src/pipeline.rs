@@ -10,9 +10,8 @@ use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Name, Reply};
 use gantry_plugin_host::api::CaptureMode;
 use gantry_rules::Rules;
-use gantry_store::Store;
+use gantry_store::{PauseRow, Store};
 use thiserror::Error;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +19,7 @@ use crate::alerts::Alerts;
 use crate::backoff::Backoff;
 use crate::callback::{Caller, Desk, Subscriber, captures_of};
 use crate::capture::{Feed, Feeder};
+use crate::control::{Control, Paused};
 use crate::enrich::Enrich;
 use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
@@ -27,7 +27,7 @@ use crate::limits::Limits;
 use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
 use crate::runs::{RunCounts, Runs};
 use crate::source::{Attached, Source, SourceParts};
-use crate::status::{CaptureStatus, Counts, Pulse, State, Status};
+use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
 
 /// What a pipeline is built from.
 #[derive(Debug)]
@@ -85,6 +85,9 @@ pub enum PipelineError {
         /// Why not.
         source: gantry_store::Error,
     },
+    /// Which capture points are paused could not be read.
+    #[error("cannot read which capture points are paused")]
+    Pauses(#[source] gantry_store::Error),
     /// The hub stopped before the pipeline.
     #[error("the pipeline cannot start without the hub")]
     Hub(#[from] gantry_hub::Error),
@@ -114,19 +117,29 @@ struct Shared {
 }
 
 /// What the handle knows of a capture point beside the intake.
-struct PointParts {
+pub(crate) struct PointParts {
     port: Option<Arc<dyn CapturePort>>,
     pulse: Arc<Pulse>,
-    wake: Arc<Notify>,
-    /// It is polled or streams; else it hears of its source only when that sends something.
-    fed: bool,
+    pub(crate) control: Arc<Control>,
+    /// How the hub reads its source; `None`: it is fed by requests only.
+    pub(crate) feed: Option<Feed>,
+}
+
+impl PointParts {
+    fn health(&self) -> Health {
+        let mut health = self.pulse.read();
+        if self.control.paused().is_some() {
+            health.state = State::Paused;
+        }
+        health
+    }
 }
 
 impl Pipeline {
     /// Builds the services and a handle to them. Reads the store; starts nothing.
     ///
     /// # Errors
-    /// [`PipelineError::Cursor`].
+    /// [`PipelineError::Cursor`], [`PipelineError::Pauses`].
     pub async fn build(parts: PipelineParts) -> Result<(Self, Handle), PipelineError> {
         let ports = Ports::of_sources(&parts.spec, parts.settings, parts.sources);
         let PipelineParts { spec, version, rules, hub, store, after_seq, limits, .. } = parts;
@@ -157,7 +170,8 @@ impl Pipeline {
             store: Arc::clone(&store),
             limits: Arc::clone(&limits),
         });
-        let (feeders, points) = feeders(&intake, captures);
+        let pauses = store.pauses().await.map_err(PipelineError::Pauses)?;
+        let (feeders, points) = feeders(&intake, captures, pauses);
         let (mut subscribers, mut desks) = (Vec::new(), BTreeMap::new());
         for (name, port) in callbacks {
             let Some(callback) = spec.callbacks.get(&name) else { continue };
@@ -293,22 +307,28 @@ fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
 fn feeders(
     intake: &Arc<Intake>,
     mut captures: BTreeMap<Name, (Arc<dyn CapturePort>, Vec<CaptureMode>)>,
+    pauses: Vec<PauseRow>,
 ) -> (Vec<Feeder>, BTreeMap<Name, PointParts>) {
+    let paused = pauses.into_iter().map(|row| {
+        let PauseRow { capture_point, at, by, reason } = row;
+        (capture_point, Paused { at, by, reason })
+    });
+    let mut paused: BTreeMap<Name, Paused> = paused.collect();
     let (mut feeders, mut points) = (Vec::new(), BTreeMap::new());
     for (name, point) in &intake.points {
-        let (pulse, wake) = (Arc::new(Pulse::default()), Arc::new(Notify::new()));
-        let mut parts = PointParts { port: None, pulse, wake, fed: false };
+        let (pulse, control) = (Arc::new(Pulse::default()), Control::new(paused.remove(name)));
+        let mut parts = PointParts { port: None, pulse, control: Arc::new(control), feed: None };
         if let Some((port, modes)) = captures.remove(name) {
             parts.port = Some(Arc::clone(&port));
-            if let Some(feed) = feed(&point.spec, &modes) {
-                parts.fed = true;
+            parts.feed = feed(&point.spec, &modes);
+            if let Some(feed) = parts.feed {
                 feeders.push(Feeder {
                     name: name.clone(),
                     intake: Arc::clone(intake),
                     port,
                     feed,
                     pulse: Arc::clone(&parts.pulse),
-                    wake: Arc::clone(&parts.wake),
+                    control: Arc::clone(&parts.control),
                 });
             }
         }
@@ -410,19 +430,17 @@ impl Handle {
         self.intake().message(actor, target, kind, &body, by).await
     }
 
-    /// Asks the source of a capture point now, also if it is stopped. `false`: there is no such
-    /// capture point.
-    pub fn poll_now(&self, capture_point: &str) -> bool {
-        let point = self.0.points.get(capture_point);
-        point.inspect(|point| point.wake.notify_one()).is_some()
-    }
-
     /// How everything is at the moment.
     pub fn status(&self) -> Status {
         let shared = &*self.0;
         let captures = shared.points.iter().filter_map(|(name, parts)| {
             let counts = shared.intake.point(name)?.counts.read();
-            Some((name.clone(), CaptureStatus { health: parts.pulse.read(), counts }))
+            let paused = parts.control.paused();
+            let health = parts.health();
+            Some((
+                name.clone(),
+                CaptureStatus { health, feed: Feed::name(parts.feed), paused, counts },
+            ))
         });
         let desks = shared.desks.iter();
         Status {
@@ -435,8 +453,8 @@ impl Handle {
 
     /// What the capture points do that are polled or stream.
     pub(crate) fn fed_points(&self) -> impl Iterator<Item = (&Name, State)> {
-        let fed = self.0.points.iter().filter(|(_, parts)| parts.fed);
-        fed.map(|(name, parts)| (name, parts.pulse.read().state))
+        let fed = self.0.points.iter().filter(|(_, parts)| parts.feed.is_some());
+        fed.map(|(name, parts)| (name, parts.health().state))
     }
 
     pub(crate) fn intake(&self) -> &Intake {
@@ -449,6 +467,16 @@ impl Handle {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.intake.store
+    }
+
+    pub(crate) fn parts(&self, capture_point: &str) -> Option<(&Name, &PointParts)> {
+        self.0.points.get_key_value(capture_point)
+    }
+
+    /// The capture points there are, for a message.
+    pub(crate) fn known_points(&self) -> String {
+        let known: Vec<&str> = self.intake().points.keys().map(Name::as_str).collect();
+        known.join(", ")
     }
 
     pub(crate) fn callback_desk(&self, callback: &str) -> Option<&Desk> {

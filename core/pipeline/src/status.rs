@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use gantry_model::{Name, Timestamp};
 use serde::Serialize;
 
+use crate::control::Paused;
 use crate::outcome::{Change, Outcome, Settled};
 use crate::port::Trouble;
 
@@ -29,6 +30,10 @@ pub struct CaptureStatus {
     /// How it is.
     #[serde(flatten)]
     pub health: Health,
+    /// How it gets its records: `poll`, `stream` or `requests`.
+    pub feed: &'static str,
+    /// Since when it is paused, by whom, and why.
+    pub paused: Option<Paused>,
     /// What became of its records since the start.
     #[serde(flatten)]
     pub counts: RecordCounts,
@@ -105,6 +110,8 @@ pub enum State {
     BackingOff,
     /// Had trouble that a person has to see to; tries again only after long pauses.
     Stopped,
+    /// Somebody paused it.
+    Paused,
 }
 
 /// A part's last trouble.

@@ -8,5 +8,6 @@ mod flaky;
 mod history;
 mod intake;
 mod lookups;
+mod operating;
 mod script;
 mod world;

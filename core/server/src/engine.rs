@@ -16,9 +16,13 @@ use crate::error::Error;
 /// How often the wall clock is asked whether it has stepped.
 const CLOCK_LOOK: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Ids of messages are kept this long: over twice the three days for which senders of webhooks
-/// retry. Source: Standard Webhooks 1.0, section on retries.
-const MESSAGES_KEPT: Millis = Millis::from_secs(7 * 24 * 3600);
+/// Ids of messages and positions of the past are kept this long: over twice the three days for
+/// which senders of webhooks retry. Source: Standard Webhooks 1.0, section on retries. What comes
+/// again when a source is read anew from a position of that age is still recognised.
+const REPEATS_KEPT: Millis = Millis::from_secs(7 * 24 * 3600);
+/// Positions of the past that are kept at most; one a minute of a source partition is a week's
+/// worth of ten.
+const POSITIONS_KEPT_MAX: u32 = 100_000;
 /// How often, and how many at once, they are forgotten: few, since a commit waits meanwhile.
 const FORGET_EVERY: std::time::Duration = std::time::Duration::from_mins(10);
 const FORGET_AT_ONCE: u32 = 500;
@@ -64,7 +68,7 @@ impl Engine {
             .map_err(Error::Threads)?;
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(watch_clock(clock, handle.clone()));
-        housekeeping.spawn(forget_messages(Arc::clone(&store), handle.clone()));
+        housekeeping.spawn(forget(Arc::clone(&store), handle.clone()));
         housekeeping.spawn(async move { store.maintain().await });
         Ok(Self { handle, stop, ended, seq, down, config, _housekeeping: housekeeping })
     }
@@ -111,16 +115,22 @@ impl Engine {
     }
 }
 
-/// Forgets the ids of messages that no sender repeats any more.
-async fn forget_messages(store: Arc<dyn Store>, hub: Handle) {
+/// Forgets what no sender repeats any more, and positions that nobody goes back to.
+async fn forget(store: Arc<dyn Store>, hub: Handle) {
     loop {
-        let before = Timestamp(hub.now().0 - MESSAGES_KEPT.0);
-        match store.forget_messages(before, FORGET_AT_ONCE).await {
-            Ok(forgotten) if forgotten == u64::from(FORGET_AT_ONCE) => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old message ids could not be forgotten"),
+        let before = Timestamp(hub.now().0 - REPEATS_KEPT.0);
+        let messages = store.forget_messages(before, FORGET_AT_ONCE).await;
+        let positions = store.forget_positions(before, POSITIONS_KEPT_MAX, FORGET_AT_ONCE).await;
+        let full = |forgotten: &Result<u64, _>| {
+            forgotten.as_ref().is_ok_and(|forgotten| *forgotten == u64::from(FORGET_AT_ONCE))
+        };
+        let more = full(&messages) || full(&positions);
+        for error in [messages.err(), positions.err()].into_iter().flatten() {
+            tracing::warn!(%error, "old message ids and positions could not be forgotten");
         }
-        tokio::time::sleep(FORGET_EVERY).await;
+        if !more {
+            tokio::time::sleep(FORGET_EVERY).await;
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use gantry_model::spec::Spec;
 use gantry_model::{Actor, Reply, Requirement};
 use gantry_pipeline::{
-    CaptureError, Change, DeadLetterError, Handle, MessageError, Outcome, PayloadError, Retried,
-    Settled, Target,
+    CaptureError, Change, DeadLetterError, Handle, MessageError, Move, OperateError, Outcome,
+    PayloadError, Retried, Settled, Target,
 };
 use gantry_plugin_api::{HttpRequest, HttpResponse};
 use gantry_rules::ExpressionError;
@@ -89,6 +89,41 @@ impl Intake for PipelineIntake {
         self.pipeline.skip_dead_letter(id, actor).await.map_err(dead_letter_error)
     }
 
+    async fn pause(
+        &self,
+        actor: Actor,
+        capture_point: &str,
+        reason: Option<String>,
+    ) -> Result<(), IntakeError> {
+        self.pipeline.pause(actor, capture_point, reason).await.map_err(operate_error)
+    }
+
+    async fn resume(&self, actor: Actor, capture_point: &str) -> Result<(), IntakeError> {
+        self.pipeline.resume(actor, capture_point).await.map_err(operate_error)
+    }
+
+    fn poll_now(&self, capture_point: &str) -> Result<(), IntakeError> {
+        self.pipeline.poll_now(capture_point).map_err(operate_error)
+    }
+
+    async fn move_position(
+        &self,
+        actor: Actor,
+        capture_point: &str,
+        to: intake::Move,
+    ) -> Result<(), IntakeError> {
+        let to = match to {
+            intake::Move::Set { partition, position } => {
+                Move::Set { source_partition: partition, position }
+            }
+            intake::Move::Reset { partition } => Move::Reset { source_partition: partition },
+            intake::Move::Rewind { partition, to } => {
+                Move::Rewind { source_partition: partition, to }
+            }
+        };
+        self.pipeline.move_position(actor, capture_point, to).await.map_err(operate_error)
+    }
+
     fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {
         let Spec { skills, groups, .. } = &*self.spec;
         gantry_rules::check_requirement(expression, skills, groups).map_err(|errors| {
@@ -163,6 +198,7 @@ fn capture_error(capture_point: &str, error: CaptureError) -> IntakeError {
     match error {
         CaptureError::UnknownPoint { .. } => IntakeError::UnknownCapturePoint(capture_point.into()),
         CaptureError::Hub(error) => IntakeError::Hub(error),
+        paused @ CaptureError::Paused { .. } => IntakeError::Paused(paused.to_string()),
         CaptureError::Payload(
             error @ (PayloadError::TooLarge { .. } | PayloadError::TooMany { .. }),
         ) => IntakeError::TooLarge(chain(&error)),
@@ -179,6 +215,20 @@ fn message_error(error: MessageError) -> IntakeError {
             code: other.code().unwrap_or_default().into(),
             detail: chain(&other),
         },
+    }
+}
+
+fn operate_error(error: OperateError) -> IntakeError {
+    let detail = chain(&error);
+    match error {
+        OperateError::Hub(error) => IntakeError::Hub(error),
+        OperateError::Store(error) => IntakeError::Store(error),
+        OperateError::UnknownPoint { name, .. } => IntakeError::UnknownCapturePoint(name),
+        OperateError::NoPartition { .. } | OperateError::NotKept { .. } => {
+            IntakeError::NoPosition(detail)
+        }
+        OperateError::Busy { .. } => IntakeError::Busy(detail),
+        _ => IntakeError::NotOperable(detail),
     }
 }
 

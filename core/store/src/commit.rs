@@ -35,6 +35,11 @@ pub struct Commit {
     pub messages: Vec<MessageRow>,
     /// How far sources have been read; the last one of a source partition counts.
     pub positions: Vec<PositionRow>,
+    /// Positions that were moved, not read on; each is kept in the history. They count after those
+    /// in `positions`.
+    pub moved_positions: Vec<PositionRow>,
+    /// Capture points that were paused or resumed.
+    pub pauses: Vec<PauseChange>,
     /// How far callback subscribers have read the journal; the last one counts.
     pub cursors: Vec<CursorRow>,
     /// Callback deliveries that are not simply done.
@@ -137,6 +142,28 @@ pub struct PositionRow {
     /// The plug-in's own bytes, at most [`POSITION_BYTES_MAX`]; empty = from the beginning.
     pub position: Vec<u8>,
     /// When.
+    pub at: Timestamp,
+}
+
+/// A capture point that was paused or resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PauseChange {
+    /// Paused, or paused anew.
+    Put(PauseRow),
+    /// Resumed.
+    Remove(Name),
+}
+
+/// A paused capture point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseRow {
+    /// The capture point.
+    pub capture_point: Name,
+    /// Who paused it.
+    pub by: Name,
+    /// Why, readable.
+    pub reason: Option<String>,
+    /// Since when.
     pub at: Timestamp,
 }
 

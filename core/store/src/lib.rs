@@ -29,8 +29,8 @@ use gantry_model::{ItemId, Name, Timestamp};
 pub use commit::{
     AgentChange, AlertChange, AlertRow, Commit, ConfigRow, CursorRow, CustomerRow,
     DeadLetterChange, DeadLetterKind, DeadLetterRow, DocumentRow, ItemHead, ItemRow, KeyRow,
-    LaneChange, LaneKey, LaneRow, LaneState, MessageRow, POSITION_BYTES_MAX, PositionRow,
-    Resolution,
+    LaneChange, LaneKey, LaneRow, LaneState, MessageRow, POSITION_BYTES_MAX, PauseChange, PauseRow,
+    PositionRow, Resolution,
 };
 pub use error::Error;
 pub use read::{
@@ -103,6 +103,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Positions of all sources, or of one capture point.
     async fn positions(&self, capture_point: Option<&str>) -> Result<Vec<PositionRow>, Error>;
 
+    /// Positions of a capture point as they were at that instant, or up to a minute before it.
+    /// A source partition that the history knows nothing of so early is left out.
+    async fn positions_at(
+        &self,
+        capture_point: &str,
+        at: Timestamp,
+    ) -> Result<Vec<PositionRow>, Error>;
+
+    /// Capture points that are paused, in order of name.
+    async fn pauses(&self) -> Result<Vec<PauseRow>, Error>;
+
     /// Cursors of all subscribers.
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error>;
 
@@ -129,6 +140,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// As [`Store::commit`].
     async fn forget_messages(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
+
+    /// Forgets up to `limit` positions of the past, and says how many it forgot: those from before
+    /// that instant, and of the others the oldest beyond `keep_max`. How each source stood then can
+    /// still be told.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn forget_positions(
+        &self,
+        before: Timestamp,
+        keep_max: u32,
+        limit: u32,
+    ) -> Result<u64, Error>;
 
     /// Keeps the store in shape beside the commits. Runs until it is dropped; without it commits
     /// still succeed, but wait longer now and then.

@@ -30,6 +30,10 @@ pub(crate) enum Permission {
     ReadDeadLetters,
     SettleDeadLetters,
     ReadStatus,
+    /// Pause and resume capture points, ask a source now.
+    OperateCapture,
+    /// Move the position from which a source is read.
+    MovePosition,
     ReadConfig,
     /// Move single items: transfer, park, pull, give back.
     Move,
@@ -61,9 +65,10 @@ impl Role {
                     | P::Move
                     | P::ReadWorkbins
             ),
-            Self::Supervisor => {
-                !matches!(permission, P::Capture | P::WriteAgents | P::Work | P::ReportLoad)
-            }
+            Self::Supervisor => !matches!(
+                permission,
+                P::Capture | P::WriteAgents | P::Work | P::ReportLoad | P::MovePosition
+            ),
             Self::Administrator => !matches!(permission, P::Work),
             Self::Integrator { .. } => {
                 matches!(permission, P::Capture | P::SendMessage | P::ReadItem | P::ReportLoad)

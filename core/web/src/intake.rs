@@ -11,7 +11,7 @@ use axum::http::{Request, Response};
 use bytes::Bytes;
 use gantry_model::command::Holder;
 use gantry_model::spec::{MessageKind, Spec};
-use gantry_model::{Actor, ItemId, Name, Reply, Requirement};
+use gantry_model::{Actor, ItemId, Name, Reply, Requirement, Timestamp};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -77,6 +77,40 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
     /// [`IntakeError`]: it is still open.
     async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError>;
 
+    /// Takes nothing more at a capture point until it is resumed, also over restarts.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn pause(
+        &self,
+        actor: Actor,
+        capture_point: &str,
+        reason: Option<String>,
+    ) -> Result<(), IntakeError>;
+
+    /// Takes records again at a capture point.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn resume(&self, actor: Actor, capture_point: &str) -> Result<(), IntakeError>;
+
+    /// Asks the source of a capture point now.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: there is nothing to ask.
+    fn poll_now(&self, capture_point: &str) -> Result<(), IntakeError>;
+
+    /// Moves the position from which a source is read, once its batch is settled.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn move_position(
+        &self,
+        actor: Actor,
+        capture_point: &str,
+        to: Move,
+    ) -> Result<(), IntakeError>;
+
     /// Reads a skill expression whose names the active config has to know.
     ///
     /// # Errors
@@ -115,6 +149,30 @@ pub enum Target {
         capture_point: Name,
         /// The source's own id.
         external_id: String,
+    },
+}
+
+/// Where the position of a capture point is moved to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// To a place that the plug-in understands.
+    Set {
+        /// The partition of the source; empty if it has none.
+        partition: String,
+        /// The plug-in's own bytes.
+        position: Vec<u8>,
+    },
+    /// To the beginning.
+    Reset {
+        /// Only this partition of the source.
+        partition: Option<String>,
+    },
+    /// To where it stood at an instant, or up to a minute before it.
+    Rewind {
+        /// Only this partition of the source.
+        partition: Option<String>,
+        /// The instant.
+        to: Timestamp,
     },
 }
 
@@ -189,6 +247,18 @@ pub enum IntakeError {
     /// No such dead letter among the open ones.
     #[error("no open dead letter {0:?}")]
     UnknownDeadLetter(String),
+    /// The capture point is paused.
+    #[error("{0}")]
+    Paused(String),
+    /// The capture point has no such position, or none is known from so long ago.
+    #[error("{0}")]
+    NoPosition(String),
+    /// The capture point does not allow this.
+    #[error("{0}")]
+    NotOperable(String),
+    /// The capture point is busy.
+    #[error("{0}")]
+    Busy(String),
     /// The content is refused, with a code of its own.
     #[error("{detail}")]
     Refused {
@@ -225,6 +295,10 @@ impl From<IntakeError> for Problem {
             IntakeError::TooLarge(_) => &problem::TOO_LARGE,
             IntakeError::UnknownItem(_) => &problem::NO_ITEM,
             IntakeError::UnknownDeadLetter(_) => &problem::NO_DEAD_LETTER,
+            IntakeError::Paused(_) => &problem::PAUSED,
+            IntakeError::NoPosition(_) => &problem::NO_POSITION,
+            IntakeError::NotOperable(_) => &problem::NOT_OPERABLE,
+            IntakeError::Busy(_) => &problem::BUSY,
             IntakeError::Refused { code, .. } => {
                 return Self::new(&problem::RECORD, detail).with_code(code);
             }

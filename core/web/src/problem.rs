@@ -80,6 +80,10 @@ kinds! {
     SENDER = "GANTRY-W032" 401 "The sender of the webhook is refused";
     FORM = "GANTRY-W033" 422 "The form is not filled in as the process asks";
     NO_SCHEMA = "GANTRY-W034" 404 "No such priority schema";
+    PAUSED = "GANTRY-W035" 503 "The capture point is paused" retry 60;
+    NO_POSITION = "GANTRY-W036" 404 "No such position";
+    NOT_OPERABLE = "GANTRY-W037" 409 "The capture point does not allow this";
+    BUSY = "GANTRY-W038" 503 "The capture point is busy" retry 5;
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.

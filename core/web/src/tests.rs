@@ -7,6 +7,7 @@ mod config;
 mod events;
 mod explain;
 mod moves;
+mod operate;
 mod pages;
 mod problems;
 mod roles;

@@ -105,4 +105,5 @@ const EVENTS = [
   "sla_breached", "sla_warned", "agent_put", "presence_changed", "load_reported", "wrap_up_ended",
   "confirmed", "transferred", "parked", "pulled", "returned", "retrieved", "boosted", "escalated",
   "rescheduled", "postponed", "alert_raised", "alert_cleared",
+  "capture_operated",
 ];

@@ -24,13 +24,16 @@ async fn start() -> Result<World> {
 #[tokio::test]
 async fn every_command_prints_text_for_people_and_json_for_programs() -> Result<()> {
     let world = start().await?;
-    let commands: [(&[&str], &str); 11] = [
+    let commands: [(&[&str], &str); 14] = [
         (&["item", "list"], "A-2"),
         (&["item", "list", "--status", "offered", "--process", "sales/orders"], "Wrong size"),
         (&["item", "list", "--capture-point", "orders", "--text", "size"], "A-1"),
         (&["item", "list", "--agent", "anna", "--limit", "1"], "anna"),
         (&["item", "show", "orders/A-1"], "queued  by source orders"),
         (&["explain", "orders/A-1"], "offered to anna"),
+        (&["capture", "pause", "orders", "--reason", "stocktaking"], "orders: paused"),
+        (&["capture", "list"], "stocktaking"),
+        (&["positions", "list"], "POSITION"),
         (&["dlq", "list", "--origin", "orders"], "GANTRY-R010"),
         (&["check"], "gantry.toml is fine"),
         (&["plugin", "list"], "webhook"),
@@ -45,6 +48,11 @@ async fn every_command_prints_text_for_people_and_json_for_programs() -> Result<
         let json = world.place.gantry(&as_json).await?;
         json.json().with_context(|| format!("{command:?}"))?;
     }
+    let order = json!({ "id": "A-4" });
+    world.post("/capture/orders", &order).await?.must_be_problem(503, "GANTRY-W035", "paused")?;
+    let resumed = world.place.gantry(&["capture", "resume", "orders"]).await?;
+    ensure!(resumed.code == 0, "{resumed:?}");
+    ensure!(world.post("/capture/orders", &order).await?.status == 201);
     Ok(())
 }
 
@@ -67,7 +75,10 @@ async fn an_item_is_found_by_either_id_and_explained() -> Result<()> {
     ensure!(list["items"].as_array().map(Vec::len) == Some(1), "{list}");
     ensure!(list["next"].is_string(), "the list says nothing of more: {list}");
 
-    let wrong: [(&[&str], &str); 4] = [
+    let wrong: [(&[&str], &str); 7] = [
+        (&["capture", "pause", "others"], "GANTRY-W013"),
+        (&["capture", "poll", "orders"], "GANTRY-W037"),
+        (&["positions", "reset", "orders"], "fed by requests only"),
         (&["item", "show", "orders/nobody"], "GANTRY-W014"),
         (&["item", "show", "W0000012"], "check digit"),
         (&["item", "list", "--status", "queued"], "one of open, new, waiting"),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use gantry_model::agent::AgentProfile;
 use gantry_model::command::{Capture, Holder, Known, Verdict};
 use gantry_model::decision::{Candidate, Stage};
+use gantry_model::event::CaptureAct;
 use gantry_model::item::PriorityBounds;
 use gantry_model::journal::Entry;
 use gantry_model::requirement::Compare;
@@ -140,6 +141,10 @@ impl Line<'_> {
                 let value = self.word(1).parse().unwrap_or_else(|_| self.fail("a number"));
                 let (alert, raised) = (self.word(0).into(), self.verb == "alert");
                 (Actor::Hub, Command::Alert { alert, raised, value })
+            }
+            "resume_capture" => {
+                let (capture_point, act) = (self.word(0).into(), CaptureAct::Resumed);
+                (Actor::User("admin".into()), Command::OperateCapture { capture_point, act })
             }
             "clock_stepped" => {
                 let by = Millis(self.word(0).parse().unwrap_or_else(|_| self.fail("a number")));

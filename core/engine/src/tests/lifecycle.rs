@@ -22,11 +22,12 @@ struct Happened {
 }
 
 /// Events that are about no item.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "agent_put",
     "agent_removed",
     "alert_cleared",
     "alert_raised",
+    "capture_operated",
     "clock_stepped",
     "config_activated",
     "load_reported",

@@ -49,6 +49,7 @@ impl Event {
             | Self::PresenceChanged { .. }
             | Self::LoadReported { .. }
             | Self::ConfigActivated { .. }
+            | Self::CaptureOperated { .. }
             | Self::ClockStepped { .. }
             | Self::AlertRaised { .. }
             | Self::AlertCleared { .. } => None,
@@ -136,6 +137,7 @@ impl Event {
             Self::ClockStepped { .. } => "clock_stepped",
             Self::AlertRaised { .. } => "alert_raised",
             Self::AlertCleared { .. } => "alert_cleared",
+            Self::CaptureOperated { .. } => "capture_operated",
         }
     }
 }

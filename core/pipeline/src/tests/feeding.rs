@@ -9,31 +9,31 @@ use serde_json::json;
 
 use super::script::{self, SourceEnd, batch, place, record};
 use super::world::{World, soon, spec_with};
-use crate::State;
 use crate::pipeline::Ports;
 use crate::port::Trouble;
+use crate::{OperateError, State};
 
-async fn polled() -> (World, SourceEnd) {
+pub(super) async fn polled() -> (World, SourceEnd) {
     polled_in(tempfile::tempdir().unwrap()).await
 }
 
-async fn polled_in(folder: tempfile::TempDir) -> (World, SourceEnd) {
+pub(super) async fn polled_in(folder: tempfile::TempDir) -> (World, SourceEnd) {
     let mut ports = Ports::default();
     let source = script::capture_point(&mut ports, CaptureMode::Poll, None);
     let spec = spec_with(|point| point.every = Some(Millis(1)));
     (World::start_in(folder, spec, ports).await, source)
 }
 
-async fn stored_position(world: &World) -> Option<String> {
+pub(super) async fn stored_position(world: &World) -> Option<String> {
     let rows = world.store.positions(Some("leads")).await.unwrap();
     rows.first().map(|row| String::from_utf8(row.position.clone()).unwrap())
 }
 
-fn lead(n: u32) -> Record {
+pub(super) fn lead(n: u32) -> Record {
     record(&json!({"external_id": format!("L-{n}"), "name": "lead"}), &format!("p{n}"))
 }
 
-fn outcomes(told: &[gantry_plugin_host::api::RecordOutcome]) -> Vec<Outcome> {
+pub(super) fn outcomes(told: &[gantry_plugin_host::api::RecordOutcome]) -> Vec<Outcome> {
     told.iter().map(|told| told.outcome).collect()
 }
 
@@ -163,14 +163,15 @@ async fn the_class_of_an_error_decides() {
         }
     };
     soon(stopped).await;
-    assert!(world.pipeline.poll_now("leads"));
+    world.pipeline.poll_now("leads").unwrap();
     assert_eq!(source.asked().await, None);
     source.give(Ok(batch(vec![lead(2)]))).await;
     source.told().await;
     let health = &world.pipeline.status().captures["leads"].health;
     assert_eq!(health.state, State::Running);
     assert!(health.last_ok_at > Some(Timestamp(0)));
-    assert!(!world.pipeline.poll_now("nobody"));
+    let nobody = world.pipeline.poll_now("nobody").unwrap_err();
+    assert!(matches!(nobody, OperateError::UnknownPoint { .. }), "{nobody}");
     world.stop().await;
 }
 

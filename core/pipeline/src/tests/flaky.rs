@@ -8,8 +8,8 @@ use gantry_model::command::Known;
 use gantry_model::{ItemId, Name, Timestamp};
 use gantry_store::{
     AlertRow, Boot, Commit, ConfigRow, CursorRow, DeadLetter, DeadLetterFilter, DocumentRow, Error,
-    HistoryEntry, ItemFilter, ItemView, KeyQuery, LaneRow, Page, PositionRow, SegmentRow, Stats,
-    StatusCount, Store,
+    HistoryEntry, ItemFilter, ItemView, KeyQuery, LaneRow, Page, PauseRow, PositionRow, SegmentRow,
+    Stats, StatusCount, Store,
 };
 
 #[derive(Debug)]
@@ -87,6 +87,14 @@ impl Store for FlakyStore {
         self.inner.positions(capture_point).await
     }
 
+    async fn positions_at(&self, point: &str, at: Timestamp) -> Result<Vec<PositionRow>, Error> {
+        self.inner.positions_at(point, at).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRow>, Error> {
+        self.inner.pauses().await
+    }
+
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error> {
         self.inner.cursors().await
     }
@@ -117,6 +125,15 @@ impl Store for FlakyStore {
 
     async fn forget_messages(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         self.inner.forget_messages(before, limit).await
+    }
+
+    async fn forget_positions(
+        &self,
+        before: Timestamp,
+        keep_max: u32,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        self.inner.forget_positions(before, keep_max, limit).await
     }
 
     async fn maintain(&self) {

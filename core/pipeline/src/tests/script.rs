@@ -66,6 +66,11 @@ impl SourceEnd {
         position.map(|position| String::from_utf8(position.as_bytes().to_vec()).unwrap())
     }
 
+    /// `true` if a question was put that nobody looked at.
+    pub(super) fn was_asked(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
     /// The next acknowledgement.
     pub(super) async fn told(&mut self) -> Vec<RecordOutcome> {
         soon(self.told.recv()).await.unwrap()

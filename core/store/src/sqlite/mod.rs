@@ -22,7 +22,9 @@ use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqliteConnection};
 use tokio::sync::Mutex;
 
-use crate::commit::{AlertRow, Commit, ConfigRow, CursorRow, DocumentRow, LaneRow, PositionRow};
+use crate::commit::{
+    AlertRow, Commit, ConfigRow, CursorRow, DocumentRow, LaneRow, PauseRow, PositionRow,
+};
 use crate::error::Error;
 use crate::failpoint::{self, failpoint};
 use crate::read::{
@@ -249,7 +251,20 @@ impl crate::Store for SqliteStore {
     }
 
     async fn positions(&self, capture_point: Option<&str>) -> Result<Vec<PositionRow>, Error> {
-        query::positions(&mut *self.reader().await?, self.partition, capture_point).await
+        query::captures::positions(&mut *self.reader().await?, self.partition, capture_point).await
+    }
+
+    async fn positions_at(
+        &self,
+        capture_point: &str,
+        at: Timestamp,
+    ) -> Result<Vec<PositionRow>, Error> {
+        let mut reader = self.reader().await?;
+        query::captures::positions_at(&mut reader, self.partition, capture_point, at).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRow>, Error> {
+        query::captures::pauses(&mut *self.reader().await?, self.partition).await
     }
 
     async fn cursors(&self) -> Result<Vec<CursorRow>, Error> {
@@ -283,6 +298,16 @@ impl crate::Store for SqliteStore {
     async fn forget_messages(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         let writing = self.writing(0)?;
         writing.writer.lock().await.forget_messages(before, limit).await
+    }
+
+    async fn forget_positions(
+        &self,
+        before: Timestamp,
+        keep_max: u32,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        let writing = self.writing(0)?;
+        writing.writer.lock().await.forget_positions(before, keep_max, limit).await
     }
 
     async fn maintain(&self) {

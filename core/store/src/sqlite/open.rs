@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_start.sql"),
     include_str!("../../migrations/sqlite/0002_customer_item.sql"),
     include_str!("../../migrations/sqlite/0003_alert.sql"),
+    include_str!("../../migrations/sqlite/0004_position_history.sql"),
 ];
 /// Bytes of a page. A single capture touches seven pages: twice the size would make it a third
 /// slower, and a batch no faster.

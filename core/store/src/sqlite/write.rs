@@ -1,6 +1,8 @@
 //! A commit: one transaction, a few statements, one flush to disk.
 
-use gantry_model::{Hold, LifeCycle, Name, PartitionId, Timestamp, WorkItem};
+mod captures;
+
+use gantry_model::{Hold, LifeCycle, Name, PartitionId, WorkItem};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::checkpoint::SinceLook;
@@ -113,7 +115,7 @@ impl Writer {
                 return Err(Error::OtherPartition { item, partition });
             }
         }
-        for row in &commit.positions {
+        for row in commit.positions.iter().chain(&commit.moved_positions) {
             if row.position.len() > POSITION_BYTES_MAX {
                 return Err(Error::PositionTooLong {
                     capture_point: row.capture_point.to_string(),
@@ -189,27 +191,6 @@ impl Writer {
             _ => Err(Error::OutOfOrder { seq, last }),
         }
     }
-
-    pub(super) async fn forget_messages(
-        &mut self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<u64, Error> {
-        const SQL: &str = "DELETE FROM message WHERE (partition, capture_point, message_id) IN \
-            (SELECT partition, capture_point, message_id FROM message \
-             WHERE partition = ?1 AND at < ?2 ORDER BY at LIMIT ?3) \
-            AND EXISTS (SELECT 1 FROM meta WHERE partition = ?1 AND epoch = ?4)";
-        self.roll_back().await;
-        sqlx::query(SQL)
-            .bind(i64::from(self.partition))
-            .bind(before.0)
-            .bind(i64::from(limit))
-            .bind(self.epoch as i64)
-            .execute(&mut self.connection)
-            .await
-            .map(|done| done.rows_affected())
-            .map_err(|source| classify("forgetting old messages", source))
-    }
 }
 
 /// About what a commit adds to the log.
@@ -253,11 +234,7 @@ impl Statements {
                 "ON CONFLICT DO NOTHING",
             ),
             agents: put("agent", &["partition", "id"], &["state"]),
-            positions: put(
-                "position",
-                &["partition", "capture_point", "source_partition"],
-                &["position", "at"],
-            ),
+            positions: put("position", captures::POSITION_KEY, &["position", "at"]),
             cursors: put("cursor", &["partition", "subscriber"], &["seq", "entry"]),
             lanes: put(
                 "lane",
@@ -277,15 +254,7 @@ impl Statements {
     ) -> Result<(), sqlx::Error> {
         self.write_items(connection, commit).await?;
         self.write_keys(connection, partition, commit).await?;
-        self.positions
-            .execute(connection, &commit.positions, |row, to| {
-                to.add(partition);
-                to.name(&row.capture_point);
-                to.text(&row.source_partition);
-                to.add(row.position.as_slice());
-                to.add(row.at.0);
-            })
-            .await?;
+        captures::write(connection, partition, commit, &self.positions).await?;
         self.cursors
             .execute(connection, &commit.cursors, |row, to| {
                 to.add(partition);

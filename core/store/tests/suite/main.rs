@@ -106,6 +106,8 @@ suite! {
     journal::segments_follow_each_other,
     journal::documents_are_kept_by_revision,
     rest::positions_and_cursors_are_overwritten,
+    rest::positions_of_the_past_are_told_minute_by_minute,
+    rest::pauses_come_and_go,
     rest::lanes_are_put_and_removed,
     rest::dead_letters_open_and_close,
     rest::config_versions_are_kept,

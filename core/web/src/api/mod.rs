@@ -9,6 +9,7 @@ mod dead_letters;
 mod events;
 pub(crate) mod items;
 mod moves;
+mod operate;
 mod queues;
 pub(crate) mod status;
 mod work;
@@ -67,6 +68,13 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/dead-letters/{id}", get(dead_letters::one))
         .route("/dead-letters/{id}/retry", post(dead_letters::retry))
         .route("/dead-letters/{id}/skip", post(dead_letters::skip))
+        .route("/capture-points/{capture_point}/pause", post(operate::pause))
+        .route("/capture-points/{capture_point}/resume", post(operate::resume))
+        .route("/capture-points/{capture_point}/poll", post(operate::poll))
+        .route("/positions", get(operate::positions))
+        .route("/positions/{capture_point}/set", post(operate::set))
+        .route("/positions/{capture_point}/reset", post(operate::reset))
+        .route("/positions/{capture_point}/rewind", post(operate::rewind))
         .route("/status", get(status::status))
 }
 

@@ -244,7 +244,7 @@ fn holder(caller: &Caller, epoch: Option<u32>) -> Result<Option<Holder>, Problem
     Ok(Some(Holder { agent: agent.clone(), epoch }))
 }
 
-fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
+pub(super) fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
     match text.map(|text| text.chars().count()) {
         Some(length) if length > TEXT_MAX => {
             let detail = format!("{field} has {length} characters; at most {TEXT_MAX} are kept");
@@ -255,7 +255,7 @@ fn check_text(field: &str, text: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn fault(field: &str, detail: String) -> Problem {
+pub(super) fn fault(field: &str, detail: String) -> Problem {
     let kind = &problem::FIELDS;
     Problem { faults: vec![Fault::new(field, detail.clone())], ..Problem::new(kind, detail) }
 }

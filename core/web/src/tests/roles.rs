@@ -47,6 +47,13 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/dead-letters/none/retry", "-sa--"),
     ("POST", "/dead-letters/none/skip", "-sa--"),
     ("GET", "/status", "-sa-u"),
+    ("POST", "/capture-points/leads/pause", "-sa--"),
+    ("POST", "/capture-points/leads/resume", "-sa--"),
+    ("POST", "/capture-points/leads/poll", "-sa--"),
+    ("GET", "/positions", "-sa-u"),
+    ("POST", "/positions/leads/set", "--a--"),
+    ("POST", "/positions/leads/reset", "--a--"),
+    ("POST", "/positions/leads/rewind", "--a--"),
     ("GET", "/items/W0000011/curve", "gsaiu"),
     ("GET", "/calendars", "-sa-u"),
     ("GET", "/curves/rising", "-sa-u"),
@@ -66,6 +73,8 @@ fn body(path: &str) -> serde_json::Value {
         "park" | "return" | "reschedule" => json!({ "epoch": 1 }),
         "retrieve" => json!({ "reason": "test" }),
         "leads" => json!({ "external_id": "a" }),
+        "set" => json!({ "position": "p1" }),
+        "rewind" => json!({ "to": "2026-01-05T08:00:00Z" }),
         _ => json!({}),
     }
 }

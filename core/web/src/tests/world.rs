@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::intake::{Intake, IntakeError, Message, RecordOutcome, RecordResult, Target};
+use crate::intake::{Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, Target};
 use crate::token::{Claims, Key, Role};
 use crate::{Options, Parts, Web};
 
@@ -85,6 +85,7 @@ impl World {
             next: Mutex::new(None),
             begun: Notify::new(),
             told: Mutex::default(),
+            moved: Mutex::default(),
         });
         let key = Key::from_bytes(&[7; 32]);
         let web = Web::new(Parts {
@@ -279,6 +280,8 @@ pub(super) struct StandIn {
     pub(super) begun: Notify,
     /// Messages that need rules, which are not here, as they came.
     pub(super) told: Mutex<Vec<Message>>,
+    /// Where positions were moved to.
+    pub(super) moved: Mutex<Vec<Move>>,
 }
 
 #[derive(Debug)]
@@ -356,6 +359,17 @@ impl StandIn {
         let head = Head { name: text("name"), source_url: text("source_url"), customer: None };
         let document = NewDocument { attributes, payload: None, content_type: None, head };
         Some((external_id, Work { command, key: Some(key), document: Some(document) }))
+    }
+}
+
+/// There is one capture point that can be operated.
+fn operated(point: &str) -> Result<(), IntakeError> {
+    match point {
+        "leads" => Ok(()),
+        "paused" => Err(IntakeError::Paused("it is paused".to_owned())),
+        "web" => Err(IntakeError::NotOperable("requests only".to_owned())),
+        "busy" => Err(IntakeError::Busy("it is busy".to_owned())),
+        _ => Err(IntakeError::UnknownCapturePoint(point.to_owned())),
     }
 }
 
@@ -454,6 +468,23 @@ impl Intake for StandIn {
 
     async fn skip_dead_letter(&self, _: Actor, id: &str) -> Result<(), IntakeError> {
         Err(IntakeError::UnknownDeadLetter(id.to_owned()))
+    }
+
+    async fn pause(&self, _: Actor, point: &str, _: Option<String>) -> Result<(), IntakeError> {
+        operated(point)
+    }
+
+    async fn resume(&self, _: Actor, point: &str) -> Result<(), IntakeError> {
+        operated(point)
+    }
+
+    fn poll_now(&self, point: &str) -> Result<(), IntakeError> {
+        operated(point)
+    }
+
+    async fn move_position(&self, _: Actor, point: &str, to: Move) -> Result<(), IntakeError> {
+        self.moved.lock().unwrap().push(to);
+        operated(point)
     }
 
     fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {

@@ -1,6 +1,7 @@
 //! Everything that is read but the keys of the capture path. Scans are cut into pieces, so that no
 //! snapshot keeps the log from being copied.
 
+pub(super) mod captures;
 pub(super) mod dead_letters;
 pub(super) mod items;
 pub(super) mod journal;
@@ -10,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::classify;
-use crate::commit::{ConfigRow, CursorRow, DocumentRow, LaneKey, LaneRow, LaneState, PositionRow};
+use crate::commit::{ConfigRow, CursorRow, DocumentRow, LaneKey, LaneRow, LaneState};
 use crate::error::Error;
 use crate::read::Boot;
 
@@ -110,30 +111,6 @@ pub(super) async fn document(
         .fetch_optional(reader)
         .await
         .map_err(|source| classify("reading a document", source))
-}
-
-pub(super) async fn positions(
-    reader: &mut SqliteConnection,
-    partition: PartitionId,
-    capture_point: Option<&str>,
-) -> Result<Vec<PositionRow>, Error> {
-    const SQL: &str = "SELECT capture_point, source_partition, position, at FROM position \
-                       WHERE partition = ?1 AND capture_point = coalesce(?2, capture_point) \
-                       ORDER BY capture_point, source_partition";
-    sqlx::query(SQL)
-        .bind(i64::from(partition))
-        .bind(capture_point)
-        .try_map(|row: SqliteRow| {
-            Ok(PositionRow {
-                capture_point: name(&row, 0)?,
-                source_partition: row.try_get(1)?,
-                position: row.try_get(2)?,
-                at: Timestamp(row.try_get(3)?),
-            })
-        })
-        .fetch_all(reader)
-        .await
-        .map_err(|source| classify("reading positions", source))
 }
 
 pub(super) async fn cursors(

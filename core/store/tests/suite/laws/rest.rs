@@ -1,11 +1,11 @@
 //! Positions, cursors, lanes, dead letters, config versions, alerts.
 
 use bytes::Bytes;
-use gantry_model::ItemId;
+use gantry_model::{ItemId, Timestamp};
 use gantry_store::{
     AlertChange, AlertRow, ConfigRow, CursorRow, DeadLetter, DeadLetterChange, DeadLetterFilter,
-    DeadLetterKind, DeadLetterRow, LaneChange, LaneKey, LaneRow, LaneState, PositionRow,
-    Resolution,
+    DeadLetterKind, DeadLetterRow, LaneChange, LaneKey, LaneRow, LaneState, PauseChange, PauseRow,
+    PositionRow, Resolution,
 };
 
 use crate::Bed;
@@ -41,6 +41,78 @@ pub(crate) async fn positions_and_cursors_are_overwritten(bed: &dyn Bed) {
     assert_eq!(store.positions(None).await.unwrap(), [&leads[..], &topic[..]].concat());
     let cursors = [cursor("audit", 1, 0), cursor("crm", 2, 0)];
     assert_eq!(store.cursors().await.unwrap(), cursors);
+}
+
+pub(crate) async fn positions_of_the_past_are_told_minute_by_minute(bed: &dyn Bed) {
+    let at_ms = |ms| Timestamp(at(0).0 + ms);
+    let position = |partition: &str, position: &[u8], ms| PositionRow {
+        capture_point: "leads".into(),
+        source_partition: partition.into(),
+        position: position.into(),
+        at: at_ms(ms),
+    };
+    let store = bed.open().await.unwrap();
+    let then = async |ms| -> Vec<String> {
+        let rows = store.positions_at("leads", at_ms(ms)).await.unwrap();
+        let text = |row: PositionRow| {
+            format!("{}{}", row.source_partition, String::from_utf8(row.position).unwrap())
+        };
+        rows.into_iter().map(text).collect()
+    };
+    let mut seq = 0;
+    for (ms, name) in [(0, "a"), (30_000, "b"), (59_999, "c"), (60_000, "d"), (61_000, "e")] {
+        seq += 1;
+        let mut made = commit(seq, Vec::new());
+        made.positions = vec![position("", name.as_bytes(), ms)];
+        store.commit(&made).await.unwrap();
+    }
+    assert_eq!(then(-1).await, [""; 0], "nothing is known of before");
+    assert_eq!(then(0).await, ["a"]);
+    assert_eq!(then(59_999).await, ["a"], "a minute is told by its first");
+    assert_eq!(then(60_500).await, ["d"]);
+    assert_eq!(then(61_000).await, ["e"], "the present position is exact");
+    // What was moved is told to the millisecond.
+    let mut made = commit(seq + 1, Vec::new());
+    made.positions = vec![position("", b"f", 62_000), position("eu", b"1", 62_000)];
+    made.moved_positions = vec![position("", b"moved", 62_500)];
+    store.commit(&made).await.unwrap();
+    let mut made = commit(seq + 2, Vec::new());
+    made.positions = vec![position("", b"g", 63_000)];
+    store.commit(&made).await.unwrap();
+    assert_eq!(then(62_400).await, ["d", "eu1"]);
+    assert_eq!(then(62_700).await, ["moved", "eu1"]);
+    assert_eq!(store.positions_at("other", at_ms(62_700)).await.unwrap(), []);
+
+    // Kept: what a rewind to the limit or later needs.
+    assert_eq!(store.forget_positions(at_ms(60_500), 100, 100).await.unwrap(), 1);
+    assert_eq!(then(59_999).await, [""; 0]);
+    assert_eq!(then(60_500).await, ["d"]);
+    assert_eq!(store.forget_positions(at_ms(0), 0, 1).await.unwrap(), 1, "bounded in number too");
+    assert_eq!(then(62_700).await, ["moved", "eu1"]);
+    assert_eq!(store.forget_positions(at_ms(90_000), 100, 100).await.unwrap(), 0);
+}
+
+pub(crate) async fn pauses_come_and_go(bed: &dyn Bed) {
+    let pause = |point: &str, reason: Option<&str>, minute| PauseRow {
+        capture_point: point.into(),
+        by: "admin".into(),
+        reason: reason.map(Into::into),
+        at: at(minute),
+    };
+    let store = bed.open().await.unwrap();
+    let mut made = commit(1, Vec::new());
+    made.pauses = vec![
+        PauseChange::Put(pause("leads", None, 1)),
+        PauseChange::Put(pause("carts", Some("moved"), 1)),
+        PauseChange::Put(pause("web", None, 1)),
+        PauseChange::Remove("web".into()),
+    ];
+    store.commit(&made).await.unwrap();
+    let mut made = commit(2, Vec::new());
+    made.pauses = vec![PauseChange::Put(pause("leads", Some("again"), 2))];
+    store.commit(&made).await.unwrap();
+    let expected = [pause("carts", Some("moved"), 1), pause("leads", Some("again"), 2)];
+    assert_eq!(store.pauses().await.unwrap(), expected);
 }
 
 pub(crate) async fn lanes_are_put_and_removed(bed: &dyn Bed) {
