@@ -10,5 +10,6 @@ mod cli;
 mod demo_once;
 mod pages;
 mod permits;
+mod processes;
 mod routing;
 mod routing_cases;

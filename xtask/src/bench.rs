@@ -35,7 +35,9 @@ enum Name {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut command = match options.name {
         Name::Plugin => {
-            build(Profile::Release, &["gantry-example-counter", "gantry-test-echo"])?;
+            let mut build = cargo();
+            build.args(["build", "--release", "--package", "gantry-example-counter"]);
+            run_command(build.args(["--package", "gantry-test-echo"]))?;
             let mut command = cargo();
             command.args(["run", "--release", "--package", "gantry-plugin-host"]);
             command.args(["--example", "bench_plugin", "--"]);

@@ -18,7 +18,8 @@ pub(crate) struct Options {
 }
 
 /// What the end-to-end tests start or load, beside the hub and its connectors.
-const STARTED: [&str; 3] = ["gantry-demo", "gantry-test-crashing", "gantry-test-misbehaving"];
+const STARTED: [&str; 4] =
+    ["gantry-demo", "gantry-example-counter", "gantry-test-crashing", "gantry-test-misbehaving"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let begun = Instant::now();

@@ -79,13 +79,13 @@ fn begin(setup: &Setup, socket: &Arc<OwnedFd>, outbox: &Arc<Outbox>) -> Result<S
     let opened = |error: std::io::Error| format!("cannot open the library: {error}");
     let file = std::fs::File::open(&setup.library).map_err(opened)?;
     let bytes = elf::read(&setup.library).map_err(|error| error.to_string())?;
-    let mut said = elf::inspect(&setup.library, &bytes).map_err(|error| error.to_string())?;
+    // The hub has compared the hash, with which the copy is named.
+    let said = elf::inspect_unhashed(&setup.library, &bytes).map_err(|error| error.to_string())?;
     drop(bytes);
     let speaker = Arc::new(Speaker::new(Arc::clone(outbox)));
     confine::confine(setup).map_err(|error| chain(&error))?.tell(&speaker);
     // By its descriptor: another user may not get to the folder it lies in.
     let path = by_descriptor(&file);
-    said.path.clone_from(&setup.library);
     let library = transport::open(&path, &said, setup.n_workers, Arc::clone(&speaker) as _)
         .map_err(|refusal| refusal.to_string())?;
     let hello = Hello::new(&said.manifest.name, &said.manifest.version);
