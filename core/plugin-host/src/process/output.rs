@@ -134,3 +134,6 @@ impl Output {
         self.line.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ pub(crate) fn absolute_paths(json: Vec<u8>, permissions: &Permissions, base: &Pa
     }
     if changed { config.to_string().into_bytes() } else { json }
 }
+
+#[cfg(test)]
+mod tests;
