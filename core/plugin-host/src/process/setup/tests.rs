@@ -6,10 +6,7 @@ use super::*;
 
 fn permissions(network: &[&str], read: &[&str]) -> Permissions {
     let list = |entries: &[&str]| entries.iter().map(|entry| (*entry).to_owned()).collect();
-    let mut permissions = Permissions::default();
-    permissions.network = list(network);
-    permissions.read = list(read);
-    permissions
+    Permissions { network: list(network), read: list(read), ..Permissions::default() }
 }
 
 #[test]
