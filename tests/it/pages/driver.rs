@@ -23,6 +23,8 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 const REMOVALS_MAX: u32 = 1000;
 /// The name of an element's id in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How the browser says that an element is no longer in the page.
+const STALE: &str = "stale element";
 
 /// Looks before each frame whether the condition holds, and calls back once it does. It may throw
 /// while the parts that it speaks of are not there yet.
@@ -120,16 +122,27 @@ impl Browser {
 
     /// Clicks on what the selector names, where a person would.
     pub(super) async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.find(selector).await?;
-        self.post(&format!("/element/{element}/click"), json!({})).await?;
-        Ok(())
+        self.to(selector, "click", json!({})).await
     }
 
     /// Types into a field, as it is.
     pub(super) async fn write(&self, selector: &str, text: &str) -> Result<()> {
-        let element = self.find(selector).await?;
-        self.post(&format!("/element/{element}/value"), json!({ "text": text })).await?;
-        Ok(())
+        self.to(selector, "value", json!({ "text": text })).await
+    }
+
+    /// Does something to an element. A page that hears news draws itself anew: the element that
+    /// was found is another one then, and nothing was done to it.
+    async fn to(&self, selector: &str, command: &str, body: Value) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let element = self.find(selector).await?;
+            match self.post(&format!("/element/{element}/{command}"), body.clone()).await {
+                Err(error)
+                    if format!("{error:#}").contains(STALE)
+                        && begun.elapsed() < SHOWN_WITHIN => {}
+                done => return done.map(drop),
+            }
+        }
     }
 
     /// Presses one key, wherever the focus is.
