@@ -138,8 +138,7 @@ impl Browser {
             let element = self.find(selector).await?;
             match self.post(&format!("/element/{element}/{command}"), body.clone()).await {
                 Err(error)
-                    if format!("{error:#}").contains(STALE)
-                        && begun.elapsed() < SHOWN_WITHIN => {}
+                    if format!("{error:#}").contains(STALE) && begun.elapsed() < SHOWN_WITHIN => {}
                 done => return done.map(drop),
             }
         }
