@@ -89,7 +89,8 @@ fn summary(spec: &Spec) -> String {
 /// Lets every plug-in try.
 fn connect(global: &Global, options: &Options) -> Result<Vec<Connection>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let folders = Folders::of(&global.config, options.plugins.clone())?;
+    let given = options.plugins.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
+    let folders = Folders::of(&global.config, given)?;
     let config = std::path::absolute(&global.config)?;
     Ok(runtime.block_on(plugins::connect(&config, folders))?)
 }

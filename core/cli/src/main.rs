@@ -2,7 +2,7 @@
 //!
 //! `run` starts the hub. `agent`, `item`, `capture`, `positions`, `explain`, `curve` and `dlq` ask
 //! a running hub, with the administrator's token that the hub leaves beside its store; `calendar`,
-//! `check`, `plugin`, `token` and `verify` need no hub.
+//! `check`, `plugin`, `schema`, `token` and `verify` need no hub.
 #![forbid(unsafe_code)]
 
 /// Prints a line; see [`table::line`].
@@ -25,6 +25,7 @@ mod positions;
 mod queue;
 mod rules;
 mod run;
+mod schema;
 mod simulate;
 mod table;
 mod token;
@@ -79,6 +80,9 @@ enum Command {
     /// Check a config: all that is wrong with it, each with file, line and remedy.
     #[command(after_help = check::EXAMPLE)]
     Check(check::Options),
+    /// Print the JSON Schema of the config, with the plug-ins' own parts, for editors and tools.
+    #[command(after_help = schema::EXAMPLE)]
+    Schema(schema::Options),
     /// Show plug-ins, without running them.
     #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
@@ -130,6 +134,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(options) => run::run(&global, options).map(|()| true),
         Command::Check(options) => return exit(check::check(&global, &options)),
+        Command::Schema(options) => schema::schema(&global, &options).map(|()| true),
         Command::Calendar(command) => return exit(calendar::run(&global, &command)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         Command::Rules(command) => return exit(rules::run(&global, &command)),
@@ -164,6 +169,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             | Command::Check(_)
             | Command::PluginChild
             | Command::Rules(_)
+            | Command::Schema(_)
             | Command::Simulate(_) => {
                 unreachable!("invariant: these need no runtime here")
             }

@@ -14,6 +14,8 @@ use gantry_model::spec::Spec;
 use crate::finding::Findings;
 use crate::tree::Node;
 
+pub(crate) use history::KEY as HISTORY_KEY;
+
 /// Checks the whole config.
 pub(crate) fn check(tree: &Node, spec: &Spec, findings: &mut Findings) {
     let mut checker = Checker { tree, spec, findings };

@@ -142,6 +142,8 @@ codes! {
     Capacity = "GANTRY-C031",
     /// Something that can never have an effect.
     NoEffect = "GANTRY-C032",
+    /// The file of a secret that is not there, or that everybody can read.
+    SecretFile = "GANTRY-C033",
 }
 
 /// The files that were read, for pointing into them.

@@ -17,6 +17,8 @@ mod defaults;
 mod expressions;
 mod finding;
 mod ics;
+mod json_schema;
+mod keys;
 mod load;
 mod plugin;
 mod read;
@@ -33,6 +35,7 @@ mod tests;
 
 pub use agents::{AgentLine, CheckedAgents, load_agents};
 pub use finding::{Code, Finding, Related, Severity, Sources};
+pub use json_schema::{Draft, json_schema};
 pub use load::{Checked, check_text, load, load_rules};
 pub use plugin::{Manifests, PluginManifest};
 pub use render::render_human;

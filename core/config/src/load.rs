@@ -24,6 +24,8 @@ pub struct Checked {
     /// `[hub]` as far as it could be read, also of a config with errors: it says where the
     /// plug-ins are, whose manifests a second look needs.
     pub hub: HubSpec,
+    /// The plug-in of each source that names one, also of a config with errors.
+    pub source_plugins: BTreeMap<Name, Name>,
     /// The business calendars in which nothing is wrong, also of a config with other errors.
     pub calendars: BTreeMap<Name, CalendarSpec>,
     /// Everything there is to say about it, in the order of the files.
@@ -59,14 +61,14 @@ fn load_with(path: &Path, manifests: Option<&Manifests>) -> Checked {
             read_file(&format!("{name}/{shown}"), &file, &mut sources, &mut findings);
         }
     }
-    checked(sources, findings, folder, manifests)
+    checked(sources, findings, Some(folder), manifests)
 }
 
 /// Checks one text as if it were the whole config.
 pub fn check_text(name: &str, text: &str, manifests: &Manifests) -> Checked {
     let (name, text) = (name.to_owned(), text.to_owned());
     let sources = Sources(vec![Source { name, text, csv: false }]);
-    checked(sources, Findings::default(), PathBuf::new(), Some(manifests))
+    checked(sources, Findings::default(), None, Some(manifests))
 }
 
 fn toml_files(folder: &Path) -> Vec<PathBuf> {
@@ -105,9 +107,10 @@ pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
 fn checked(
     mut sources: Sources,
     mut findings: Findings,
-    folder: PathBuf,
+    beside: Option<PathBuf>,
     manifests: Option<&Manifests>,
 ) -> Checked {
+    let folder = beside.clone().unwrap_or_default();
     let mut trees = Vec::with_capacity(sources.0.len());
     for (file, source) in sources.0.iter().enumerate() {
         trees.extend(tree::parse(file, &source.text, &mut findings));
@@ -118,18 +121,21 @@ fn checked(
     ics::attach(&mut tree, &folder, &mut sources, &mut findings);
     let mut spec = read_spec(&tree, whole, &mut findings);
     let hub = spec.hub.clone();
+    let plugins = spec.sources.iter().map(|(name, source)| (name.clone(), source.plugin.clone()));
+    let source_plugins = plugins.filter(|(_, plugin)| !plugin.is_empty()).collect();
     if whole {
         expressions::check(&tree, &sources, &mut spec, &mut findings);
         check::check(&tree, &spec, &mut findings);
         if let Some(manifests) = manifests {
-            plugin::check(&tree, &spec, manifests, &mut findings);
+            plugin::check(&tree, &spec, manifests, beside.as_deref(), &mut findings);
         }
     }
     let findings = findings.located(&sources);
     let wrong = findings.iter().any(|finding| finding.severity == Severity::Error);
     let calendars =
         if wrong { read::sound_calendars(&tree) } else { spec.routing.calendars.clone() };
-    Checked { spec: (!wrong).then_some(spec), hub, calendars, findings, sources, folder }
+    let spec = (!wrong).then_some(spec);
+    Checked { spec, hub, source_plugins, calendars, findings, sources, folder }
 }
 
 /// With a file missing, what stands in the others is still read; but nothing is said of keys that

@@ -1,6 +1,7 @@
 //! What plug-ins say about themselves, and whether the config asks of them what they can do.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use gantry_model::Name;
 use gantry_model::spec::{SourceSpec, Spec};
@@ -11,7 +12,7 @@ use serde_json::Value as Json;
 
 use crate::finding::{Code, Findings, Found, Place};
 use crate::schema::{Schemas, tokens};
-use crate::secret::{mask, reference};
+use crate::secret::{doubt, mask, reference};
 use crate::tree::{Node, Value};
 
 /// The plug-ins that are there; none known = not looked for, and nothing is said about them.
@@ -39,9 +40,16 @@ pub struct PluginManifest {
 /// The mode in which the hub asks for records on a schedule.
 const POLL: &str = "poll";
 
-pub(crate) fn check(tree: &Node, spec: &Spec, manifests: &Manifests, findings: &mut Findings) {
+/// Relative paths start at `folder`; without one, nothing is said of files.
+pub(crate) fn check(
+    tree: &Node,
+    spec: &Spec,
+    manifests: &Manifests,
+    folder: Option<&Path>,
+    findings: &mut Findings,
+) {
     let Some(plugins) = &manifests.plugins else { return };
-    let mut checker = Checker { tree, spec, plugins, findings };
+    let mut checker = Checker { tree, spec, plugins, folder, findings };
     for (name, source) in &spec.sources {
         checker.source(name, source);
     }
@@ -63,6 +71,7 @@ struct Checker<'c> {
     tree: &'c Node,
     spec: &'c Spec,
     plugins: &'c BTreeMap<String, PluginManifest>,
+    folder: Option<&'c Path>,
     findings: &'c mut Findings,
 }
 
@@ -152,14 +161,19 @@ impl<'c> Checker<'c> {
         }
         let mut value = node.map_or_else(|| Json::Object(serde_json::Map::new()), Node::to_json);
         for (pointer, given) in mask(&mut value, schema) {
-            if reference(&given).is_none() {
-                // The value itself, also if it is a table: what is underlined is not shown.
-                let place = self.node(path, &pointer).map(|node| node.place).unwrap_or_default();
+            // The value itself, also if it is a table: what is underlined is not shown.
+            let place = self.node(path, &pointer).map(|node| node.place).unwrap_or_default();
+            let Some(reference) = reference(&given) else {
                 let message = format!("{} is a secret", shown(path, &pointer));
                 let found = Found::error(Code::Secret, place, message).label("not a reference");
-                let help = "write { env = \"NAME\" } or { file = \"PATH\" }; the value itself \
-                            never stands in the config";
+                let help = "write { env = \"NAME\" }, { file = \"PATH\" } or { credential = \
+                            \"NAME\" }; the value itself never stands in the config";
                 self.findings.push(found.help(help));
+                continue;
+            };
+            if let Some(doubt) = self.folder.and_then(|folder| doubt(reference, folder)) {
+                let found = Found::warning(Code::SecretFile, place, doubt.message);
+                self.findings.push(found.label("this reference").help(doubt.help));
             }
         }
         match jsonschema::validator_for(schema) {

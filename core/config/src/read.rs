@@ -21,12 +21,59 @@ use gantry_model::spec::{CalendarSpec, Confirm, HubSpec, RoutingSpec, Spec};
 
 use crate::defaults;
 use crate::finding::{Findings, Place};
+use crate::keys::{Kind, PLAIN_NAME, Section, key, shown};
 use crate::table::{Table, check_name};
 use crate::tree::{Node, RULES, TABLES};
 
+/// The whole config.
+pub(crate) static ROOT: Section = Section::new(
+    "The config of a Gantry hub. Files in `pipelines` and `rules` beside it may have the same \
+     tables.",
+    &[
+        key("hub", Kind::Table(&HUB), "The hub itself."),
+        key("routing", Kind::Table(&routing::ROUTING), routing::ROUTING.about).required(),
+        key("fairness", Kind::Table(&routing::FAIRNESS), routing::FAIRNESS.about),
+        key("attribute", Kind::Named(attribute::NAME, &attribute::ATTRIBUTE), "Attributes."),
+        key("source", Kind::Named(PLAIN_NAME, &pipeline::SOURCE), "Sources."),
+        key("capture", Kind::Named(PLAIN_NAME, &pipeline::CAPTURE), "Capture points."),
+        key("lookup", Kind::Named(PLAIN_NAME, &pipeline::LOOKUP), "Look-ups."),
+        key("callback", Kind::Named(PLAIN_NAME, &pipeline::CALLBACK), "Callbacks."),
+        key("alert", Kind::Named(PLAIN_NAME, &alert::ALERT), "Alerts."),
+        key("priority", Kind::Named(PLAIN_NAME, &priority::PRIORITY), "Priority schemas."),
+        key("calendar", Kind::Named(PLAIN_NAME, &calendar::CALENDAR), "Business calendars."),
+        key("process", Kind::Named(process::NAME, &process::PROCESS), "Processes."),
+        key(
+            "department",
+            Kind::Named(routing::DEPARTMENT_NAME, &routing::DEPARTMENT),
+            "Departments.",
+        ),
+        key("capacity", Kind::Named(PLAIN_NAME, &routing::CAPACITY), "Capacity rules."),
+        key(RULES, Kind::List(&Kind::Table(&segmentation::RULE)), "Rules, tried in this order."),
+        key(TABLES, Kind::List(&Kind::Table(&segmentation::TABLE)), "Decision tables."),
+    ],
+);
+
+static HUB: Section = Section::new(
+    "The hub itself.",
+    &[
+        key("listen", Kind::Text, "Host and port of the web server.")
+            .or(|| shown(defaults::LISTEN)),
+        key("store", Kind::Text, "The database, `sqlite:PATH`, on a local disk.")
+            .or(|| shown(defaults::STORE)),
+        key("plugins", Kind::List(&Kind::Text), "Folders that plug-ins are loaded from.")
+            .or(|| vec![defaults::PLUGINS].into()),
+        key(
+            "drain_timeout",
+            Kind::Duration,
+            "How long a stop waits for work under way; may be \"0\".",
+        )
+        .or(|| shown(defaults::DRAIN_TIMEOUT)),
+    ],
+);
+
 /// Reads the whole config.
 pub(crate) fn spec(tree: &Node, findings: &mut Findings) -> Spec {
-    let mut root = Table::open("the config", tree, findings);
+    let mut root = Table::of(&ROOT, "the config", tree, findings);
     let hub = hub(&mut root, findings);
     let attributes = family(&mut root, "attribute", findings, attribute::attribute);
     let sources = family(&mut root, "source", findings, pipeline::source);
@@ -88,11 +135,15 @@ fn family<T>(
     findings: &mut Findings,
     read: fn(&mut Table<'_>, &mut Findings) -> T,
 ) -> BTreeMap<Name, T> {
+    let Some(Kind::Named(_, section)) = ROOT.key(family).map(|key| key.kind) else {
+        unreachable!("invariant: families are declared as named tables");
+    };
     let mut parts = BTreeMap::new();
     for (name, node) in root.entries_of(family, findings) {
         family_name(family, name, node.key, findings);
         let quoted = if name.contains('/') { format!("\"{name}\"") } else { name.clone() };
-        let mut table = Table::open(format!("[{family}.{quoted}]"), node, findings);
+        let title = format!("[{family}.{quoted}]");
+        let mut table = Table::of(section, title, node, findings);
         let part = read(&mut table, findings);
         table.close(findings);
         parts.insert(Name::new(name), part);
@@ -113,7 +164,7 @@ fn hub(root: &mut Table<'_>, findings: &mut Findings) -> HubSpec {
     let Some(node) = root.get("hub") else {
         return default_hub();
     };
-    let mut table = Table::open("[hub]", node, findings);
+    let mut table = Table::of(&HUB, "[hub]", node, findings);
     let listen = table.text("listen", findings);
     let store = table.text("store", findings);
     let plugins = table.get("plugins").is_some().then(|| table.names("plugins", findings));

@@ -97,7 +97,7 @@ impl Reader<'_> {
         let (start, utc_offset) = self.start(&mut table);
         let horizon = table.duration("horizon", &mut self.findings).unwrap_or(DAY);
         let warm_up = table.duration_or_zero("warm_up", &mut self.findings).unwrap_or_default();
-        let seed = table.integer("seed", 0..=i64::MAX, &mut self.findings).unwrap_or(1);
+        let seed = table.integer_in("seed", 0..=i64::MAX, &mut self.findings).unwrap_or(1);
         let confirm_after = self.distribution(&mut table, "confirm_after");
         if let Some(node) = table.get("warm_up").filter(|_| warm_up >= horizon) {
             let message = "the warm-up is as long as everything".to_owned();

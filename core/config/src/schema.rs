@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 /// Marks a secret in a plug-in's schema.
-const SECRET: &str = "x-gantry-secret";
+pub(crate) const SECRET: &str = "x-gantry-secret";
 /// Most schemas that are looked at for one value; a schema that refers to itself ends here.
 const SCHEMAS_MAX: usize = 256;
 

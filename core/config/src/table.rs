@@ -7,6 +7,7 @@ use gantry_model::{Millis, Name};
 use serde_json::Value as Json;
 
 use crate::finding::{Code, Findings, Found, Place};
+use crate::keys::{Kind, Section};
 use crate::tree::{Node, Value};
 use crate::units::{self, UnitError};
 
@@ -19,6 +20,8 @@ pub(crate) struct Table<'n> {
     pub(crate) title: String,
     pub(crate) node: &'n Node,
     entries: Option<&'n BTreeMap<String, Node>>,
+    /// What it may have; none = only the reader knows.
+    section: Option<&'static Section>,
     asked: BTreeSet<&'static str>,
     /// Needed and not there.
     missing: Vec<&'static str>,
@@ -34,7 +37,22 @@ impl<'n> Table<'n> {
             findings.push(wrong_type(&title, "a table", node));
             None
         };
-        Self { title, node, entries, asked: BTreeSet::new(), missing: Vec::new() }
+        Self { title, node, entries, section: None, asked: BTreeSet::new(), missing: Vec::new() }
+    }
+
+    /// As [`Table::open`], of a table whose keys are declared.
+    pub(crate) fn of(
+        section: &'static Section,
+        title: impl Into<String>,
+        node: &'n Node,
+        findings: &mut Findings,
+    ) -> Self {
+        let mut table = Self::open(title, node, findings);
+        table.section = Some(section);
+        for key in section.keys.iter().filter(|key| key.required) {
+            table.need(key.name);
+        }
+        table
     }
 
     /// Reports the keys that nobody asked for, and those that are missing. A mistyped key is one
@@ -65,6 +83,8 @@ impl<'n> Table<'n> {
     }
 
     pub(crate) fn get(&mut self, key: &'static str) -> Option<&'n Node> {
+        let declared = self.section.is_none_or(|section| section.key(key).is_some());
+        debug_assert!(declared, "`{key}` of {} is not declared", self.title);
         self.asked.insert(key);
         self.entries?.get(key)
     }
@@ -72,7 +92,7 @@ impl<'n> Table<'n> {
     /// A key without which the table means nothing.
     pub(crate) fn need(&mut self, key: &'static str) -> Option<&'n Node> {
         let node = self.get(key);
-        if node.is_none() && self.entries.is_some() {
+        if node.is_none() && self.entries.is_some() && !self.missing.contains(&key) {
             self.missing.push(key);
         }
         node
@@ -105,7 +125,27 @@ impl<'n> Table<'n> {
         None
     }
 
-    pub(crate) fn integer(
+    /// A number in the range that is declared.
+    pub(crate) fn integer(&mut self, key: &'static str, findings: &mut Findings) -> Option<i64> {
+        let range = self.range(key);
+        self.integer_in(key, range, findings)
+    }
+
+    fn range(&self, key: &str) -> std::ops::RangeInclusive<i64> {
+        fn of(kind: &Kind) -> Option<(i64, i64)> {
+            match kind {
+                Kind::Integer(from, to) => Some((*from, *to)),
+                Kind::Map(kind) => of(kind),
+                Kind::Either(kinds) => kinds.iter().find_map(of),
+                _ => None,
+            }
+        }
+        let declared = self.section.and_then(|section| of(&section.key(key)?.kind));
+        let (from, to) = declared.expect("invariant: keys with integers declare their range");
+        from..=to
+    }
+
+    pub(crate) fn integer_in(
         &mut self,
         key: &'static str,
         range: std::ops::RangeInclusive<i64>,
@@ -202,13 +242,13 @@ impl<'n> Table<'n> {
         texts
     }
 
-    /// A table of names with integers.
+    /// A table of names with integers, in the range that is declared.
     pub(crate) fn numbers(
         &mut self,
         key: &'static str,
-        range: std::ops::RangeInclusive<i64>,
         findings: &mut Findings,
     ) -> BTreeMap<Name, i64> {
+        let range = self.range(key);
         let mut numbers = BTreeMap::new();
         for (name, node) in self.entries_of(key, findings) {
             let title = format!("`{name}` in `{key}` of {}", self.title);

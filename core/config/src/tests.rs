@@ -4,6 +4,7 @@ mod agents;
 mod calendars;
 mod cases;
 mod csv;
+mod json_schema;
 mod laws;
 mod plugins;
 mod routing;

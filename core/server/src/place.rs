@@ -68,9 +68,22 @@ impl Place {
     pub fn of(config: &Path) -> Result<Self, PlaceError> {
         let file = |action, source| PlaceError::File { action, path: config.into(), source };
         let path = fs::canonicalize(config).map_err(|source| file("find", source))?;
-        let HubSpec { store, plugins, .. } = gantry_config::load(&path, &Manifests::default()).hub;
+        Ok(Self::at(&path))
+    }
+
+    /// As [`Place::of`], of a config that may not be there yet.
+    ///
+    /// # Errors
+    /// [`PlaceError`] if the working folder is not known.
+    pub fn planned(config: &Path) -> Result<Self, PlaceError> {
+        let file = |action, source| PlaceError::File { action, path: config.into(), source };
+        Ok(Self::at(&std::path::absolute(config).map_err(|source| file("find", source))?))
+    }
+
+    fn at(path: &Path) -> Self {
+        let HubSpec { store, plugins, .. } = gantry_config::load(path, &Manifests::default()).hub;
         let folder = path.parent().unwrap_or(Path::new("/")).to_path_buf();
-        Ok(Self::new(folder, &store, plugins))
+        Self::new(folder, &store, plugins)
     }
 
     fn new(folder: PathBuf, store: &str, plugins: Vec<PathBuf>) -> Self {

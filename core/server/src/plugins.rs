@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gantry_config::{Checked, Manifests, PluginManifest, Severity, render_human, resolve_secrets};
+use gantry_config::{
+    Checked, Draft, Manifests, PluginManifest, Severity, render_human, resolve_secrets,
+};
 use gantry_model::Name;
 use gantry_model::spec::{Isolation, ProcessLimits, SourceSpec, Spec};
 use gantry_pipeline::{Settings, SourceParts};
@@ -38,6 +40,14 @@ impl Folders {
         Ok(Self::new(Place::of(config)?, given))
     }
 
+    /// As [`Folders::of`], of a config that may not be there yet.
+    ///
+    /// # Errors
+    /// [`PlaceError`] if the working folder is not known.
+    pub fn planned(config: &Path, given: Vec<PathBuf>) -> Result<Self, PlaceError> {
+        Ok(Self::new(Place::planned(config)?, given))
+    }
+
     pub(crate) fn new(place: Place, given: Vec<PathBuf>) -> Self {
         let folders = if given.is_empty() { place.plugins.clone() } else { given };
         Self { folders, place }
@@ -67,6 +77,22 @@ pub fn check(config: &Path, folders: Folders) -> Result<(Checked, Scan), Refusal
     let scan = folders.host()?.scan();
     let checked = gantry_config::load(config, &manifests(&scan));
     Ok((checked, scan))
+}
+
+/// The JSON Schema of a config with the plug-ins in the folders, running none of them. The config
+/// may have mistakes, or not be there yet.
+///
+/// # Errors
+/// If the operator's lock file is there and cannot be read.
+pub fn json_schema(
+    config: &Path,
+    folders: Folders,
+    draft: Draft,
+) -> Result<(Value, Scan), Refusal> {
+    let scan = folders.host()?.scan();
+    let sources = gantry_config::load(config, &Manifests::default()).source_plugins;
+    let schema = gantry_config::json_schema(draft, &manifests(&scan), &sources);
+    Ok((schema, scan))
 }
 
 /// A config that may run, and what it runs with.
@@ -151,9 +177,10 @@ pub struct Connection {
 /// [`Error`] if the config may not run; what a system says is no error but a problem.
 pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>, Error> {
     let place = folders.place.clone();
-    let Loaded { spec, sources, mut settings } = load(config, folders).await?;
+    // Before anything is read: paths of secrets count from there too.
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder, source })?;
+    let Loaded { spec, sources, mut settings } = load(config, folders).await?;
     let mut connections = Vec::new();
     let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {

@@ -8,7 +8,7 @@ use crate::finding::{Code, Found};
 use crate::tree::Value;
 
 /// The only setting of such a look-up.
-const KEY: &str = "key";
+pub(crate) const KEY: &str = "key";
 
 impl Checker<'_> {
     pub(super) fn history(&mut self, name: &Name, lookup: &LookupSpec, key: &str) {

@@ -4,13 +4,35 @@ use gantry_model::Millis;
 use gantry_model::spec::{AlertSpec, Statistic};
 
 use crate::finding::{Code, Findings, Found};
+use crate::keys::{Key, Kind, Section, key, shown, words};
 use crate::table::Table;
 
 /// Largest limit of a statistic that is a number.
 const COUNT_MAX: i64 = 1_000_000_000;
 
+pub(super) static ALERT: Section = Section::new(
+    "A live statistic that somebody wants to hear of when it is over its limit.",
+    &[
+        key("when", Kind::Words(|| words(&Statistic::ALL)), "The statistic.").required(),
+        key(
+            "over",
+            Kind::Either(&[Kind::Integer(0, COUNT_MAX), Kind::Duration]),
+            "The limit; the statistic has to be greater. `oldest_wait` needs one, a duration.",
+        )
+        .or(|| 0.into()),
+        key("for", Kind::Duration, "How long it has to be over the limit.").or(|| shown(Millis(0))),
+        key("queue", Kind::Text, "Items of this queue only; else of all."),
+        key("capture", Kind::Text, "With `capture_down`: this capture point only; else all."),
+        CALLBACK,
+    ],
+);
+const CALLBACK: Key = key(
+    "callback",
+    Kind::Text,
+    "The callback that hears of it; its `on` has `alert_raised`, `alert_cleared`, or both.",
+);
+
 pub(super) fn alert(table: &mut Table<'_>, findings: &mut Findings) -> AlertSpec {
-    table.need("when");
     let when = table.choice("when", &Statistic::ALL, findings);
     let (queue, capture) = (table.name("queue", findings), table.name("capture", findings));
     let over = match when {
@@ -20,7 +42,7 @@ pub(super) fn alert(table: &mut Table<'_>, findings: &mut Findings) -> AlertSpec
             table.need("over");
             table.duration_or_zero("over", findings).map(|over| over.0)
         }
-        Some(_) => table.integer("over", 0..=COUNT_MAX, findings),
+        Some(_) => table.integer("over", findings),
     };
     let spec = AlertSpec {
         when: when.unwrap_or(Statistic::Backlog),

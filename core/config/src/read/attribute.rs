@@ -3,6 +3,7 @@
 use gantry_model::AttributeType;
 
 use crate::finding::{Code, Findings, Found, Place};
+use crate::keys::{Kind, Section, key, words};
 use crate::table::Table;
 
 /// Types without parameters.
@@ -17,13 +18,38 @@ pub(super) const PLAIN_TYPES: &[(&str, AttributeType)] = &[
 ];
 const ENUMERATION: &str = "enumeration";
 
+pub(super) static ATTRIBUTE: Section = Section::new(
+    "A custom attribute of work items.",
+    &[
+        key("type", Kind::Words(all_types), "What its values are.").required(),
+        key(
+            "labels",
+            Kind::List(&Kind::Text),
+            "The labels of an `enumeration`, which needs some; other types have none.",
+        ),
+    ],
+);
+
+/// Names of attributes, which stand in expressions.
+pub(super) const NAME: &str = "^[a-z_][a-z0-9_]*$";
+
+fn all_types() -> Vec<&'static str> {
+    let mut all = plain_types();
+    all.push(ENUMERATION);
+    all
+}
+
+pub(super) fn plain_types() -> Vec<&'static str> {
+    words(PLAIN_TYPES)
+}
+
 pub(super) fn plain_type(word: &str) -> Option<AttributeType> {
     let found = PLAIN_TYPES.iter().find(|(name, _)| *name == word);
     found.map(|(_, kind)| kind.clone())
 }
 
 pub(super) fn attribute(table: &mut Table<'_>, findings: &mut Findings) -> Option<AttributeType> {
-    let named = table.need("type");
+    let named = table.get("type");
     let word = table.text("type", findings);
     let labels_node = table.get("labels");
     let labels = table.names("labels", findings);

@@ -11,8 +11,51 @@ use jiff::civil::Date;
 
 use crate::finding::{Code, Findings, Found, Place};
 use crate::ics;
+use crate::keys::{Kind, Section, key};
 use crate::table::{Table, text, wrong_type};
 use crate::tree::{Node, Value};
+
+pub(super) static CALENDAR: Section = Section::new(
+    "A business calendar: time zone, hours of a week, holidays.",
+    &[
+        key("timezone", Kind::Text, "An IANA name, as in \"Europe/Berlin\".").required(),
+        key(
+            "hours",
+            Kind::Map(&HOURS),
+            "Weekdays (`mon-fri`, `sat`, `\"mon,wed\"`) = spans of time that are open, as in \
+             [\"08:00-12:00\", \"13:00-17:00\"].",
+        )
+        .required(),
+        key("holidays", Kind::List(&HOLIDAYS), "Days that are closed."),
+        key(
+            "special",
+            Kind::Map(&HOURS),
+            "Days with hours of their own, as in { \"12-24\" = [\"08:00-12:00\"] }.",
+        ),
+    ],
+);
+const HOURS: Kind = Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)]);
+const HOLIDAYS: Kind =
+    Kind::Either(&[Kind::Text, Kind::Date, Kind::Table(&HOLIDAY), Kind::Table(&HOLIDAY_FILE)]);
+static HOLIDAY: Section = Section::new(
+    "A day that is closed, and its name.",
+    &[
+        key(
+            "day",
+            Kind::Either(&[Kind::Text, Kind::Date]),
+            "\"2026-12-24\", \"12-24\" for every year, \"easter-2\", \"last mon of may\".",
+        )
+        .required(),
+        key("name", Kind::Text, "What people call it."),
+    ],
+);
+static HOLIDAY_FILE: Section = Section::new(
+    "A file of holidays.",
+    &[
+        key("ics", Kind::Text, "The file, in the iCalendar format.").required(),
+        key(ics::DAYS, Kind::Internal, "What stood in the file."),
+    ],
+);
 
 /// What a calendar is read into.
 struct Reader<'n> {
@@ -45,7 +88,8 @@ pub(super) fn sound(tree: &Node) -> BTreeMap<Name, CalendarSpec> {
     };
     let sound = calendars.iter().filter_map(|(name, node)| {
         let mut findings = Findings::default();
-        let mut table = Table::open(format!("[calendar.{name}]"), node, &mut findings);
+        let title = format!("[calendar.{name}]");
+        let mut table = Table::of(&CALENDAR, title, node, &mut findings);
         let spec = calendar(&mut table, &mut findings);
         table.close(&mut findings);
         let whole = findings.is_empty() && ics::is_whole(node);
@@ -55,8 +99,6 @@ pub(super) fn sound(tree: &Node) -> BTreeMap<Name, CalendarSpec> {
 }
 
 fn read(table: &mut Table<'_>, findings: &mut Findings) -> CalendarSpec {
-    table.need("timezone");
-    table.need("hours");
     let zone = table.text("timezone", findings).and_then(|name| {
         let place = table.get("timezone").map_or(table.node.key, |node| node.place);
         timezone(name).or_else(|| {
@@ -161,14 +203,17 @@ impl<'n> Reader<'n> {
                 self.insert(rule, Exception::default(), node.place, findings);
                 continue;
             };
-            let mut table = Table::open(format!("a holiday of {}", self.title), node, findings);
-            if table.text("ics", findings).is_some() {
+            let filed = node.at(&["ics"]).is_some();
+            let section = if filed { &HOLIDAY_FILE } else { &HOLIDAY };
+            let title = format!("a holiday of {}", self.title);
+            let mut table = Table::of(section, title, node, findings);
+            if filed && table.text("ics", findings).is_some() {
                 if let Some(Node { value: Value::List(days), .. }) = table.get(ics::DAYS) {
                     self.filed.extend(days);
                 }
-            } else if table.get("ics").is_none() {
+            } else if !filed {
                 let name = table.name("name", findings);
-                let day = table.need("day").map(|day| (self.rule(day, findings), day.place));
+                let day = table.get("day").map(|day| (self.rule(day, findings), day.place));
                 if let Some((rule, place)) = day {
                     let exception = Exception { hours: Hours::default(), name };
                     self.insert(rule, exception, place, findings);

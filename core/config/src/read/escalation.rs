@@ -7,6 +7,7 @@ use gantry_model::spec::{EscalationStep, EscalationTrigger, Span};
 use gantry_model::{Millis, Name, Workbin};
 
 use crate::finding::{Code, Findings, Found, Place};
+use crate::keys::{Kind, Section, key};
 use crate::table::{Table, check_name, list, text};
 use crate::tree::{Node, Value};
 
@@ -19,6 +20,31 @@ const DECLINES_MAX: i64 = 1000;
 /// Longest text of an alert, in characters.
 const ALERT_CHARS_MAX: usize = 256;
 
+pub(super) static STEP: Section = Section::new(
+    "A step of the escalation: what sets it off, and what it does.",
+    &[
+        key("id", Kind::Text, "Names it; an item takes each step at most once.").required(),
+        key("waiting", Kind::Span, "In the queue for so long since it came into routing."),
+        key("handling", Kind::Span, "With one agent for so long since it was accepted."),
+        key("total", Kind::Span, "Open for so long since the start of its curve."),
+        key("parked", Kind::Span, "In one workbin for so long."),
+        key("declined", Kind::Integer(1, DECLINES_MAX), "Declined, or not answered, so often."),
+        key(
+            "raise",
+            Kind::Integer(-POINTS_MAX, POINTS_MAX),
+            "Adds points to the item's boost, either sign.",
+        ),
+        key("queue", Kind::Text, "Puts it into the queue of another process, with its route."),
+        key(
+            "workbin",
+            Kind::Text,
+            "Puts it into \"agent:ID\", \"group:NAME\" or \"supervisor:GROUP\".",
+        ),
+        key("alert", Kind::Text, "Raises an alert with this text, 1 to 256 characters."),
+    ],
+)
+.one_of(&TRIGGERS);
+
 pub(super) fn steps(table: &mut Table<'_>, findings: &mut Findings) -> Vec<EscalationStep> {
     let Some(node) = table.get("escalation") else {
         return Vec::new();
@@ -29,7 +55,7 @@ pub(super) fn steps(table: &mut Table<'_>, findings: &mut Findings) -> Vec<Escal
     let mut steps = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
         let title = format!("step {} of {title}", at + 1);
-        let mut table = Table::open(title, node, findings);
+        let mut table = Table::of(&STEP, title, node, findings);
         let step = step(&mut table, findings);
         let place = table.get("id").map_or(node.key, |id| id.place);
         table.close(findings);
@@ -53,7 +79,7 @@ fn step(table: &mut Table<'_>, findings: &mut Findings) -> EscalationStep {
     }
     let step = EscalationStep {
         when: trigger(table, findings).unwrap_or(EscalationTrigger::Total(Span::Time(Millis(0)))),
-        raise: table.integer("raise", -POINTS_MAX..=POINTS_MAX, findings).unwrap_or(0),
+        raise: table.integer("raise", findings).unwrap_or(0),
         queue: table.name("queue", findings),
         workbin: table.get("workbin").and_then(|node| workbin(&table.title, node, findings)),
         alert: table.text("alert", findings).map(str::to_owned),
@@ -83,7 +109,7 @@ fn trigger(table: &mut Table<'_>, findings: &mut Findings) -> Option<EscalationT
     }
     let (key, _) = *given.first()?;
     if key == "declined" {
-        let count = table.integer(key, 1..=DECLINES_MAX, findings)?;
+        let count = table.integer(key, findings)?;
         return Some(EscalationTrigger::Declined(count as u32));
     }
     let span = table.span(key, findings)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gantry_model::event::CALLBACK_EVENTS;
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
     CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec, OnChange, OnFailure,
@@ -9,11 +10,153 @@ use gantry_model::spec::{
 };
 use gantry_model::{AttributeType, Millis, Name};
 
+use super::attribute::plain_types;
 use crate::defaults;
 use crate::finding::{Code, Findings, Found};
+use crate::keys::{Kind, Part, Section, key, shown, words};
 use crate::table::{Table, text, wrong_type, wrong_unit};
 use crate::tree::{Node, Value};
 use crate::units;
+
+pub(super) static SOURCE: Section = Section::new(
+    "One instance of a plug-in: a connection that capture points, look-ups and callbacks share.",
+    &[
+        key("plugin", Kind::Text, "The plug-in's name, as `gantry plugin list` shows it.")
+            .required(),
+        key(
+            "isolation",
+            Kind::Words(|| words(ISOLATION)),
+            "Where it runs: in a process of its own, or in the hub's.",
+        )
+        .or(|| shown("process")),
+        key("limits", Kind::Table(&LIMITS), "What a plug-in in a process of its own may use."),
+        key("config", Kind::Plugin(Part::Source), "The plug-in's own part."),
+    ],
+);
+
+static LIMITS: Section = Section::new(
+    "What a plug-in in a process of its own may use.",
+    &[
+        key("memory", Kind::Bytes, "Memory of the process, as in \"512MiB\"."),
+        key("open_files", Kind::Integer(16, 1_048_576), "Files and connections at a time."),
+        key("user", Kind::Text, "The user that it runs as, where the hub is root."),
+    ],
+);
+
+pub(super) static CAPTURE: Section = Section::new(
+    "A capture point: where records become work items.",
+    &[
+        key("source", Kind::Text, "The source; without one, records come by the JSON API only."),
+        key("settings", Kind::Plugin(Part::Capture), "The plug-in's own settings."),
+        key(
+            "every",
+            Kind::Duration,
+            "Pause between polls; required for sources that can only be polled.",
+        ),
+        key(
+            "batch",
+            Kind::Integer(1, defaults::BATCH_MAX as i64),
+            "Records that one poll asks for.",
+        )
+        .or(|| defaults::BATCH.into()),
+        key("map", Kind::Map(&Kind::Expression), "Attribute = expression over `record`."),
+        key("defaults", Kind::Map(&Kind::Any), "Attribute = value, where the record gives none."),
+        key(
+            "message",
+            Kind::Expression,
+            "The kind of message, over `record`: \"create\", \"update\", \"hold\", \"resume\", \
+             \"cancel\", \"complete\" or \"restart\"; absent means \"create\".",
+        ),
+        key("on_change", Kind::Words(|| words(ON_CHANGE)), "Other content on an open item.")
+            .or(|| shown("update")),
+        key("on_reopen", Kind::Words(|| words(ON_REOPEN)), "Other content on an ended item.")
+            .or(|| shown("new")),
+        key(
+            "confirm",
+            Kind::Words(|| words(CONFIRM)),
+            "How the source confirms that an item is done.",
+        )
+        .or(|| shown("message")),
+        key(
+            "lookups",
+            Kind::List(&Kind::Text),
+            "The look-ups of its items, in order; else all that no capture point lists.",
+        ),
+        key(
+            "priority_labels",
+            Kind::Map(&Kind::Integer(-POINTS_MAX, POINTS_MAX)),
+            "Label = points: words that the source gives as `priority`.",
+        ),
+    ],
+);
+
+pub(super) static LOOKUP: Section = Section::new(
+    "One question to another system about each item.",
+    &[
+        key(
+            "source",
+            Kind::Text,
+            "The source that is asked; \"hub\" for a customer's earlier items.",
+        )
+        .required(),
+        key("settings", Kind::Plugin(Part::Lookup), "The plug-in's own settings."),
+        key(
+            "yields",
+            Kind::Map(&Kind::Words(plain_types)),
+            "Attribute = type: what is taken of the answer. Required, but for source \"hub\".",
+        ),
+        key("when", Kind::Expression, "Asked only if true, over `item`; else always."),
+        key("timeout", Kind::Duration, "For one attempt.").or(|| shown(defaults::LOOKUP_TIMEOUT)),
+        key(
+            "retries",
+            Kind::Integer(0, defaults::LOOKUP_RETRIES_MAX as i64),
+            "Attempts after the first.",
+        )
+        .or(|| defaults::LOOKUP_RETRIES.into()),
+        key("cache", Kind::Duration, "How long an answer is kept; else it is not."),
+        key("on_update", Kind::Boolean, "Every update of an item asks again.").or(|| false.into()),
+        key(
+            "on_failure",
+            Kind::Either(&[Kind::Words(|| vec![CONTINUE]), Kind::Table(&ON_FAILURE)]),
+            "What happens when all attempts failed.",
+        )
+        .or(|| shown(CONTINUE)),
+    ],
+);
+
+/// How `on_failure` says that the item goes on without the answer.
+const CONTINUE: &str = "continue";
+
+static ON_FAILURE: Section = Section::new(
+    "What happens to the item.",
+    &[
+        key("default", Kind::Map(&Kind::Any), "It goes on with these values."),
+        key("hold", Kind::Text, "It is held and tried again then: \"retry in 1m\"."),
+    ],
+)
+.one_of(&["default", "hold"]);
+
+pub(super) static CALLBACK: Section = Section::new(
+    "Tells a source what happens to items.",
+    &[
+        key("source", Kind::Text, "The source that is told.").required(),
+        key("settings", Kind::Plugin(Part::Callback), "The plug-in's own settings."),
+        key("on", Kind::List(&Kind::Words(|| CALLBACK_EVENTS.to_vec())), "Events, at least one.")
+            .required(),
+        key(
+            "captures",
+            Kind::List(&Kind::Text),
+            "Capture points whose items are meant; else those of `source`.",
+        ),
+        key("timeout", Kind::Duration, "For one attempt.").or(|| shown(defaults::CALLBACK_TIMEOUT)),
+        key(
+            "attempts",
+            Kind::Integer(1, defaults::CALLBACK_ATTEMPTS_MAX as i64),
+            "Attempts until the event becomes a dead letter.",
+        )
+        .or(|| defaults::CALLBACK_ATTEMPTS.into()),
+    ],
+);
 
 pub(super) fn source(table: &mut Table<'_>, findings: &mut Findings) -> SourceSpec {
     let plugin = table.need_name("plugin", findings);
@@ -37,8 +180,8 @@ fn limits(table: &mut Table<'_>, isolation: Isolation, findings: &mut Findings) 
         findings.push(found.help("leave them out, or write `isolation = \"process\"`"));
     }
     let title = format!("`limits` of {}", table.title);
-    let mut limits = Table::open(title, node, findings);
-    let files = limits.integer("open_files", 16..=1_048_576, findings);
+    let mut limits = Table::of(&LIMITS, title, node, findings);
+    let files = limits.integer("open_files", findings);
     let read = ProcessLimits {
         memory_bytes: limits.unit("memory", units::bytes, findings),
         open_files: files.map(|files| files as u64),
@@ -49,7 +192,7 @@ fn limits(table: &mut Table<'_>, isolation: Isolation, findings: &mut Findings) 
 }
 
 pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> CaptureSpec {
-    let batch = table.integer("batch", 1..=i64::from(defaults::BATCH_MAX), findings);
+    let batch = table.integer("batch", findings);
     let lookups = table.get("lookups").is_some().then(|| table.names("lookups", findings));
     CaptureSpec {
         source: table.name("source", findings),
@@ -63,7 +206,7 @@ pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> Capture
         on_reopen: table.choice("on_reopen", ON_REOPEN, findings).unwrap_or_default(),
         confirm: table.choice("confirm", CONFIRM, findings).unwrap_or_default(),
         lookups,
-        priority_labels: table.numbers("priority_labels", -POINTS_MAX..=POINTS_MAX, findings),
+        priority_labels: table.numbers("priority_labels", findings),
     }
 }
 
@@ -75,7 +218,7 @@ const CONFIRM: &[(&str, Confirm)] =
     &[("message", Confirm::Message), ("callback", Confirm::Callback), ("none", Confirm::None)];
 
 pub(super) fn lookup(table: &mut Table<'_>, findings: &mut Findings) -> LookupSpec {
-    let retries = table.integer("retries", 0..=i64::from(defaults::LOOKUP_RETRIES_MAX), findings);
+    let retries = table.integer("retries", findings);
     let source = table.need_name("source", findings);
     let by_hub = source == SOURCE_HUB;
     let yields = if by_hub && table.get("yields").is_none() {
@@ -124,10 +267,10 @@ fn on_failure(table: &mut Table<'_>, findings: &mut Findings) -> OnFailure {
         return OnFailure::Continue;
     };
     match &node.value {
-        Value::Text(word) if word == "continue" => OnFailure::Continue,
+        Value::Text(word) if word == CONTINUE => OnFailure::Continue,
         Value::Table(_) => {
             let title = format!("`on_failure` of {}", table.title);
-            let mut inner = Table::open(title, node, findings);
+            let mut inner = Table::of(&ON_FAILURE, title, node, findings);
             let hold = inner.get("hold");
             let default = inner.get("default").is_some().then(|| inner.values("default", findings));
             inner.close(findings);
@@ -175,9 +318,8 @@ fn retry_in(node: &Node, findings: &mut Findings) -> Option<Millis> {
 }
 
 pub(super) fn callback(table: &mut Table<'_>, findings: &mut Findings) -> CallbackSpec {
-    let attempts =
-        table.integer("attempts", 1..=i64::from(defaults::CALLBACK_ATTEMPTS_MAX), findings);
-    if let Some(node) = table.need("on")
+    let attempts = table.integer("attempts", findings);
+    if let Some(node) = table.get("on")
         && matches!(&node.value, Value::List(list) if list.is_empty())
     {
         findings.push(wrong_type(&format!("`on` in {}", table.title), "a list of events", node));

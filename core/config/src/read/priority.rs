@@ -8,6 +8,7 @@ use gantry_model::spec::{
 };
 
 use crate::finding::{Code, Findings, Found};
+use crate::keys::{Kind, Section, key, shown, words};
 use crate::table::{Table, list, wrong_type};
 use crate::tree::{Node, Value};
 use crate::units;
@@ -16,12 +17,73 @@ use crate::units;
 const COURSES: [&str; 3] = ["points", "initial", "priority"];
 /// What goes with `initial` only.
 const WITH_INITIAL: [&str; 3] = ["increments", "stepped", "at_sla"];
-const POINTS: std::ops::RangeInclusive<i64> = -POINTS_MAX..=POINTS_MAX;
 /// Period of a climb by nothing; any would do.
 const NO_CLIMB: Millis = Millis::from_secs(3600);
 
 const ANCHORS: &[(&str, Anchor)] =
     &[("activation", Anchor::Activation), ("capture", Anchor::Capture)];
+
+const POINTS: Kind = Kind::Integer(-POINTS_MAX, POINTS_MAX);
+/// Points, or a share of the way from `min` to `max`.
+const VALUE: Kind = Kind::Either(&[POINTS, Kind::Share]);
+const BOUND: Kind = Kind::Either(&[POINTS, Kind::Expression]);
+
+pub(super) static PRIORITY: Section = Section::new(
+    "A priority schema: priority as a function of time.",
+    &[
+        key("priority", VALUE, "A constant."),
+        key("points", Kind::List(&Kind::Table(&POINT)), "Points of a curve, at least one."),
+        key("initial", VALUE, "The value at the anchor; after it, `increments`."),
+        key("increments", Kind::List(&Kind::Table(&INCREMENT)), "What is added, one by one."),
+        key("stepped", Kind::Boolean, "Add at the end of each period, not evenly.")
+            .or(|| false.into()),
+        key("at_sla", VALUE, "With `initial`: the value from the due date on."),
+        key(
+            "overdue",
+            Kind::Table(&OVERDUE),
+            "What happens after the due date, in place of the rest of the course.",
+        ),
+        key("calendar", Kind::Text, "The course runs in the business time of this calendar."),
+        key(
+            "anchor",
+            Kind::Words(|| words(ANCHORS)),
+            "Where it starts: the activation date, if any, or when it was captured.",
+        )
+        .or(|| shown("activation")),
+        key("start", BOUND, "The value at the anchor; else the course's."),
+        key("min", BOUND, "Never below this."),
+        key("max", BOUND, "Never above this, up to the due date if there is `overdue`."),
+    ],
+)
+.one_of(&COURSES);
+
+static POINT: Section = Section::new(
+    "A point of a curve.",
+    &[
+        key("at", Kind::Span, "When, from the anchor on; no point lies before the one above it.")
+            .required(),
+        key("priority", VALUE, "How much then.").required(),
+    ],
+);
+
+static INCREMENT: Section = Section::new(
+    "What is added period by period.",
+    &[
+        key("add", POINTS, "Points added, or taken if negative, in each period.").required(),
+        key("every", Kind::Duration, "The period.").required(),
+        key("for", Kind::Span, "How long; the last may go on for ever."),
+    ],
+);
+
+static OVERDUE: Section = Section::new(
+    "What happens after the due date.",
+    &[
+        key("priority", VALUE, "The value at the due date; else the course's."),
+        key("add", POINTS, "Points added, or taken if negative, in each period.").or(|| 0.into()),
+        key("every", Kind::Duration, "The period, evenly; goes with `add`."),
+        key("max", POINTS, "Where the climb, or fall, ends."),
+    ],
+);
 
 pub(super) fn priority(table: &mut Table<'_>, findings: &mut Findings) -> PrioritySchema {
     PrioritySchema {
@@ -83,9 +145,7 @@ fn points(title: &str, node: &Node, findings: &mut Findings) -> Vec<CurvePoint> 
 
 /// A point that cannot be read still stands for one, so that the others keep their numbers.
 fn curve_point(title: &str, node: &Node, findings: &mut Findings) -> CurvePoint {
-    let mut table = Table::open(format!("a point of {title}"), node, findings);
-    table.need("at");
-    table.need("priority");
+    let mut table = Table::of(&POINT, format!("a point of {title}"), node, findings);
     let at = curve_time(&mut table, "at", findings).unwrap_or(Span::Time(Millis(0)));
     let priority = value(&mut table, "priority", findings).unwrap_or(PointValue::Points(0));
     table.close(findings);
@@ -122,10 +182,9 @@ fn increments(table: &mut Table<'_>, findings: &mut Findings) -> Increments {
 }
 
 fn increment(title: &str, node: &Node, findings: &mut Findings) -> Increment {
-    let mut table = Table::open(format!("an increment of {title}"), node, findings);
-    table.need("add");
-    table.need("every");
-    let add = table.integer("add", POINTS, findings).unwrap_or(0);
+    let title = format!("an increment of {title}");
+    let mut table = Table::of(&INCREMENT, title, node, findings);
+    let add = table.integer("add", findings).unwrap_or(0);
     let every = table.duration("every", findings).unwrap_or(NO_CLIMB);
     let lasts = curve_time(&mut table, "for", findings);
     table.close(findings);
@@ -137,7 +196,7 @@ fn value(table: &mut Table<'_>, key: &'static str, findings: &mut Findings) -> O
     let node = table.get(key)?;
     match &node.value {
         Value::Text(_) => table.unit(key, units::share, findings),
-        Value::Integer(_) => table.integer(key, POINTS, findings).map(PointValue::Points),
+        Value::Integer(_) => table.integer(key, findings).map(PointValue::Points),
         _ => {
             let title = table.title_of(key);
             findings.push(wrong_type(&title, "whole points, or a share as in \"50%\"", node));
@@ -151,7 +210,7 @@ fn bound(table: &mut Table<'_>, key: &'static str, findings: &mut Findings) -> O
     let node = table.get(key)?;
     match &node.value {
         Value::Text(text) => Some(Bound::Expression(text.clone())),
-        Value::Integer(_) => table.integer(key, POINTS, findings).map(Bound::Points),
+        Value::Integer(_) => table.integer(key, findings).map(Bound::Points),
         _ => {
             let title = table.title_of(key);
             findings.push(wrong_type(&title, "whole points, or an expression in quotes", node));
@@ -161,7 +220,7 @@ fn bound(table: &mut Table<'_>, key: &'static str, findings: &mut Findings) -> O
 }
 
 fn overdue(title: &str, node: &Node, findings: &mut Findings) -> Option<Overdue> {
-    let mut table = Table::open(format!("`overdue` of {title}"), node, findings);
+    let mut table = Table::of(&OVERDUE, format!("`overdue` of {title}"), node, findings);
     let jumps = table.get("priority").is_some();
     if !jumps || table.get("every").is_some() {
         table.need("add");
@@ -170,9 +229,9 @@ fn overdue(title: &str, node: &Node, findings: &mut Findings) -> Option<Overdue>
         table.need("every");
     }
     let priority = value(&mut table, "priority", findings);
-    let add = table.integer("add", POINTS, findings);
+    let add = table.integer("add", findings);
     let every = table.duration("every", findings);
-    let max = table.integer("max", POINTS, findings);
+    let max = table.integer("max", findings);
     table.close(findings);
     let climb = add.zip(every);
     let (add, every) = climb.unwrap_or((0, NO_CLIMB));

@@ -9,6 +9,7 @@ use gantry_model::{Millis, Requirement};
 use super::escalation;
 use crate::defaults;
 use crate::finding::{Code, Findings, Found, Place};
+use crate::keys::{Kind, Section, key, shown, words};
 use crate::table::{Table, list};
 use crate::tree::{Node, Value};
 use crate::units;
@@ -26,6 +27,97 @@ const MODES: &[(&str, CompletionMode)] = &[
     ("done_then_confirm", CompletionMode::DoneThenConfirm),
     ("done_closes", CompletionMode::DoneCloses),
 ];
+
+/// Names of processes.
+pub(super) const NAME: &str = "^[^/]+/[^/]+$";
+
+pub(super) static PROCESS: Section = Section::new(
+    "A process: what its items are worth, who gets them, and how they end.",
+    &[
+        key("priority", Kind::Text, "The priority schema, unless a rule names one.").required(),
+        key("sla", Kind::Sla, "The SLA, unless a rule or the source's due date says it."),
+        key(
+            "warn",
+            Kind::Span,
+            "When the SLA is called in danger, from the start of the curve on.",
+        ),
+        key("calendar", Kind::Text, "The calendar of its business times; else the department's."),
+        super::validity::VALID_FROM,
+        super::validity::VALID_TO,
+        key("route", Kind::Table(&ROUTE), "Who gets its items; else anybody."),
+        key("order", Kind::Words(|| words(ORDERS)), "Who stands first among the agents who fit.")
+            .or(|| shown("highest_level")),
+        key("offer_timeout", Kind::Duration, "How long an agent has to accept.")
+            .or(|| shown(defaults::OFFER_TIMEOUT)),
+        key(
+            "decline_cool_down",
+            Kind::Duration,
+            "Who declined or let it ring is not asked so long.",
+        )
+        .or(|| shown(defaults::DECLINE_COOL_DOWN)),
+        key(
+            "answer",
+            Kind::Words(|| words(ANSWERS)),
+            "`automatic`: an offer counts as accepted at once.",
+        )
+        .or(|| shown("manual")),
+        key(
+            "escalation",
+            Kind::List(&Kind::Table(&escalation::STEP)),
+            "Steps for items that wait or are worked on too long.",
+        ),
+        key("choose", Kind::Boolean, "Agents may choose from the queue, which is counted.")
+            .or(|| false.into()),
+        key(
+            "park_limit",
+            Kind::Duration,
+            "How long an item may stay parked until it is distributed again.",
+        ),
+        key("wrap_up", Kind::Duration, "Time after mark done to give the disposition."),
+        key("completion", Kind::Table(&COMPLETION), "Who says that an item is done."),
+        key("dispositions", Kind::List(&Kind::Text), "Results that an agent may choose from."),
+        key("disposition_required", Kind::Boolean, "Mark done needs a disposition.")
+            .or(|| false.into()),
+        key("form", Kind::AnyTable, "JSON Schema of what mark done asks for."),
+        key("show", Kind::List(&Kind::Text), "Attributes that agents see; else all."),
+    ],
+);
+
+static COMPLETION: Section = Section::new(
+    "How items end.",
+    &[
+        key(
+            "mode",
+            Kind::Words(|| words(MODES)),
+            "`source`: the source alone completes; `done_then_confirm`: the agent marks done, the \
+             source confirms; `done_closes`: mark done completes.",
+        )
+        .or(|| shown("done_then_confirm")),
+        key("within", Kind::Duration, "How long the source has to confirm.")
+            .or(|| shown(defaults::CONFIRM_WITHIN)),
+    ],
+);
+
+static ROUTE: Section = Section::new(
+    "Who gets the items of a process.",
+    &[
+        key("preferred", Kind::Span, "How long the item's preferred agent is waited for."),
+        key("stages", Kind::List(&Kind::Table(&STAGE)), "Targets, one after the other."),
+    ],
+);
+
+static STAGE: Section = Section::new(
+    "A target; the next one adds agents to it.",
+    &[
+        key(
+            "skills",
+            Kind::Skills,
+            "Whom it is for, as in \"sales > 70 && group(\\\"night\\\")\".",
+        )
+        .required(),
+        key("for", Kind::Span, "How long until the next; the last needs none."),
+    ],
+);
 
 pub(super) fn process_name(name: &str, place: Place, findings: &mut Findings) {
     let parts = name.split_once('/');
@@ -85,7 +177,8 @@ fn completion(table: &mut Table<'_>, findings: &mut Findings) -> Completion {
     let Some(node) = table.get("completion") else {
         return standard;
     };
-    let mut inner = Table::open(format!("`completion` of {}", table.title), node, findings);
+    let mut inner =
+        Table::of(&COMPLETION, format!("`completion` of {}", table.title), node, findings);
     let mode = inner.choice("mode", MODES, findings);
     let within = inner.duration("within", findings);
     inner.close(findings);
@@ -96,7 +189,7 @@ fn route(table: &mut Table<'_>, findings: &mut Findings) -> RouteSpec {
     let Some(node) = table.get("route") else {
         return RouteSpec::default();
     };
-    let mut inner = Table::open(format!("`route` of {}", table.title), node, findings);
+    let mut inner = Table::of(&ROUTE, format!("`route` of {}", table.title), node, findings);
     let preferred = inner.span("preferred", findings);
     let stages = inner
         .get("stages")
@@ -108,8 +201,7 @@ fn route(table: &mut Table<'_>, findings: &mut Findings) -> RouteSpec {
 
 /// What the stage asks of an agent is read by `expressions`, which knows all skills and groups.
 fn stage(title: &str, node: &Node, findings: &mut Findings) -> StageSpec {
-    let mut table = Table::open(format!("a stage of {title}"), node, findings);
-    table.need("skills");
+    let mut table = Table::of(&STAGE, format!("a stage of {title}"), node, findings);
     table.text("skills", findings);
     let lasts = table.span("for", findings);
     table.close(findings);

@@ -12,6 +12,7 @@ use gantry_model::spec::{
 use super::validity;
 use crate::defaults;
 use crate::finding::{Code, Findings, Found, Place};
+use crate::keys::{self, Kind, Section, key};
 use crate::table::{Table, list, text};
 use crate::tree::Node;
 use crate::units;
@@ -26,6 +27,103 @@ const BY_CAPTURE_POINT: &str = "capture_point";
 const ABSENCES: &[(&str, AbsenceAction)] =
     &[("return", AbsenceAction::Return), ("park", AbsenceAction::Park)];
 
+pub(super) static ROUTING: Section = Section::new(
+    "What holds for all of routing.",
+    &[
+        key("default_process", Kind::Text, "The process of items that no rule gives one.")
+            .required(),
+        key("skills", Kind::List(&Kind::Text), "Skills that routes may ask for."),
+        key(
+            "groups",
+            Kind::List(&Kind::Text),
+            "Groups that routes, workbins and transfers may name.",
+        ),
+        key("reasons", Kind::List(&Kind::Text), "Reasons for not being ready."),
+        key("ramp_up", Kind::Table(&RAMP_UP), "How gently agents start after they signed on."),
+        key("absence", Kind::Table(&ABSENCE), "The work of agents who signed off."),
+    ],
+);
+
+static RAMP_UP: Section = Section::new(
+    "How gently agents start after they signed on.",
+    &[
+        key("for", Kind::Duration, "How long after sign-on.").required(),
+        key("offers", Kind::Integer(1, COUNT_MAX), "At most so many offers in a period.")
+            .required(),
+        key("per", Kind::Duration, "The period.").required(),
+    ],
+);
+
+static ABSENCE: Section = Section::new(
+    "What becomes of the work of agents who signed off.",
+    &[
+        key("after", Kind::Duration, "How long they have to come back.").required(),
+        key(
+            "then",
+            Kind::Words(|| keys::words(ABSENCES)),
+            "It returns to distribution, or is parked in their own workbins.",
+        )
+        .required(),
+    ],
+);
+
+/// Names of departments: the first part of the name of a process.
+pub(super) const DEPARTMENT_NAME: &str = "^[^/]+$";
+
+pub(super) static DEPARTMENT: Section = Section::new(
+    "A department: the first part of the names of its processes.",
+    &[
+        key("calendar", Kind::Text, "The calendar of its processes that name none."),
+        validity::VALID_FROM,
+        validity::VALID_TO,
+    ],
+);
+
+pub(super) static CAPACITY: Section = Section::new(
+    "A capacity rule: how much an agent who names it carries at once.",
+    &[
+        key("media", Kind::Map(&COUNT), "Media type = how many at once; others are not offered.")
+            .required(),
+        key("total", COUNT, "How many of all together."),
+        key(
+            "excludes",
+            Kind::Map(&Kind::List(&Kind::Text)),
+            "Media type = those not offered while the agent carries one of it.",
+        ),
+        key("prefill", COUNT, "So many items lie in the agent's workbin in advance."),
+    ],
+);
+const COUNT: Kind = Kind::Integer(1, COUNT_MAX);
+
+pub(super) static FAIRNESS: Section = Section::new(
+    "Divides items into flows that share the agents.",
+    &[
+        key("by", Kind::Text, "`capture_point`, or an attribute of type text or enumeration.")
+            .required(),
+        key(
+            "strength",
+            Kind::Integer(0, POINTS_MAX),
+            "Points that each offer beyond its share costs a flow; 0 = none.",
+        )
+        .required(),
+        key(
+            "flows",
+            Kind::Map(&Kind::Table(&FLOW)),
+            "Value = its flow; all other values are the flow `other`.",
+        )
+        .required(),
+    ],
+);
+
+static FLOW: Section = Section::new(
+    "A flow of items.",
+    &[
+        key("weight", Kind::Integer(1, WEIGHT_MAX), "Share beside the other flows.")
+            .or(|| defaults::FLOW_WEIGHT.into()),
+        key("rate", Kind::Rate, "At most so many offers in a period: \"10/1m\"."),
+    ],
+);
+
 /// `[routing]`
 #[derive(Default)]
 pub(super) struct Words {
@@ -38,10 +136,10 @@ pub(super) struct Words {
 }
 
 pub(super) fn words(root: &mut Table<'_>, findings: &mut Findings) -> Words {
-    let Some(node) = root.need("routing") else {
+    let Some(node) = root.get("routing") else {
         return Words::default();
     };
-    let mut table = Table::open("[routing]", node, findings);
+    let mut table = Table::of(&ROUTING, "[routing]", node, findings);
     let words = Words {
         skills: table.names("skills", findings).into_iter().collect(),
         groups: table.names("groups", findings).into_iter().collect(),
@@ -55,21 +153,16 @@ pub(super) fn words(root: &mut Table<'_>, findings: &mut Findings) -> Words {
 }
 
 fn ramp_up(node: &Node, findings: &mut Findings) -> Option<RampUp> {
-    let mut table = Table::open("`ramp_up` in [routing]", node, findings);
-    for key in ["for", "offers", "per"] {
-        table.need(key);
-    }
+    let mut table = Table::of(&RAMP_UP, "`ramp_up` in [routing]", node, findings);
     let lasts = table.duration("for", findings);
-    let offers = table.integer("offers", 1..=COUNT_MAX, findings);
+    let offers = table.integer("offers", findings);
     let per = table.duration("per", findings);
     table.close(findings);
     Some(RampUp { lasts: lasts?, offers: offers? as u16, per: per? })
 }
 
 fn absence(node: &Node, findings: &mut Findings) -> Option<Absence> {
-    let mut table = Table::open("`absence` in [routing]", node, findings);
-    table.need("after");
-    table.need("then");
+    let mut table = Table::of(&ABSENCE, "`absence` in [routing]", node, findings);
     let after = table.duration("after", findings);
     let then = table.choice("then", ABSENCES, findings);
     table.close(findings);
@@ -92,10 +185,9 @@ pub(super) fn department(table: &mut Table<'_>, findings: &mut Findings) -> Depa
 }
 
 pub(super) fn capacity(table: &mut Table<'_>, findings: &mut Findings) -> CapacityRule {
-    table.need("media");
-    let media = table.numbers("media", 1..=COUNT_MAX, findings);
-    let total = table.integer("total", 1..=COUNT_MAX, findings);
-    let prefill = table.integer("prefill", 1..=COUNT_MAX, findings);
+    let media = table.numbers("media", findings);
+    let total = table.integer("total", findings);
+    let prefill = table.integer("prefill", findings);
     let title = format!("`excludes` in {}", table.title);
     let mut excludes = BTreeMap::new();
     for (media, node) in table.entries_of("excludes", findings) {
@@ -113,12 +205,9 @@ pub(super) fn capacity(table: &mut Table<'_>, findings: &mut Findings) -> Capaci
 
 pub(super) fn fairness(root: &mut Table<'_>, findings: &mut Findings) -> Option<Fairness> {
     let node = root.get("fairness")?;
-    let mut table = Table::open("[fairness]", node, findings);
-    for key in ["by", "strength", "flows"] {
-        table.need(key);
-    }
+    let mut table = Table::of(&FAIRNESS, "[fairness]", node, findings);
     let by = table.name("by", findings);
-    let strength = table.integer("strength", 0..=POINTS_MAX, findings);
+    let strength = table.integer("strength", findings);
     let mut flows = BTreeMap::new();
     for (name, node) in table.entries_of("flows", findings) {
         flows.insert(Name::new(name), flow(name, node, findings));
@@ -130,8 +219,8 @@ pub(super) fn fairness(root: &mut Table<'_>, findings: &mut Findings) -> Option<
 }
 
 fn flow(name: &str, node: &Node, findings: &mut Findings) -> FlowSpec {
-    let mut table = Table::open(format!("flow `{name}` in [fairness]"), node, findings);
-    let weight = table.integer("weight", 1..=WEIGHT_MAX, findings);
+    let mut table = Table::of(&FLOW, format!("flow `{name}` in [fairness]"), node, findings);
+    let weight = table.integer("weight", findings);
     let rate = table.unit("rate", units::rate, findings);
     table.close(findings);
     FlowSpec { weight: weight.map_or(defaults::FLOW_WEIGHT, |weight| weight as u32), rate }

@@ -4,14 +4,65 @@ use gantry_model::Name;
 use gantry_model::spec::{DecisionTable, HitPolicy, SegmentLevel, SegmentRule};
 
 use crate::finding::{Code, Findings, Found};
+use crate::keys::{Key, Kind, Section, key, shown, words};
 use crate::table::{Table, check_name, list, text, wrong_type};
 use crate::tree::{Node, Value};
+
+const LEVEL: Key = key(
+    "level",
+    Kind::Words(|| words(LEVELS)),
+    "When it is tried: `global`, `capture`, `department`, then `process`.",
+)
+.required();
+const WITHIN: Key = key(
+    "within",
+    Kind::Text,
+    "The capture point, department or process that the level is about; else all.",
+);
+const BOUND: Kind = Kind::Either(&[Kind::Integer(i64::MIN, i64::MAX), Kind::Expression]);
+
+pub(super) static RULE: Section = Section::new(
+    "A rule that gives an item its process, SLA, priority and attributes.",
+    &[
+        key("id", Kind::Text, "Names it; explanations do.").required(),
+        LEVEL,
+        WITHIN,
+        key("when", Kind::Expression, "Hits if true, over `item`; else always."),
+        key("department", Kind::Text, "The department it gives."),
+        key("process", Kind::Text, "The process it gives."),
+        key("sla", Kind::Sla, "The SLA it gives."),
+        key("priority", Kind::Text, "The priority schema it gives."),
+        key("start", BOUND, "The priority at the start, in place of the schema's."),
+        key("min", BOUND, "The least priority, in place of the schema's."),
+        key("max", BOUND, "The greatest priority, in place of the schema's."),
+        key("set", Kind::Map(&Kind::Expression), "Attribute = expression over `item`."),
+    ],
+);
+
+pub(super) static TABLE: Section = Section::new(
+    "A decision table: many rules, one a row.",
+    &[
+        key("id", Kind::Text, "Names it; explanations do.").required(),
+        LEVEL,
+        WITHIN,
+        key(
+            "hit",
+            Kind::Words(|| words(HIT_POLICIES)),
+            "`first`: of the rows that hit, the first counts; `unique`: only one may.",
+        )
+        .or(|| shown("first")),
+        key("columns", Kind::List(&Kind::Scalar), "Headings; with `rows`, or else `file`."),
+        key("rows", Kind::List(&Kind::List(&Kind::Scalar)), "Rows, one cell a column."),
+        key("file", Kind::Text, "A CSV file with headings and rows."),
+    ],
+);
 
 pub(super) fn rules(node: &Node, findings: &mut Findings) -> Vec<SegmentRule> {
     let nodes = list("`segmentation`", node, findings);
     let mut rules = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
-        let mut table = Table::open(format!("rule {} of [[segmentation]]", at + 1), node, findings);
+        let mut table =
+            Table::of(&RULE, format!("rule {} of [[segmentation]]", at + 1), node, findings);
         if let Some(id) = id(&mut table, "a rule", findings) {
             table.title = format!("rule `{id}`");
         }
@@ -29,7 +80,6 @@ fn id(table: &mut Table<'_>, what: &str, findings: &mut Findings) -> Option<Name
 }
 
 fn rule(table: &mut Table<'_>, findings: &mut Findings) -> SegmentRule {
-    table.need("level");
     SegmentRule {
         id: table.need_name("id", findings),
         level: table.choice("level", LEVELS, findings).unwrap_or_default(),
@@ -70,7 +120,7 @@ pub(super) fn decision_tables(node: &Node, findings: &mut Findings) -> Vec<Decis
     let mut tables = Vec::with_capacity(nodes.len());
     for (at, node) in nodes.iter().enumerate() {
         let title = format!("table {} of [[decision_table]]", at + 1);
-        let mut table = Table::open(title, node, findings);
+        let mut table = Table::of(&TABLE, title, node, findings);
         if let Some(id) = id(&mut table, "a decision table", findings) {
             table.title = format!("decision table `{id}`");
         }
@@ -81,7 +131,6 @@ pub(super) fn decision_tables(node: &Node, findings: &mut Findings) -> Vec<Decis
 }
 
 fn decision_table(table: &mut Table<'_>, findings: &mut Findings) -> DecisionTable {
-    table.need("level");
     if table.text("file", findings).is_none() {
         table.need("columns");
         table.need("rows");

@@ -7,11 +7,17 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::finding::{Code, Findings, Found};
+use crate::keys::{Key, Kind, key};
 use crate::table::{Table, wrong_type};
 use crate::tree::{Node, Value};
 
 /// From when on, and until when, items are taken.
 const KEYS: [&str; 2] = ["valid_from", "valid_to"];
+
+pub(super) const VALID_FROM: Key =
+    key(KEYS[0], Kind::Date, "The first instant, or day, that items are taken; else always.");
+pub(super) const VALID_TO: Key =
+    key(KEYS[1], Kind::Date, "Items are taken until this instant, or through this day.");
 
 /// Tells a table that the keys are read later.
 pub(super) fn ask(table: &mut Table<'_>) {

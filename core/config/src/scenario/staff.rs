@@ -40,7 +40,7 @@ impl Reader<'_> {
     fn staff(&mut self, table: &mut Table<'_>) -> StaffSpec {
         let name = self.kind_name(table);
         table.need("count");
-        let count = table.integer("count", 0..=COUNT_MAX, &mut self.findings);
+        let count = table.integer_in("count", 0..=COUNT_MAX, &mut self.findings);
         let decline = self.number(table, "decline", 0.0..=1.0).unwrap_or(0.0);
         let ring_out = self.number(table, "ring_out", 0.0..=1.0).unwrap_or(0.0);
         if let Some(node) = table.get("decline").filter(|_| decline + ring_out > 1.0) {

@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{GOOD, with};
 use crate::{
-    Finding, Manifests, PluginManifest, SecretError, check_text, render_human, resolve_secrets,
+    Finding, Manifests, PluginManifest, SecretError, check_text, load, render_human,
+    resolve_secrets,
 };
 
 fn secret() -> Json {
@@ -41,7 +42,7 @@ fn config_schema() -> Json {
     })
 }
 
-fn manifests() -> Manifests {
+pub(super) fn manifests() -> Manifests {
     let settings = json!({
         "type": "object", "additionalProperties": false,
         "properties": {"table": {"type": "string"}},
@@ -145,8 +146,8 @@ fn settings_that_it_does_not_take_are_told_at_their_place() {
     );
 }
 
-const HOW: &str =
-    "write { env = \"NAME\" } or { file = \"PATH\" }; the value itself never stands in the config";
+const HOW: &str = "write { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }; the value itself \
+     never stands in the config";
 
 #[test]
 fn a_secret_in_plain_text_is_told_and_not_shown() {
@@ -246,6 +247,7 @@ fn all_secrets_that_cannot_be_had_are_told_at_once() {
             SecretError::Env { place, .. } => ("env", place.as_str()),
             SecretError::File { place, .. } => ("file", place.as_str()),
             SecretError::NoReference { place } => ("plain", place.as_str()),
+            other => panic!("{other}"),
         })
         .collect();
     let expected = [
@@ -255,4 +257,36 @@ fn all_secrets_that_cannot_be_had_are_told_at_once() {
     ];
     assert_eq!(places, BTreeSet::from(expected));
     assert!(errors.iter().all(|error| !error.to_string().contains("\"plain\"")));
+}
+
+#[test]
+fn files_of_secrets_that_are_not_there_or_open_to_all_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let config = "config = { engine = \"sqlite\", password = { file = \"crm.key\" } }";
+    let text = with("plugin = \"database\"", &format!("plugin = \"database\"\n{config}"));
+    let path = folder.path().join("gantry.toml");
+    std::fs::write(&path, &text).unwrap();
+    let secret = folder.path().join("crm.key");
+    let told = || {
+        let checked = load(&path, &manifests());
+        assert!(checked.spec.is_some(), "{:#?}", checked.findings);
+        let told = checked.findings.into_iter().map(|finding| {
+            assert_eq!(finding.code.as_str(), "GANTRY-C033");
+            assert_eq!(&text[finding.span.clone()], "{ file = \"crm.key\" }");
+            (finding.message, finding.help.unwrap_or_default())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let [(message, _)] = &told()[..] else { panic!("absent, and nothing is said") };
+    assert!(message.contains("cannot be had") && message.contains("crm.key"), "{message}");
+
+    std::fs::write(&secret, "swordfish-canary\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let [(message, help)] = &told()[..] else { panic!("open to all, and nothing is said") };
+    assert!(message.starts_with("everybody on this machine can read"), "{message}");
+    assert_eq!(help, &format!("run: chmod o-rwx {}", secret.display()));
+
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(told(), []);
 }
