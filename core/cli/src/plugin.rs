@@ -1,5 +1,7 @@
 //! `gantry plugin`: what libraries say about themselves. None of their code runs.
 
+mod docs;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -30,6 +32,18 @@ pub(crate) enum Command {
         /// The library.
         file: PathBuf,
     },
+    /// Print the manual page of a plug-in as Markdown, from its manifest: roles, keys, defaults.
+    #[command(
+        after_help = "Example:\n  gantry plugin docs database\n  gantry plugin docs shop --plugins \
+                      target/debug > shop.md"
+    )]
+    Docs {
+        /// Its name, as `gantry plugin list` shows it.
+        name: String,
+        /// A folder with plug-ins, instead of the config's; may be given several times.
+        #[arg(long)]
+        plugins: Vec<PathBuf>,
+    },
 }
 
 pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
@@ -42,7 +56,25 @@ pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
             });
             show(global, &inspected?)
         }
+        Command::Docs { name, plugins } => print_docs(global, &name, plugins),
     }
+}
+
+fn print_docs(global: &Global, name: &str, plugins: Vec<PathBuf>) -> Result<()> {
+    let scan = Folders::planned(&global.config, plugins)?.host()?.scan();
+    let manifests = || scan.found.iter().map(|found| &found.inspected.manifest);
+    let Some(manifest) = manifests().find(|manifest| manifest.name == name) else {
+        let known: Vec<&str> = manifests().map(|manifest| manifest.name.as_str()).collect();
+        say_refused(&scan.refused);
+        anyhow::bail!("there is no plug-in `{name}`; there are: {}", known.join(", "));
+    };
+    let page = docs::page(manifest);
+    if global.json {
+        table::json(&json!({ "name": name, "markdown": page }));
+    } else {
+        say!("{page}");
+    }
+    Ok(())
 }
 
 /// A value as a cell; a list as its elements.
