@@ -29,9 +29,22 @@ pub struct Ran {
 /// # Errors
 /// If it cannot be started, does not end, was killed, or did not print UTF-8.
 pub async fn gantry(folder: &Path, arguments: &[&str]) -> Result<Ran> {
+    gantry_with(folder, arguments, &[]).await
+}
+
+/// As [`gantry`], with these environment variables.
+///
+/// # Errors
+/// As [`gantry`].
+pub async fn gantry_with(
+    folder: impl AsRef<Path>,
+    arguments: &[&str],
+    env: &[(&str, &str)],
+) -> Result<Ran> {
     let running = Command::new(built::gantry())
         .args(arguments)
         .current_dir(folder)
+        .envs(env.iter().copied())
         .env_remove("GANTRY_CONFIG")
         .env_remove("GANTRY_URL")
         .env_remove("GANTRY_TOKEN")

@@ -49,8 +49,9 @@ impl CaptureHandle {
     /// position.
     pub async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, CallError> {
         let reply = self.0.call(Opcode::Poll, &encode(&Poll { from, limit })).await?;
-        let batch = decode(&reply, "batch").and_then(|batch: Batch| {
+        let batch = decode(&reply, "batch").and_then(|mut batch: Batch| {
             if batch.records.len() <= limit as usize {
+                self.0.library().ears().scrubber.records(&mut batch.records);
                 return Ok(batch);
             }
             let n = batch.records.len();
@@ -76,8 +77,12 @@ impl CaptureHandle {
     /// If the future is dropped, the plug-in's part is called off.
     pub async fn http(&self, request: &HttpRequest) -> Result<HttpCapture, CallError> {
         let reply = self.0.call(Opcode::Http, &encode(request)).await?;
-        decode(&reply, "http capture")
-            .map_err(|error| CallError::failed(Opcode::Http, self.name(), error))
+        let mut capture: HttpCapture = decode(&reply, "http capture")
+            .map_err(|error| CallError::failed(Opcode::Http, self.name(), error))?;
+        if let HttpCapture::Capture { records, .. } = &mut capture {
+            self.0.library().ears().scrubber.records(records);
+        }
+        Ok(capture)
     }
 
     /// Tells what became of records, after that is durable.

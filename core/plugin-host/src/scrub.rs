@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::{PoisonError, RwLock};
 
 use gantry_plugin_api::secret::REDACTED;
-use gantry_plugin_api::{Error, Secret};
+use gantry_plugin_api::{Error, Record, Secret};
 
 /// Shorter values are left alone: they would turn up by chance and make any text unreadable.
 const LEN_MIN: usize = 8;
@@ -42,6 +42,14 @@ impl Scrubber {
             }
         }
         text
+    }
+
+    /// The records, with `***` in place of each secret in what is said of those that cannot be
+    /// read. What a record itself holds is the source's.
+    pub(crate) fn records(&self, records: &mut [Record]) {
+        for reason in records.iter_mut().filter_map(|record| record.unreadable.as_mut()) {
+            *reason = self.text(reason).into_owned();
+        }
     }
 
     /// The error with `***` in place of each secret, in its message and its causes.

@@ -28,7 +28,10 @@ impl RecordStream {
     pub async fn next(&mut self) -> Option<Result<Batch, CallError>> {
         let pending = self.pending.as_mut()?;
         let result = match poll_fn(|cx| pending.poll_batch(cx)).await {
-            Ok(body) => decode(&body, "batch"),
+            Ok(body) => decode(&body, "batch").map(|mut batch: Batch| {
+                self.attachment.library().ears().scrubber.records(&mut batch.records);
+                batch
+            }),
             Err(reply) => {
                 self.pending = None;
                 match self.attachment.library().outcome(reply) {

@@ -46,6 +46,10 @@ pub(crate) enum Behaviour {
     TooMuch,
     /// Puts the password into log lines and the error.
     Tell,
+    /// Puts the password into the parts of an answer that is well as a whole.
+    TellInside,
+    /// Panics with the password.
+    PanicTelling,
     /// Reads where nothing is.
     Segfault,
     /// Ends the process.

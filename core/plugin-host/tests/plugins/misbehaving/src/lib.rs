@@ -55,6 +55,9 @@ impl Capture for Misbehaving {
         limit: usize,
     ) -> Result<Batch, Error> {
         self.misbehave(settings.behaviour).await?;
+        if settings.behaviour == Behaviour::TellInside {
+            return Ok(Batch { records: vec![self.unreadable()], ..Batch::default() });
+        }
         let n = if settings.behaviour == Behaviour::TooMuch { limit + 1 } else { limit };
         let huge = settings.behaviour == Behaviour::HugeReply;
         let payload = if huge { " ".repeat(17 << 20) } else { cx.now_ms().to_string() };
@@ -92,6 +95,9 @@ impl Capture for Misbehaving {
         request: HttpRequest,
     ) -> Result<HttpCapture, Error> {
         self.misbehave(settings.behaviour).await?;
+        if settings.behaviour == Behaviour::TellInside {
+            return Ok(HttpCapture::records(vec![self.unreadable()]));
+        }
         Ok(HttpCapture::records(vec![Record::json(request.body)]))
     }
 
@@ -115,6 +121,9 @@ impl Lookup for Misbehaving {
         queries: Vec<Query>,
     ) -> Result<Vec<Result<Option<Answer>, Error>>, Error> {
         self.misbehave(settings.behaviour).await?;
+        if settings.behaviour == Behaviour::TellInside {
+            return Ok(queries.iter().map(|_| Err(self.telling())).collect());
+        }
         let n = queries.len() + usize::from(settings.behaviour == Behaviour::TooMuch);
         Ok(vec![Ok(None); n])
     }
@@ -132,6 +141,10 @@ impl Callback for Misbehaving {
         if let Err(error) = self.misbehave(settings.behaviour).await {
             return vec![DeliveryOutcome::Retry(error); deliveries.len()];
         }
+        if settings.behaviour == Behaviour::TellInside {
+            let refused = || DeliveryOutcome::Refused(self.telling());
+            return deliveries.iter().map(|_| refused()).collect();
+        }
         let n = deliveries.len() + usize::from(settings.behaviour == Behaviour::TooMuch);
         vec![DeliveryOutcome::Done; n]
     }
@@ -140,7 +153,7 @@ impl Callback for Misbehaving {
 impl Misbehaving {
     async fn misbehave(&self, behaviour: Behaviour) -> Result<(), Error> {
         match behaviour {
-            Behaviour::Well | Behaviour::TooMuch => Ok(()),
+            Behaviour::Well | Behaviour::TooMuch | Behaviour::TellInside => Ok(()),
             Behaviour::Panic => panic!("told to panic"),
             Behaviour::PanicLater => {
                 tokio::task::yield_now().await;
@@ -152,16 +165,33 @@ impl Misbehaving {
                 pending().await
             }
             Behaviour::Hang => pending().await,
+            Behaviour::PanicTelling => panic!("the password is {}", self.password()),
             Behaviour::Tell => {
-                let password = self.config.password.as_ref().map_or("", |p| p.expose().as_str());
+                let password = self.password();
                 let span = tracing::info_span!("telling", whom = "everybody");
                 span.in_scope(|| tracing::warn!(password, "the password is {password}"));
                 log::warn!("log: the password is {password}");
-                let inner = std::io::Error::other(format!("inside: {password}"));
-                Err(Error::transient(format!("cannot keep {password}")).because(&inner))
+                Err(self.telling())
             }
             crime => crime::commit(crime).await,
         }
+    }
+}
+
+impl Misbehaving {
+    fn password(&self) -> &str {
+        self.config.password.as_ref().map_or("", |password| password.expose().as_str())
+    }
+
+    /// An error that tells the password, in its message and in its cause.
+    fn telling(&self) -> Error {
+        let password = self.password();
+        let inner = std::io::Error::other(format!("inside: {password}"));
+        Error::transient(format!("cannot keep {password}")).because(&inner)
+    }
+
+    fn unreadable(&self) -> Record {
+        Record::unreadable("?", format!("cannot keep {}", self.password()))
     }
 }
 
