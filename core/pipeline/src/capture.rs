@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
 use gantry_model::Name;
-use gantry_model::spec::MessageKind;
+use gantry_model::spec::{CAPTURE_TIMEOUT, MessageKind};
 use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
 use gantry_store::PositionRow;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ impl Feeder {
         let limit = self.point().spec.batch.max(1);
         loop {
             let polled = tokio::select! {
-                polled = self.port.poll(from.clone(), limit) => polled,
+                polled = self.in_time(self.port.poll(from.clone(), limit)) => polled,
                 () = stop.cancelled() => return Err(Stop),
             };
             let batch = match polled {
@@ -149,7 +149,7 @@ impl Feeder {
     ) -> Result<Result<(), Trouble>, Stop> {
         let credit = self.intake.limits.stream_credit;
         let opened = tokio::select! {
-            opened = self.port.stream(from.clone(), credit) => opened,
+            opened = self.in_time(self.port.stream(from.clone(), credit)) => opened,
             () = stop.cancelled() => return Err(Stop),
         };
         let mut stream = match opened {
@@ -235,7 +235,7 @@ impl Feeder {
         let told: Vec<_> = records.iter().zip(outcomes).map(|(r, o)| told(r, o)).collect();
         let mut backoff = Backoff::new(&self.intake.limits);
         loop {
-            let trouble = match self.port.acknowledge(told.clone()).await {
+            let trouble = match self.in_time(self.port.acknowledge(told.clone())).await {
                 Ok(()) => return Ok(()),
                 Err(trouble) => trouble,
             };
@@ -342,6 +342,16 @@ impl Feeder {
             () = tokio::time::sleep(backoff.next()) => Ok(()),
             () = stop.cancelled() => Err(Stop),
         }
+    }
+
+    /// Calls an answer off that does not come in time: that passes, and the source is asked again.
+    async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let timeout = self.point().spec.timeout.unwrap_or(CAPTURE_TIMEOUT).to_std();
+        let answer = tokio::time::timeout(timeout, answer).await;
+        answer.unwrap_or_else(|_| Err(Trouble::timeout("the source", timeout)))
     }
 
     /// Waits, unless somebody wants the source to be asked now.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gantry_model::{Name, Timestamp};
 use serde::Serialize;
@@ -125,9 +125,14 @@ pub struct LastError {
     pub message: String,
 }
 
-/// What became of the records of a capture point.
+/// What became of the records of a capture point. At every instant, `read` is the sum of the
+/// others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecordCounts {
+    /// Records that came in, each as often as it came.
+    pub read: u64,
+    /// Records that are being settled.
+    pub in_hand: u64,
     /// New items.
     pub created: u64,
     /// Updates of attributes.
@@ -175,7 +180,7 @@ impl Pulse {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Health> {
+    fn lock(&self) -> MutexGuard<'_, Health> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -200,41 +205,62 @@ impl Count {
 
 /// [`RecordCounts`] under way.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
-    created: Count,
-    updated: Count,
-    repeats: Count,
-    done: Count,
-    filtered: Count,
-    refused: Count,
-    retried: Count,
+pub(crate) struct Counts(Mutex<RecordCounts>);
+
+/// Records in hand. Those that are not settled when it is dropped have to come again.
+pub(crate) struct InHand<'c> {
+    counts: &'c Counts,
+    records: u64,
 }
 
 impl Counts {
-    pub(crate) fn add(&self, outcomes: &[Outcome]) {
-        for outcome in outcomes {
-            let count = match &outcome.settled {
-                Settled::Accepted { change: Change::Created, .. } => &self.created,
-                Settled::Accepted { change: Change::Updated, .. } => &self.updated,
-                Settled::Accepted { change: Change::Repeat, .. } => &self.repeats,
-                Settled::Accepted { change: Change::Done, .. } => &self.done,
-                Settled::Filtered { .. } => &self.filtered,
-                Settled::Refused { .. } => &self.refused,
-                Settled::Retry { .. } => &self.retried,
-            };
-            count.add(1);
-        }
+    /// Counts records that come in.
+    pub(crate) fn take(&self, records: usize) -> InHand<'_> {
+        let records = records as u64;
+        let mut counts = self.lock();
+        counts.read += records;
+        counts.in_hand += records;
+        drop(counts);
+        InHand { counts: self, records }
     }
 
     pub(crate) fn read(&self) -> RecordCounts {
-        RecordCounts {
-            created: self.created.read(),
-            updated: self.updated.read(),
-            repeats: self.repeats.read(),
-            done: self.done.read(),
-            filtered: self.filtered.read(),
-            refused: self.refused.read(),
-            retried: self.retried.read(),
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RecordCounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InHand<'_> {
+    /// Counts what became of the records, one outcome each.
+    pub(crate) fn settled(mut self, outcomes: &[Outcome]) {
+        debug_assert_eq!(outcomes.len() as u64, self.records, "invariant: one outcome a record");
+        self.records = 0;
+        let mut counts = self.counts.lock();
+        counts.in_hand -= outcomes.len() as u64;
+        for outcome in outcomes {
+            let count = match &outcome.settled {
+                Settled::Accepted { change: Change::Created, .. } => &mut counts.created,
+                Settled::Accepted { change: Change::Updated, .. } => &mut counts.updated,
+                Settled::Accepted { change: Change::Repeat, .. } => &mut counts.repeats,
+                Settled::Accepted { change: Change::Done, .. } => &mut counts.done,
+                Settled::Filtered { .. } => &mut counts.filtered,
+                Settled::Refused { .. } => &mut counts.refused,
+                Settled::Retry { .. } => &mut counts.retried,
+            };
+            *count += 1;
+        }
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        if self.records > 0 {
+            let mut counts = self.counts.lock();
+            counts.in_hand -= self.records;
+            counts.retried += self.records;
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use gantry_model::event::CALLBACK_EVENTS;
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
-    CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec, OnChange, OnFailure,
-    OnReopen, ProcessLimits, SOURCE_HUB, SourceSpec,
+    CAPTURE_TIMEOUT, CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec,
+    OnChange, OnFailure, OnReopen, ProcessLimits, SOURCE_HUB, SourceSpec,
 };
 use gantry_model::{AttributeType, Millis, Name};
 
@@ -53,6 +53,12 @@ pub(super) static CAPTURE: Section = Section::new(
             Kind::Duration,
             "Pause between polls; required for sources that can only be polled.",
         ),
+        key(
+            "timeout",
+            Kind::Duration,
+            "How long the source may take to answer; then it is asked again, after a pause.",
+        )
+        .or(|| shown(CAPTURE_TIMEOUT)),
         key(
             "batch",
             Kind::Integer(1, defaults::BATCH_MAX as i64),
@@ -198,6 +204,7 @@ pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> Capture
         source: table.name("source", findings),
         settings: table.json("settings", findings),
         every: table.duration("every", findings),
+        timeout: table.duration("timeout", findings),
         batch: batch.map_or(defaults::BATCH, |batch| batch as u32),
         map: table.texts("map", findings),
         defaults: table.values("defaults", findings),

@@ -44,6 +44,9 @@ pub struct ProcessLimits {
     pub user: Option<String>,
 }
 
+/// How long a source may take to answer where its capture point says nothing.
+pub const CAPTURE_TIMEOUT: Millis = Millis::from_secs(300);
+
 /// `[capture.NAME]`: a capture point.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaptureSpec {
@@ -53,6 +56,9 @@ pub struct CaptureSpec {
     pub settings: serde_json::Value,
     /// How often a polled source is asked.
     pub every: Option<Millis>,
+    /// How long the source may take to answer; `None` = [`CAPTURE_TIMEOUT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Millis>,
     /// Records asked for at once and committed together.
     pub batch: u32,
     /// Attribute name → CEL over `record`. If empty, the record's own keys are the attributes.

@@ -72,6 +72,7 @@ impl Intake {
         records: &[Incoming],
         reading: Option<&Reading>,
     ) -> Result<Vec<Outcome>, gantry_hub::Error> {
+        let in_hand = point.counts.take(records.len());
         let mut batch = Batch::new(point, records);
         let mut ready = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
@@ -99,7 +100,7 @@ impl Intake {
             self.submit(point, Vec::new(), side).await?;
         }
         let outcomes = batch.outcomes();
-        point.counts.add(&outcomes);
+        in_hand.settled(&outcomes);
         Ok(outcomes)
     }
 

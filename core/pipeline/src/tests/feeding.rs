@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use gantry_model::{Millis, Timestamp};
 use gantry_plugin_host::api::{Batch, CaptureMode, ErrorClass, Outcome, Record};
-use gantry_store::Store;
+use gantry_store::{ItemFilter, Page, Store};
 use serde_json::json;
 
 use super::script::{self, SourceEnd, batch, place, record};
 use super::world::{World, soon, spec_with};
 use crate::pipeline::Ports;
 use crate::port::Trouble;
-use crate::{OperateError, State};
+use crate::{OperateError, RecordCounts, State};
 
 pub(super) async fn polled() -> (World, SourceEnd) {
     polled_in(tempfile::tempdir().unwrap()).await
@@ -192,5 +192,73 @@ async fn a_stream_is_settled_and_acknowledged_batch_by_batch() {
     assert_eq!((letter.code.as_str(), &letter.payload[..]), ("GANTRY-R007", &b"a;b"[..]));
     assert_eq!(world.pipeline.status().captures["leads"].counts.repeats, 1);
     assert_eq!(stored_position(&world).await.as_deref(), Some("p2"));
+    world.stop().await;
+}
+
+/// Every record that came in is accounted for.
+fn adds_up(counts: &RecordCounts) {
+    let RecordCounts { read, in_hand, created, updated, repeats, done, .. } = *counts;
+    let RecordCounts { filtered, refused, retried, .. } = *counts;
+    let sum = in_hand + created + updated + repeats + done + filtered + refused + retried;
+    assert_eq!(read, sum, "{counts:?}");
+}
+
+#[tokio::test]
+async fn every_record_is_accounted_for_also_over_a_crash() {
+    let (world, mut source) = polled().await;
+    source.asked().await;
+    let refused = record(&json!({"name": "no id"}), "p2");
+    let ended = record(&json!({"external_id": "L-9", "message": "cancel"}), "p3");
+    source.give(Ok(batch(vec![lead(1), refused.clone(), ended.clone(), lead(4)]))).await;
+    source.told().await;
+    let counts = world.pipeline.status().captures["leads"].counts;
+    let expected =
+        RecordCounts { read: 4, created: 2, refused: 1, filtered: 1, ..RecordCounts::default() };
+    assert_eq!(counts, expected);
+
+    // What the hub cannot take is in hand, or has to come again.
+    source.asked().await;
+    world.store.set_full(true);
+    source.give(Ok(batch(vec![lead(5)]))).await;
+    let mut health = world.hub.health();
+    soon(health.wait_for(|health| *health != gantry_hub::Health::Ready)).await.unwrap();
+    let counts = world.pipeline.status().captures["leads"].counts;
+    adds_up(&counts);
+    assert_eq!((counts.read, counts.in_hand), (5, 1));
+    let folder = world.crash().await;
+
+    // After the crash the source gives again what it was never told of; the store adds up.
+    let (world, mut source) = polled_in(folder).await;
+    assert_eq!(source.asked().await.as_deref(), Some("p4"));
+    source.give(Ok(batch(vec![lead(1), refused, ended, lead(4), lead(5)]))).await;
+    source.told().await;
+    let counts = world.pipeline.status().captures["leads"].counts;
+    adds_up(&counts);
+    assert_eq!((counts.read, counts.created, counts.repeats), (5, 1, 2));
+    let page = Page { after: None, limit: 100, newest_first: false };
+    let items = world.store.list(&ItemFilter::default(), page).await.unwrap();
+    assert_eq!(items.len(), 3, "one item each of the leads 1, 4, 5");
+    assert_eq!(world.dead_letters().await.len(), 1, "the same refusal is one dead letter");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_that_does_not_answer_in_time_is_asked_again() {
+    let mut ports = Ports::default();
+    let mut source = script::capture_point(&mut ports, CaptureMode::Poll, None);
+    let spec = spec_with(|point| {
+        point.every = Some(Millis(1));
+        point.timeout = Some(Millis(20));
+    });
+    let world = World::start(spec, ports).await;
+    assert_eq!(source.asked().await, None);
+    assert_eq!(source.asked().await, None);
+    let error = world.pipeline.status().captures["leads"].health.last_error.clone().unwrap();
+    assert_eq!(
+        (error.class, &*error.message),
+        ("transient", "the source did not answer within 20 ms")
+    );
+    source.give(Ok(batch(vec![lead(1)]))).await;
+    source.told().await;
     world.stop().await;
 }
