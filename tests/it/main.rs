@@ -6,6 +6,7 @@
 mod alerts;
 mod bad_input;
 mod calendar;
+mod canary;
 mod cli;
 mod demo_once;
 mod pages;

@@ -34,8 +34,7 @@ pub(crate) enum Command {
     },
     /// Print the manual page of a plug-in as Markdown, from its manifest: roles, keys, defaults.
     #[command(
-        after_help = "Example:\n  gantry plugin docs database\n  gantry plugin docs shop --plugins \
-                      target/debug > shop.md"
+        after_help = "Example:\n  gantry plugin docs database\n  gantry plugin docs shop --plugins ."
     )]
     Docs {
         /// Its name, as `gantry plugin list` shows it.
