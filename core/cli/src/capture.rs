@@ -61,14 +61,14 @@ async fn list(global: &Global) -> Result<()> {
     }
     let captures = captures.as_object().context("the hub sent no capture points")?;
     let rows: Vec<_> = captures.iter().map(|(name, capture)| row(name, capture)).collect();
-    table::print(&["CAPTURE POINT", "STATE", "FED BY", "LAST OK", "NOTE"], &rows);
+    table::print(&["CAPTURE POINT", "STATE", "FED BY", "LAST OK", "NEXT", "NOTE"], &rows);
     Ok(())
 }
 
 fn row(name: &str, capture: &Value) -> Vec<String> {
-    let columns = ["state", "feed", "last_ok_at"].map(|column| cell(&capture[column]));
-    let [state, feed, last_ok_at] = columns;
-    vec![name.to_owned(), state, feed, last_ok_at, note(capture)]
+    let columns = ["state", "feed", "last_ok_at", "next_at"].map(|column| cell(&capture[column]));
+    let [state, feed, last_ok_at, next_at] = columns;
+    vec![name.to_owned(), state, feed, last_ok_at, next_at, note(capture)]
 }
 
 /// Why it stands still, or what troubles it.

@@ -137,18 +137,19 @@ impl<'c> Checker<'c> {
         let polls = plugin.capture_modes.contains(POLL);
         let other = plugin.capture_modes.iter().any(|mode| mode != POLL);
         let every = ["capture", capture.as_str(), "every"];
-        let given = self.tree.at(&every).is_some();
-        if polls && !other && !given {
+        let cron = ["capture", capture.as_str(), "cron"];
+        let given = [every, cron].into_iter().find(|key| self.tree.at(key).is_some());
+        if polls && !other && given.is_none() {
             let place = self.tree.key_of(&every);
             let message = format!("capture point `{capture}` needs a schedule");
             let found = Found::error(Code::Schedule, place, message).label("`every` is missing");
-            let help = "the source is asked for new records: add every = \"30s\"";
+            let help = "the source is asked for new records: add every = \"30s\", or cron";
             self.findings.push(found.help(help));
-        } else if given && !polls {
-            let place = self.tree.key_of(&every);
+        } else if let (Some(given), false) = (given, polls) {
+            let place = self.tree.key_of(&given);
             let message = format!("plug-in `{plugin_name}` sends records by itself");
             let found = Found::error(Code::Schedule, place, message).label("nothing uses it");
-            self.findings.push(found.help("leave `every` out"));
+            self.findings.push(found.help(format!("leave `{}` out", given[2])));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::tree::{Node, Value};
 use crate::units::{self, UnitError};
 
 /// Keys that a later version will have: a clear word instead of "unknown key".
-const NOT_YET: [&str; 2] = ["cron", "tz"];
+const NOT_YET: [&str; 1] = ["tz"];
 
 /// A table that is being read.
 pub(crate) struct Table<'n> {

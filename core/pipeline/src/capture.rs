@@ -9,31 +9,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
-use gantry_model::Name;
 use gantry_model::spec::{CAPTURE_TIMEOUT, MessageKind};
+use gantry_model::{Millis, Name};
 use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
 use gantry_store::PositionRow;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{Backoff, jitter};
+use crate::backoff::Backoff;
 use crate::control::Control;
 use crate::intake::{Incoming, Intake, Point, Reading};
 use crate::outcome::{Outcome, Settled};
 use crate::port::{CapturePort, Trouble};
+use crate::schedule::Schedule;
 use crate::status::{Pulse, State};
 
+/// Hub time may run a little faster or slower than timers do: whoever waits looks at it this often.
+const LOOK_AT_CLOCK: Millis = Millis::from_secs(30);
+
 /// How a capture point gets its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Feed {
-    /// Ask every so often.
-    Poll(Duration),
+    /// Ask by a schedule.
+    Poll(Schedule),
     /// Listen.
     Stream,
 }
 
 impl Feed {
     /// How a capture point is fed, in a word.
-    pub(crate) const fn name(feed: Option<Self>) -> &'static str {
+    pub(crate) const fn name(feed: Option<&Self>) -> &'static str {
         match feed {
             Some(Self::Poll(_)) => "poll",
             Some(Self::Stream) => "stream",
@@ -89,13 +93,20 @@ impl Feeder {
 
     /// Reads on from the stored position, until `stop` or until the hub is gone.
     async fn turn(&self, stop: &CancellationToken) {
-        let Err(Stop) = match self.feed {
-            Feed::Poll(every) => self.poll(every, stop).await,
+        let Err(Stop) = match &self.feed {
+            Feed::Poll(schedule) => self.poll(schedule, stop).await,
             Feed::Stream => self.stream(stop).await,
         };
     }
 
-    async fn poll(&self, every: Duration, stop: &CancellationToken) -> Result<Infallible, Stop> {
+    async fn poll(
+        &self,
+        schedule: &Schedule,
+        stop: &CancellationToken,
+    ) -> Result<Infallible, Stop> {
+        if !schedule.begins_at_once() {
+            self.until_next(schedule, stop).await?;
+        }
         let mut from = self.stored_position(stop).await?;
         let mut backoff = Backoff::new(&self.intake.limits);
         let limit = self.point().spec.batch.max(1);
@@ -120,7 +131,7 @@ impl Feeder {
             }
             backoff.reset();
             if !more {
-                self.pause(every + jitter(every / 10), stop).await?;
+                self.until_next(schedule, stop).await?;
             } else if stop.is_cancelled() {
                 return Err(Stop);
             }
@@ -352,6 +363,27 @@ impl Feeder {
         let timeout = self.point().spec.timeout.unwrap_or(CAPTURE_TIMEOUT).to_std();
         let answer = tokio::time::timeout(timeout, answer).await;
         answer.unwrap_or_else(|_| Err(Trouble::timeout("the source", timeout)))
+    }
+
+    /// Waits for the next time of the schedule, unless somebody wants the source to be asked now.
+    async fn until_next(&self, schedule: &Schedule, stop: &CancellationToken) -> Result<(), Stop> {
+        let hub = &self.intake.hub;
+        let next_at = schedule.next_after(hub.now());
+        self.control.set_next_at(next_at);
+        let come = async {
+            while let rest = next_at.map_or(LOOK_AT_CLOCK, |next_at| next_at.since(hub.now()))
+                && rest > Millis(0)
+            {
+                tokio::time::sleep(rest.min(LOOK_AT_CLOCK).to_std()).await;
+            }
+        };
+        let waited = tokio::select! {
+            () = come => Ok(()),
+            () = self.control.woken() => Ok(()),
+            () = stop.cancelled() => Err(Stop),
+        };
+        self.control.set_next_at(None);
+        waited
     }
 
     /// Waits, unless somebody wants the source to be asked now.

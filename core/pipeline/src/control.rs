@@ -32,6 +32,8 @@ struct Stand {
     held: bool,
     /// The feeder takes a turn.
     running: bool,
+    /// When the source is asked next.
+    next_at: Option<Timestamp>,
 }
 
 /// A feeder's turn; it stands still again when this is dropped.
@@ -69,6 +71,14 @@ impl Control {
 
     pub(crate) fn set_paused(&self, paused: Option<Paused>) {
         self.stand.send_modify(|stand| stand.paused = paused);
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        self.stand.borrow().next_at
+    }
+
+    pub(crate) fn set_next_at(&self, next_at: Option<Timestamp>) {
+        self.stand.send_modify(|stand| stand.next_at = next_at);
     }
 
     /// Waits until the feeder may take a turn, and takes it.
@@ -117,7 +127,10 @@ const OWN_SENDER: &str = "invariant: the sender lives as long as its control";
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.stand.send_modify(|stand| stand.running = false);
+        self.0.stand.send_modify(|stand| {
+            stand.running = false;
+            stand.next_at = None;
+        });
     }
 }
 

@@ -26,6 +26,7 @@ mod payload;
 mod pipeline;
 mod port;
 mod runs;
+mod schedule;
 mod source;
 mod status;
 

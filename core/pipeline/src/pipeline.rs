@@ -26,6 +26,7 @@ use crate::intake::{Intake, MessageError, Point, Target};
 use crate::limits::Limits;
 use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
 use crate::runs::{RunCounts, Runs};
+use crate::schedule::Schedule;
 use crate::source::{Attached, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
 
@@ -321,7 +322,7 @@ fn feeders(
         if let Some((port, modes)) = captures.remove(name) {
             parts.port = Some(Arc::clone(&port));
             parts.feed = feed(&point.spec, &modes);
-            if let Some(feed) = parts.feed {
+            if let Some(feed) = parts.feed.clone() {
                 feeders.push(Feeder {
                     name: name.clone(),
                     intake: Arc::clone(intake),
@@ -339,8 +340,8 @@ fn feeders(
 
 /// How a capture point is fed; `None`: by requests only.
 fn feed(spec: &CaptureSpec, modes: &[CaptureMode]) -> Option<Feed> {
-    match spec.every {
-        Some(every) if modes.contains(&CaptureMode::Poll) => Some(Feed::Poll(every.to_std())),
+    match Schedule::new(spec) {
+        Some(schedule) if modes.contains(&CaptureMode::Poll) => Some(Feed::Poll(schedule)),
         _ if modes.contains(&CaptureMode::Stream) => Some(Feed::Stream),
         _ => None,
     }
@@ -439,7 +440,13 @@ impl Handle {
             let health = parts.health();
             Some((
                 name.clone(),
-                CaptureStatus { health, feed: Feed::name(parts.feed), paused, counts },
+                CaptureStatus {
+                    health,
+                    next_at: parts.control.next_at(),
+                    feed: Feed::name(parts.feed.as_ref()),
+                    paused,
+                    counts,
+                },
             ))
         });
         let desks = shared.desks.iter();

@@ -32,6 +32,8 @@ pub struct CaptureStatus {
     pub health: Health,
     /// How it gets its records: `poll`, `stream` or `requests`.
     pub feed: &'static str,
+    /// When its source is asked next; `None` while it is asked, and where no schedule says so.
+    pub next_at: Option<Timestamp>,
     /// Since when it is paused, by whom, and why.
     pub paused: Option<Paused>,
     /// What became of its records since the start.

@@ -124,7 +124,7 @@ impl Checker<'_> {
     }
 
     fn without_source(&mut self, capture: &Name) {
-        for key in ["every", "settings"] {
+        for key in ["every", "cron", "settings"] {
             let path = ["capture", capture.as_str(), key];
             if self.tree.at(&path).is_some() {
                 let message = format!("`{key}` means nothing without a source");

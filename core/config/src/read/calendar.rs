@@ -124,7 +124,7 @@ fn read(table: &mut Table<'_>, findings: &mut Findings) -> CalendarSpec {
     reader.finish(zone.unwrap_or_else(|| Name::new("UTC")))
 }
 
-fn unknown_zone(name: &str, place: Place) -> Found {
+pub(super) fn unknown_zone(name: &str, place: Place) -> Found {
     let found = Found::error(Code::UnknownName, place, format!("there is no time zone `{name}`"));
     let found = found.label("not in the time zone database");
     let zones: Vec<Name> = timezones().collect();

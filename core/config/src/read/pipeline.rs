@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use gantry_model::calendar::timezone;
 use gantry_model::event::CALLBACK_EVENTS;
 use gantry_model::priority::POINTS_MAX;
 use gantry_model::spec::{
-    CAPTURE_TIMEOUT, CallbackSpec, CaptureSpec, Confirm, HISTORY_YIELDS, Isolation, LookupSpec,
-    OnChange, OnFailure, OnReopen, ProcessLimits, SOURCE_HUB, SourceSpec,
+    CAPTURE_TIMEOUT, CallbackSpec, CaptureSpec, Confirm, CronSpec, HISTORY_YIELDS, Isolation,
+    LookupSpec, OnChange, OnFailure, OnReopen, ProcessLimits, SOURCE_HUB, SourceSpec,
 };
-use gantry_model::{AttributeType, Millis, Name};
+use gantry_model::{AttributeType, Cron, Millis, Name};
 
 use super::attribute::plain_types;
+use super::calendar::unknown_zone;
 use crate::defaults;
 use crate::finding::{Code, Findings, Found};
 use crate::keys::{Kind, Part, Section, key, shown, words};
@@ -52,6 +54,20 @@ pub(super) static CAPTURE: Section = Section::new(
             "every",
             Kind::Duration,
             "Pause between polls; required for sources that can only be polled.",
+        ),
+        key(
+            "cron",
+            Kind::Text,
+            "Times at which it is polled, instead of `every`: minute, hour, day of month, month, \
+             weekday, as in \"*/5 8-17 * * MON-FRI\".",
+        ),
+        key("timezone", Kind::Text, "The time zone of `cron`, as in \"Europe/Berlin\".")
+            .or(|| shown(ZONE)),
+        key(
+            "jitter",
+            Kind::Duration,
+            "A poll comes at most so much later, at random; else a tenth of `every`, and nothing \
+             with `cron`.",
         ),
         key(
             "timeout",
@@ -204,6 +220,8 @@ pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> Capture
         source: table.name("source", findings),
         settings: table.json("settings", findings),
         every: table.duration("every", findings),
+        cron: cron(table, findings),
+        jitter: table.duration_or_zero("jitter", findings),
         timeout: table.duration("timeout", findings),
         batch: batch.map_or(defaults::BATCH, |batch| batch as u32),
         map: table.texts("map", findings),
@@ -214,6 +232,49 @@ pub(super) fn capture(table: &mut Table<'_>, findings: &mut Findings) -> Capture
         confirm: table.choice("confirm", CONFIRM, findings).unwrap_or_default(),
         lookups,
         priority_labels: table.numbers("priority_labels", findings),
+    }
+}
+
+/// The time zone of `cron` where none is given.
+const ZONE: &str = "UTC";
+
+fn cron(table: &mut Table<'_>, findings: &mut Findings) -> Option<CronSpec> {
+    let zone = table.text("timezone", findings);
+    let expression = table.text("cron", findings);
+    let place_of = |table: &mut Table<'_>, key| table.get(key).map(|node| node.place);
+    let timezone = match zone.map(|name| (name, timezone(name))) {
+        None => Name::new(ZONE),
+        Some((_, Some(zone))) => zone,
+        Some((name, None)) => {
+            let place = place_of(table, "timezone").unwrap_or_default();
+            findings.push(unknown_zone(name, place));
+            return None;
+        }
+    };
+    let Some(expression) = expression else {
+        if let Some(node) = table.get("timezone") {
+            let message = "`timezone` means nothing without `cron`";
+            let found = Found::error(Code::Schedule, node.key, message).label("nothing uses it");
+            findings.push(found.help("add cron = \"*/5 8-17 * * MON-FRI\", or leave it out"));
+        }
+        return None;
+    };
+    if let Some(node) = table.get("every") {
+        let message = format!("{} has two schedules", table.title);
+        let found = Found::error(Code::Schedule, node.key, message).label("beside `cron`");
+        findings.push(found.help("leave `every` or `cron` out"));
+    }
+    let spec = CronSpec { expression: expression.to_owned(), timezone };
+    match Cron::new(&spec) {
+        Ok(_) => Some(spec),
+        Err(error) => {
+            let place = place_of(table, "cron").unwrap_or_default();
+            let found = Found::error(Code::Value, place, error.to_string()).label("no such times");
+            let help = "write minute, hour, day of month, month and weekday, as in \
+                        \"*/5 8-17 * * MON-FRI\": every 5 minutes from 8:00 to 17:55 on workdays";
+            findings.push(found.help(help));
+            None
+        }
     }
 }
 

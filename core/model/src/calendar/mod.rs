@@ -33,6 +33,7 @@ use days::{Days, day_number};
 use weeks::{WEEK, WEEKS, Weeks};
 use zone::{DAY, Zone};
 
+pub(crate) use zone::find as find_zone;
 pub use zone::{timezone, timezones};
 
 /// A business calendar, ready to calculate: some 200 KB, built in about a millisecond; a question

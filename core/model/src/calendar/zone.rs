@@ -22,7 +22,7 @@ pub fn timezones() -> impl Iterator<Item = Name> {
     DATABASE.available().map(|name| Name::new(name.as_str()))
 }
 
-fn find(name: &str) -> Option<TimeZone> {
+pub(crate) fn find(name: &str) -> Option<TimeZone> {
     DATABASE.get(name).ok()
 }
 

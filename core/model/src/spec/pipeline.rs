@@ -44,6 +44,15 @@ pub struct ProcessLimits {
     pub user: Option<String>,
 }
 
+/// Times of day, by an expression of five fields: minute, hour, day of month, month, weekday.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CronSpec {
+    /// The expression.
+    pub expression: String,
+    /// IANA name of the time zone it is read in.
+    pub timezone: Name,
+}
+
 /// How long a source may take to answer where its capture point says nothing.
 pub const CAPTURE_TIMEOUT: Millis = Millis::from_secs(300);
 
@@ -56,6 +65,13 @@ pub struct CaptureSpec {
     pub settings: serde_json::Value,
     /// How often a polled source is asked.
     pub every: Option<Millis>,
+    /// At which times of day a polled source is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<CronSpec>,
+    /// A time comes at most so much later, at random; `None` = a tenth of `every`, nothing of
+    /// `cron`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Millis>,
     /// How long the source may take to answer; `None` = [`CAPTURE_TIMEOUT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Millis>,

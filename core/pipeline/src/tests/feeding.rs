@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use gantry_model::{Millis, Timestamp};
+use gantry_model::spec::CronSpec;
+use gantry_model::{Cron, Millis, Timestamp};
 use gantry_plugin_host::api::{Batch, CaptureMode, ErrorClass, Outcome, Record};
 use gantry_store::{ItemFilter, Page, Store};
 use serde_json::json;
@@ -260,5 +261,33 @@ async fn a_source_that_does_not_answer_in_time_is_asked_again() {
     );
     source.give(Ok(batch(vec![lead(1)]))).await;
     source.told().await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_is_asked_at_the_times_of_its_schedule_only() {
+    let mut ports = Ports::default();
+    let mut source = script::capture_point(&mut ports, CaptureMode::Poll, None);
+    let (expression, timezone) = ("0 0 29 2 *".to_owned(), "Europe/Berlin".into());
+    let cron = CronSpec { expression, timezone };
+    let next = Cron::new(&cron).unwrap();
+    let world = World::start(spec_with(|point| point.cron = Some(cron)), ports).await;
+    let next_at = async || {
+        loop {
+            if let Some(at) = world.pipeline.status().captures["leads"].next_at {
+                break at;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(Some(soon(next_at()).await), next.next_after(world.hub.now()));
+    assert!(!source.was_asked(), "29 February is years away");
+    world.pipeline.poll_now("leads").unwrap();
+    assert_eq!(source.asked().await, None);
+    assert_eq!(world.pipeline.status().captures["leads"].next_at, None, "it is asked now");
+    source.give(Ok(Batch { more: false, ..batch(vec![lead(1)]) })).await;
+    source.told().await;
+    soon(next_at()).await;
+    assert!(!source.was_asked());
     world.stop().await;
 }
