@@ -65,9 +65,9 @@ function failure(what, response) {
   return status >= 500 ? PluginError.transient(message) : PluginError.permanent(message);
 }
 
-// `/customers/{customer_id}` with the values in place of the names.
+// `/customers/:customer_id` with the values in place of the names.
 function fill(path, values) {
-  return path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
+  return path.replace(/:(\w+)/g, (_, name) => encodeURIComponent(values[name] ?? ""));
 }
 
 // Asks `GET path?after=…&limit=…`; the API answers `{"items": […], "next": "…", "more": true}`.
@@ -92,7 +92,7 @@ class Things extends Capture {
 
 // Asks `GET path` for each query.
 class Thing extends Lookup {
-  static settings = object({ path: text("With attributes: /customers/{customer_id}") });
+  static settings = object({ path: text("With attributes: /customers/:customer_id") });
 
   async lookup(queries) {
     return Promise.all(queries.map((query) => this.ask(query)));
@@ -108,15 +108,15 @@ class Thing extends Lookup {
 
 // Sends `POST path` for each event; the API answers 409 to one it has already.
 class Events extends Callback {
-  static settings = object({ path: text("With keys of the event: /orders/{externalId}/events") });
+  static settings = object({ path: text("With keys of the event: /orders/:external_id/events") });
 
   async deliver(deliveries) {
     return Promise.all(deliveries.map((delivery) => this.tell(delivery)));
   }
 
   async tell(delivery) {
-    const path = fill(this.settings.path, delivery);
     const { idempotencyKey, event, externalId, occurredAtMs, details, attributes } = delivery;
+    const path = fill(this.settings.path, { ...attributes, external_id: externalId, event });
     const headers = { "content-type": "application/json", "idempotency-key": idempotencyKey };
     const body = JSON.stringify({ event, externalId, occurredAtMs, details, attributes });
     try {

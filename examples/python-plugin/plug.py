@@ -108,7 +108,8 @@ def record(columns: list[str], raw: bytes, values: list[str], end: int) -> Recor
 @dataclass
 class TableSettings:
     file: Annotated[str, "The table"]
-    key: Annotated[str, "The column to look in; the item has an attribute of that name"]
+    column: Annotated[str, "The column to look in"]
+    value: Annotated[str, "What to look for: an attribute, as `:customer_id`", {"pattern": "^:"}]
 
 
 class Table(Lookup[Csv, TableSettings]):
@@ -121,12 +122,14 @@ class Table(Lookup[Csv, TableSettings]):
 
     async def check_settings(self) -> None:
         await asyncio.to_thread(self.load)
-        if self.table and self.settings.key not in next(iter(self.table.values())):
-            raise Error.config("key", f"`{self.settings.file}` has no column `{self.settings.key}`")
+        file, column = self.settings.file, self.settings.column
+        if self.table and column not in next(iter(self.table.values())):
+            raise Error.config("column", f"`{file}` has no column `{column}`")
 
     async def lookup(self, queries: list[Query]) -> list[Answer | Error | None]:
         await asyncio.to_thread(self.load)
-        rows = [self.table.get(str(query.attributes.get(self.settings.key))) for query in queries]
+        attribute = self.settings.value.removeprefix(":")
+        rows = [self.table.get(str(query.attributes.get(attribute))) for query in queries]
         return [None if row is None else Answer(dict(row)) for row in rows]
 
     def load(self) -> None:
@@ -134,7 +137,8 @@ class Table(Lookup[Csv, TableSettings]):
         changed_at = path.stat().st_mtime_ns
         if changed_at != self.changed_at:
             with path.open(newline="", encoding="utf-8") as file:
-                self.table = {row.get(self.settings.key, ""): row for row in csv.DictReader(file)}
+                column = self.settings.column
+                self.table = {row.get(column, ""): row for row in csv.DictReader(file)}
             self.changed_at = changed_at
             self.cx.log.info("table read", extra={"rows": len(self.table)})
 

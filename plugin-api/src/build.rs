@@ -154,6 +154,7 @@ impl Plugin {
             name: self.name,
             version: variable("CARGO_PKG_VERSION")?,
             description: env::var("CARGO_PKG_DESCRIPTION").unwrap_or_default(),
+            command: Vec::new(),
             config: self.config,
             capture: self.capture,
             lookup: self.lookup,

@@ -22,6 +22,10 @@ pub struct Manifest {
     /// One sentence on what it connects to.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// How the plug-in is started where it is a program, not a library: the program and its
+    /// arguments, in the plug-in's own folder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// JSON Schema of `[source.NAME] config`.
     pub config: Schema,
     /// Present if the plug-in captures records.
@@ -37,6 +41,7 @@ pub struct Manifest {
     #[serde(default)]
     pub permissions: Permissions,
     /// What it was built with; for diagnosis, never a reason to refuse it.
+    #[serde(default)]
     pub build: BuildInfo,
     /// Keys of a later version of this format, kept for the comparison of file and memory.
     #[serde(flatten)]

@@ -9,6 +9,7 @@ mod calendar;
 mod canary;
 mod cli;
 mod demo_once;
+mod languages;
 mod pages;
 mod permits;
 mod processes;

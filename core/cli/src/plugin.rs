@@ -1,4 +1,4 @@
-//! `gantry plugin`: what libraries say about themselves. None of their code runs.
+//! `gantry plugin`: what plug-ins say about themselves. None of their code runs.
 
 mod docs;
 
@@ -24,12 +24,13 @@ pub(crate) enum Command {
         #[arg(long)]
         plugins: Vec<PathBuf>,
     },
-    /// Show the manifest of one library file, and whether this host can load it.
+    /// Show the manifest of a library file or of a program's folder, and whether this host can
+    /// load it.
     #[command(
-        after_help = "Example:\n  gantry plugin inspect plugins/libgantry_connector_files.so"
+        after_help = "Example:\n  gantry plugin inspect plugins/libgantry_connector_files.so\n  gantry plugin inspect plugins/csv"
     )]
     Inspect {
-        /// The library.
+        /// The library, or the folder with `gantry-plugin.json`.
         file: PathBuf,
     },
     /// Print the manual page of a plug-in as Markdown, from its manifest: roles, keys, defaults.
@@ -110,7 +111,7 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// A library that is refused: what it is, what is wrong, what to do.
+/// A plug-in that is refused: what it is, what is wrong, what to do.
 pub(crate) fn refused_view(refused: &Refused) -> Value {
     let Refused { path, refusal, .. } = refused;
     json!({
@@ -138,7 +139,7 @@ fn show(global: &Global, inspected: &Inspected) -> Result<()> {
     Ok(())
 }
 
-/// What a library says, and what this host says to it.
+/// What a plug-in says, and what this host says to it.
 fn view(inspected: &Inspected) -> Value {
     let mut view = serde_json::to_value(&inspected.manifest)
         .expect("invariant: a manifest that was read as JSON is JSON");
@@ -147,9 +148,11 @@ fn view(inspected: &Inspected) -> Value {
     view["path"] = json!(inspected.path);
     view["sha256"] = json!(inspected.sha256);
     view["bytes"] = json!(inspected.len);
-    view["abi"] = json!([inspected.abi.0.to_string(), inspected.abi.1.to_string()]);
-    view["panic_unwind"] = json!(inspected.panic_unwind);
-    view["glibc"] = json!(inspected.glibc);
+    if let Some(library) = &inspected.library {
+        view["abi"] = json!([library.abi.0.to_string(), library.abi.1.to_string()]);
+        view["panic_unwind"] = json!(library.panic_unwind);
+        view["glibc"] = json!(library.glibc);
+    }
     view["refused"] = json!(refusal.as_ref().map(ToString::to_string));
     view["enforced"] = enforced();
     view["refused_code"] = json!(refusal.as_ref().map(Refusal::code));

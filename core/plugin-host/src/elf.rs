@@ -2,77 +2,22 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use gantry_plugin_api::Manifest;
-use gantry_plugin_api::abi::{
-    ABI_MAX, ABI_MIN, ENTRY_SYMBOL, FEATURES, FLAG_PANIC_UNWIND, Header, MAGIC, SECTION, Version,
-    negotiate,
-};
+use gantry_plugin_api::abi::{ENTRY_SYMBOL, FLAG_PANIC_UNWIND, Header, MAGIC, SECTION};
 use object::elf::{EM_AARCH64, EM_X86_64, ET_DYN, FileHeader64, Machine, PT_INTERP};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Endianness, FileKind, Object, ObjectSection, ObjectSymbol};
 use sha2::{Digest, Sha256};
 
 use crate::glibc::Glibc;
+use crate::inspected::{Inspected, LibraryFile};
 use crate::refusal::Refusal;
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: (Machine, &str) = (EM_X86_64, "x86_64");
 #[cfg(target_arch = "aarch64")]
 const MACHINE: (Machine, &str) = (EM_AARCH64, "aarch64");
-
-/// A library as its file describes it. It may still be refused: see [`Inspected::refusal`].
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Inspected {
-    /// The file.
-    pub path: PathBuf,
-    /// Its hash, in hex.
-    pub sha256: String,
-    /// Its length in bytes.
-    pub len: u64,
-    /// What it is and can do.
-    pub manifest: Manifest,
-    /// Lowest and highest ABI version it speaks.
-    pub abi: (Version, Version),
-    /// Whether a panic in it can be caught.
-    pub panic_unwind: bool,
-    /// The oldest glibc it runs with; none if it needs none.
-    pub glibc: Option<String>,
-    pub(crate) features_required: u64,
-    pub(crate) has_entry: bool,
-}
-
-impl Inspected {
-    /// Why this host cannot load the library, if it cannot.
-    pub fn refusal(&self) -> Option<Refusal> {
-        let path = || self.path.clone();
-        let host = (ABI_MIN, ABI_MAX);
-        if negotiate(host, self.abi).is_none() {
-            return Some(Refusal::Abi { path: path(), host, plugin: self.abi });
-        }
-        if self.features_required & !FEATURES != 0 {
-            let plugin = self.features_required;
-            return Some(Refusal::Features { path: path(), host: FEATURES, plugin });
-        }
-        if !self.panic_unwind {
-            return Some(Refusal::PanicAbort { path: path() });
-        }
-        if !self.has_entry {
-            return Some(Refusal::NoEntry { path: path(), symbol: ENTRY_SYMBOL });
-        }
-        let (host, needed) = (Glibc::here(), self.glibc.as_deref().and_then(Glibc::parse));
-        match (host, needed) {
-            (Some(host), Some(needed)) if needed > host => Some(Refusal::Glibc {
-                path: path(),
-                host: host.to_string(),
-                plugin: needed.to_string(),
-            }),
-            _ => None,
-        }
-    }
-}
 
 /// Reads a whole file.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
@@ -81,8 +26,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
 
 /// The hash of bytes, in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}"); // writing to a string cannot fail
         hex
     })
@@ -111,16 +61,19 @@ pub(crate) fn inspect_unhashed(path: &Path, bytes: &[u8]) -> Result<Inspected, R
     let has_entry = file
         .dynamic_symbols()
         .any(|symbol| symbol.is_definition() && symbol.name() == Ok(ENTRY_SYMBOL));
-    Ok(Inspected {
-        path: path.to_owned(),
-        sha256: String::new(),
-        len: bytes.len() as u64,
-        manifest,
+    let library = LibraryFile {
         abi: (header.abi_min, header.abi_max),
         panic_unwind: header.flags & FLAG_PANIC_UNWIND != 0,
         glibc: needed_glibc(&file).map_err(unreadable)?.map(|version| version.to_string()),
         features_required: header.features_required,
         has_entry,
+    };
+    Ok(Inspected {
+        path: path.to_owned(),
+        sha256: String::new(),
+        len: bytes.len() as u64,
+        manifest,
+        library: Some(library),
     })
 }
 

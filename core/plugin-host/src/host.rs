@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 
 use crate::cache;
-use crate::elf::{self, Inspected};
+use crate::elf;
+use crate::inspected::Inspected;
 use crate::library::Library;
 use crate::pins::Pins;
 use crate::process::{Isolated, Program, Start, Timing};
+use crate::program;
 use crate::refusal::Refusal;
 
 /// The hub's time, in Unix milliseconds.
@@ -22,7 +24,7 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 /// What the host is told once.
 #[derive(Clone)]
 pub struct Options {
-    /// Where plug-ins are looked for, in this order; not in folders below.
+    /// Where libraries and the folders of programs are looked for, in this order.
     pub folders: Vec<PathBuf>,
     /// A folder of the hub's own for the copies that are opened.
     pub cache_dir: PathBuf,
@@ -66,15 +68,15 @@ pub struct Scan {
     pub refused: Vec<Refused>,
 }
 
-/// A library that can be loaded.
+/// A plug-in that can be loaded.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Found {
-    /// What its file says.
+    /// What its files say.
     pub inspected: Inspected,
 }
 
-/// A library or folder that cannot be used.
+/// A library, program or folder that cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Refused {
@@ -95,12 +97,16 @@ pub struct Host {
 /// library, however many hosts there are, for it meets its host only once.
 static LOADED: Mutex<BTreeMap<PathBuf, Arc<Library>>> = Mutex::new(BTreeMap::new());
 
-/// Reads what a library file says, wherever it lies, and without running any of it.
+/// Reads what a library file or the folder of a program says, wherever it lies, and without running
+/// any of it.
 ///
 /// # Errors
 /// If it is no plug-in; whether this host could load it is said by [`Inspected::refusal`].
 pub fn inspect(path: &Path) -> Result<Inspected, Refusal> {
-    elf::inspect(path, &elf::read(path)?)
+    match program::folder(path) {
+        Some(folder) => program::inspect(folder),
+        None => elf::inspect(path, &elf::read(path)?),
+    }
 }
 
 impl Host {
@@ -109,11 +115,12 @@ impl Host {
         Self { options, paths: Mutex::default() }
     }
 
-    /// Reads all libraries (`*.so`) in the folders, without running any of them.
+    /// Reads all libraries (`*.so`) and programs (folders with `gantry-plugin.json`) in the
+    /// folders, without running any of them.
     pub fn scan(&self) -> Scan {
         let mut scan = Scan::default();
         for folder in &self.options.folders {
-            match libraries(folder) {
+            match candidates(folder) {
                 Ok(paths) => {
                     for path in paths {
                         let result = self.examine(&path).map(|(inspected, _)| inspected);
@@ -137,7 +144,10 @@ impl Host {
     /// [`Refusal::Unknown`] if no library in the folders has the name, else what is wrong with it.
     pub fn load(&self, name: &str) -> Result<Arc<Library>, Refusal> {
         let (copy, said) = self.prepare(name)?;
-        self.open(copy, said)
+        match said.library {
+            Some(_) => self.open(copy, said),
+            None => Err(Refusal::InProcess { path: said.path }),
+        }
     }
 
     /// Runs a plug-in in a process of its own, for one source. Blocks until it takes operations.
@@ -168,7 +178,7 @@ impl Host {
         Library::isolated(&copy, said, start).map(Arc::new)
     }
 
-    /// Finds a plug-in, checks it, and copies it to where it is opened.
+    /// Finds a plug-in, checks it, and copies a library to where it is opened.
     fn prepare(&self, name: &str) -> Result<(PathBuf, Inspected), Refusal> {
         let known = self.path(name).map(|path| self.examine(&path));
         let (said, bytes) = match known {
@@ -180,6 +190,10 @@ impl Host {
                 self.examine(&path)?
             }
         };
+        if said.library.is_none() {
+            // Each process gets a copy of its own.
+            return Ok((said.path.clone(), said));
+        }
         let path = &said.path;
         let file_name = Path::new(path.file_name().unwrap_or(path.as_os_str()));
         let copy = cache::place(&self.options.cache_dir, &said.sha256, file_name, &bytes)?;
@@ -211,11 +225,15 @@ impl Host {
         Ok(library)
     }
 
-    /// All checks that need no code of the library to run.
+    /// All checks that need no code of the plug-in to run; and the bytes of a library.
     fn examine(&self, path: &Path) -> Result<(Inspected, Vec<u8>), Refusal> {
         writable_by_others(path)?;
-        let bytes = elf::read(path)?;
-        let inspected = elf::inspect(path, &bytes)?;
+        let (inspected, bytes) = if let Some(folder) = program::folder(path) {
+            (program::inspect(folder)?, Vec::new())
+        } else {
+            let bytes = elf::read(path)?;
+            (elf::inspect(path, &bytes)?, bytes)
+        };
         self.options.pins.check(path, &inspected.sha256)?;
         match inspected.refusal() {
             Some(refusal) => Err(refusal),
@@ -256,14 +274,15 @@ impl Scan {
     }
 }
 
-/// The library files of a folder, sorted, so that each scan gives the same.
-fn libraries(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
+/// The libraries and programs of a folder, sorted, so that each scan gives the same.
+fn candidates(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
     let refusal = |source| Refusal::Folder { path: folder.to_owned(), source };
     writable_by_others(folder)?;
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(refusal)? {
         let path = entry.map_err(refusal)?.path();
-        if path.extension().is_some_and(|extension| extension == "so") {
+        let is_library = path.extension().is_some_and(|extension| extension == "so");
+        if is_library || program::folder(&path).is_some_and(|folder| folder == path) {
             paths.push(path);
         }
     }

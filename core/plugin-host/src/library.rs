@@ -12,8 +12,8 @@ use gantry_plugin_api::abi::STATUS_OK;
 use gantry_plugin_api::message::{Opcode, RoleName, Validate, decode, encode};
 use gantry_plugin_api::{ConfigFault, Error, ErrorClass, Manifest, Secret};
 
-use crate::elf::Inspected;
 use crate::host::Clock;
+use crate::inspected::Inspected;
 use crate::instance::{CallError, Instance};
 use crate::ops::{Flights, OpTable, Pending, Reply};
 use crate::process::{Start, absolute_paths};

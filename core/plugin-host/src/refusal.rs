@@ -236,6 +236,20 @@ pub enum Refusal {
         /// How far it got, and what happened.
         reason: String,
     },
+    /// GANTRY-P027
+    #[error("cannot use the program of `{path}`: {reason}")]
+    Program {
+        /// Its manifest.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// GANTRY-P028
+    #[error("cannot run `{path}` in the hub's own process: it is a program, not a library")]
+    InProcess {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// GANTRY-P025
     #[error("cannot read lock file `{path}`: {reason}")]
     LockFile {
@@ -276,6 +290,8 @@ impl Refusal {
             Self::Unknown { .. } => "GANTRY-P024",
             Self::LockFile { .. } => "GANTRY-P025",
             Self::Start { .. } => "GANTRY-P026",
+            Self::Program { .. } => "GANTRY-P027",
+            Self::InProcess { .. } => "GANTRY-P028",
         }
     }
 
@@ -310,9 +326,9 @@ impl Refusal {
             }
             Self::Abi { .. } => "build the plug-in with a newer gantry-plugin-api".to_owned(),
             Self::Features { .. } => "update the hub".to_owned(),
-            Self::PanicAbort { .. } => "remove panic = \"abort\" from the profile the plug-in is \
-                                        built with"
-                .to_owned(),
+            Self::PanicAbort { .. } => {
+                "remove panic = \"abort\" from the plug-in's build profile".to_owned()
+            }
             Self::Glibc { host, .. } => {
                 format!("build the plug-in on a system with glibc {host} or older")
             }
@@ -342,9 +358,13 @@ impl Refusal {
                  `gantry plugin list` shows what was refused"
                     .to_owned()
             }
-            Self::Start { .. } => "see what the hub logged of it; if the plug-in is trusted, \
-                                   `isolation = \"in-process\"` runs it in the hub"
+            Self::Start { .. } => "see what the hub logged of it; a trusted library may also run \
+                                   in the hub, by `isolation = \"in-process\"`"
                 .to_owned(),
+            Self::Program { .. } => {
+                "let the program write it anew (`--manifest`), or see docs/plugins".to_owned()
+            }
+            Self::InProcess { .. } => "leave out `isolation` of the source".to_owned(),
             Self::LockFile { .. } => "write it with `sha256sum *.so > plugins.lock`".to_owned(),
         }
     }

@@ -4,5 +4,6 @@ mod calls;
 mod logs;
 mod misbehaviour;
 mod process;
+mod programs;
 mod refusals;
 mod support;

@@ -104,6 +104,11 @@ impl Hub {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// The number of its process; none once it has ended.
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// The last lines of the hub's log.
     pub fn log_tail(&self) -> String {
         log_tail(&self.options)

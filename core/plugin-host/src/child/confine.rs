@@ -1,5 +1,5 @@
-//! What a plug-in's process does to itself before it opens the library: limits, user, and what the
-//! kernel keeps it from.
+//! What a plug-in's process does to itself before it runs anything of the plug-in: limits, user,
+//! and what the kernel keeps it from.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -150,7 +150,7 @@ pub(super) fn confine(setup: &Setup) -> Result<Enforcement, ConfineError> {
     set_child_subreaper(Some(getpid())).map_err(system("the reaper"))?;
     set_no_new_privs(true).map_err(system("the privileges"))?;
     // As the hub's user, who can get to all of the paths.
-    let rules = rules(&setup.allowed, &setup.library)?;
+    let rules = rules(&setup.allowed, setup.code.path())?;
     if let Some((uid, gid)) = setup.user {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         set_thread_groups(&[]).map_err(system("the groups"))?;
@@ -172,9 +172,9 @@ fn limit(resource: Resource, value: u64, what: &'static str) -> Result<(), Confi
 }
 
 /// What may be touched, as the kernel takes it; paths are looked up here.
-fn rules(allowed: &Allowed, library: &Path) -> Result<RulesetCreated, RulesetError> {
+fn rules(allowed: &Allowed, code: &Path) -> Result<RulesetCreated, RulesetError> {
     let read = READABLE.iter().map(PathBuf::from).chain(allowed.read.iter().cloned());
-    let read = read.chain([library.to_owned()]);
+    let read = read.chain([code.to_owned()]);
     // A file is replaced, and gets journals beside it: that takes its folder.
     let folder = |path: &PathBuf| match path.parent() {
         Some(parent) if !path.is_dir() => parent.to_owned(),
@@ -197,6 +197,7 @@ fn rules(allowed: &Allowed, library: &Path) -> Result<RulesetCreated, RulesetErr
         .create()?
         .add_rules(path_beneath_rules(loaders, only_read | AccessFs::Execute))?
         .add_rules(path_beneath_rules(read, only_read))?
+        .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
         .add_rules(path_beneath_rules(write, all & !AccessFs::Execute))?
         .add_rules(path_beneath_rules(&allowed.exec, only_read | AccessFs::Execute))?
         .add_rules(allowed.ports.iter().flatten().map(port))

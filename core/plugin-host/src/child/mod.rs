@@ -1,5 +1,6 @@
 //! What runs inside a plug-in's process: confines itself, opens the library as the hub would in its
-//! own process, and passes frames on. It decides nothing.
+//! own process, and passes frames on. It decides nothing. Where the plug-in is a program, that
+//! takes over the process instead.
 
 mod confine;
 mod speaker;
@@ -9,7 +10,9 @@ pub use confine::Enforcement;
 use std::convert::Infallible;
 use std::env;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ use gantry_plugin_api::{Error, ErrorClass};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::elf;
-use crate::process::{Outbox, SETUP, Setup};
+use crate::process::{Code, Outbox, SETUP, Setup};
 use crate::transport::{self, Opened, Transport as _};
 use speaker::Speaker;
 
@@ -54,7 +57,18 @@ pub fn run_child() -> Result<Infallible, ChildError> {
     let setup: Setup = serde_json::from_str(&setup)?;
     let socket = Arc::new(socket());
     let outbox = Arc::new(Outbox::blocking(Arc::clone(&socket)));
-    match begin(&setup, &socket, &outbox) {
+    let begun = match &setup.code {
+        Code::Library(library) => begin(library, &setup, &socket, &outbox),
+        Code::Program { folder, files, arguments } => {
+            let start = |file: &PathBuf| {
+                let mut command = Command::new(file);
+                command.args(arguments).current_dir(folder);
+                command
+            };
+            Err(become_program(files, start, &setup, &socket, &outbox))
+        }
+    };
+    match begun {
         Ok(served) => served.serve(),
         Err(reason) => {
             // If it cannot be sent, the hub sees the end of this process.
@@ -75,12 +89,40 @@ fn socket() -> OwnedFd {
     socket
 }
 
-fn begin(setup: &Setup, socket: &Arc<OwnedFd>, outbox: &Arc<Outbox>) -> Result<Served, String> {
+/// Confines this process and makes it another program; returns only why that cannot be.
+fn become_program(
+    files: &[PathBuf],
+    command: impl Fn(&PathBuf) -> Command,
+    setup: &Setup,
+    socket: &OwnedFd,
+    outbox: &Arc<Outbox>,
+) -> String {
+    match confine::confine(setup) {
+        Ok(enforcement) => enforcement.tell(&Speaker::new(Arc::clone(outbox))),
+        Err(error) => return chain(&error),
+    }
+    if let Err(error) = fcntl_setfd(socket, FdFlags::empty()) {
+        return format!("cannot hand over its connection: {error}");
+    }
+    // As a shell does it: what this user may not start is passed over.
+    let errors = files.iter().map(|file| {
+        let error = command(file).env_remove(SETUP).exec();
+        format!("cannot start `{}`: {error}", file.display())
+    });
+    errors.last().unwrap_or_else(|| "there is nothing to start".to_owned())
+}
+
+fn begin(
+    library: &Path,
+    setup: &Setup,
+    socket: &Arc<OwnedFd>,
+    outbox: &Arc<Outbox>,
+) -> Result<Served, String> {
     let opened = |error: std::io::Error| format!("cannot open the library: {error}");
-    let file = std::fs::File::open(&setup.library).map_err(opened)?;
-    let bytes = elf::read(&setup.library).map_err(|error| error.to_string())?;
+    let file = std::fs::File::open(library).map_err(opened)?;
+    let bytes = elf::read(library).map_err(|error| error.to_string())?;
     // The hub has compared the hash, with which the copy is named.
-    let said = elf::inspect_unhashed(&setup.library, &bytes).map_err(|error| error.to_string())?;
+    let said = elf::inspect_unhashed(library, &bytes).map_err(|error| error.to_string())?;
     drop(bytes);
     let speaker = Arc::new(Speaker::new(Arc::clone(outbox)));
     confine::confine(setup).map_err(|error| chain(&error))?.tell(&speaker);

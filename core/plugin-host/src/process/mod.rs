@@ -24,7 +24,7 @@ use tracing::level_filters::LevelFilter;
 
 pub(crate) use outbox::{Outbox, SendError, Wake};
 pub(crate) use roster::{Remade, Roster};
-pub(crate) use setup::{Allowed, SETUP, Setup, absolute_paths};
+pub(crate) use setup::{Allowed, Code, SETUP, Setup, absolute_paths};
 pub(crate) use supervisor::Supervisor;
 
 use crate::host::Clock;

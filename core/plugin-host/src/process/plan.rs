@@ -1,7 +1,7 @@
 //! How each process of one plug-in is started: program, environment, folder, setup.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead as _, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,10 @@ use rustix::process::getuid;
 use tempfile::TempDir;
 
 use super::orphans::Supervised;
-use super::setup::{Allowed, SETUP, Setup};
+use super::setup::{Allowed, Code, SETUP, Setup};
 use super::{Program, Start, spawner};
-use crate::elf::Inspected;
+use crate::inspected::Inspected;
+use crate::program;
 
 /// What every child gets of the hub's environment.
 const ENVIRONMENT: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TZ", "RUST_BACKTRACE"];
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     environment: Vec<(String, String)>,
     /// Vanishes with the plan.
     folder: TempDir,
+    /// The copy of a program, which may be read by all; so does it.
+    _code: Option<TempDir>,
 }
 
 impl Plan {
@@ -54,8 +57,18 @@ impl Plan {
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
             rustix::fs::chown(folder.path(), Some(uid), Some(gid))?;
         }
+        let (code, copied) = if said.library.is_some() {
+            (Code::Library(copy.to_owned()), None)
+        } else {
+            let copied = tempfile::Builder::new().prefix("gantry-program-").tempdir()?;
+            fs::set_permissions(copied.path(), fs::Permissions::from_mode(0o755))?;
+            program::copy(said, copied.path())?;
+            let (code, exec) = code_of(&said.manifest.command, copied.path())?;
+            allowed.exec.extend(exec);
+            (code, Some(copied))
+        };
         let setup = Setup {
-            library: copy.to_owned(),
+            code,
             n_workers,
             memory_bytes: limits.memory_bytes,
             open_files: limits.open_files.unwrap_or(OPEN_FILES),
@@ -68,7 +81,7 @@ impl Plan {
         let environment =
             names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
         let plugin = said.manifest.name.clone();
-        Ok(Self { plugin, source, program, setup, environment, folder })
+        Ok(Self { plugin, source, program, setup, environment, folder, _code: copied })
     }
 
     /// Starts a process that talks over `socket`; its output and error are pipes.
@@ -91,6 +104,50 @@ impl Plan {
     fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
+}
+
+/// What a command in a folder starts, and all that must be startable for it.
+fn code_of(command: &[String], folder: &Path) -> io::Result<(Code, Vec<PathBuf>)> {
+    let (name, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let files = find(name, folder);
+    if files.is_empty() {
+        let place = if name.contains('/') { "its folder" } else { "a folder of `PATH`" };
+        return Err(io::Error::other(format!("there is no `{name}` in {place}")));
+    }
+    let mut exec = files.clone();
+    for file in &files {
+        exec.extend(interpreters(file));
+    }
+    let (folder, arguments) = (folder.to_owned(), arguments.to_vec());
+    Ok((Code::Program { folder, files, arguments }, exec))
+}
+
+/// All files that a program's name may stand for, in a folder or in the hub's `PATH`.
+fn find(name: &str, folder: &Path) -> Vec<PathBuf> {
+    let is_there = |file: &PathBuf| file.is_file();
+    if name.contains('/') {
+        return Some(folder.join(name)).filter(is_there).into_iter().collect();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|place| place.join(name)).filter(is_there).collect()
+}
+
+/// What runs a script, as its first line says: `#!/bin/sh`, `#!/usr/bin/env python3`.
+fn interpreters(script: &Path) -> Vec<PathBuf> {
+    const LINE_MAX: u64 = 256;
+    let mut line = String::new();
+    let read = fs::File::open(script)
+        .and_then(|file| io::BufReader::new(file.take(LINE_MAX)).read_line(&mut line));
+    // What cannot be read, or not as text, is no script.
+    let Some(command) = line.strip_prefix("#!").filter(|_| read.is_ok()) else {
+        return Vec::new();
+    };
+    let mut words = command.split_whitespace();
+    let first = words.next().map(PathBuf::from);
+    let by_env = first.as_ref().is_some_and(|first| first.ends_with("env"));
+    let named = words.find(|word| !word.starts_with('-')).filter(|_| by_env);
+    let named = named.map(|name| find(name, Path::new("/"))).unwrap_or_default();
+    first.into_iter().chain(named).collect()
 }
 
 /// The number and the group of a user, by name or number.

@@ -10,11 +10,36 @@ use serde_json::Value;
 /// The environment variable with the setup as JSON.
 pub(crate) const SETUP: &str = "GANTRY_PLUGIN_CHILD";
 
+/// What runs in a process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Code {
+    /// The copy of a library.
+    Library(PathBuf),
+    /// The copy of a program's folder, and what is started there.
+    Program {
+        /// The folder.
+        folder: PathBuf,
+        /// Files that are tried, the first one first; at least one.
+        files: Vec<PathBuf>,
+        /// What it is told.
+        arguments: Vec<String>,
+    },
+}
+
+impl Code {
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Library(path) | Self::Program { folder: path, .. } => path,
+        }
+    }
+}
+
 /// What the child does to itself, and then opens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    /// The copy of the library.
-    pub(crate) library: PathBuf,
+    /// What it is to run.
+    pub(crate) code: Code,
     /// Worker threads of the plug-in's runtime.
     pub(crate) n_workers: u32,
     /// Address space in bytes.

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::life::{End, Life};
 use super::plan::Plan;
 use super::{Start, Timing};
-use crate::elf::Inspected;
+use crate::inspected::Inspected;
 use crate::transport::{Outage, Shared};
 
 /// The thread's own.

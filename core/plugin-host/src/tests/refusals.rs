@@ -248,7 +248,8 @@ fn inspecting_a_library_that_would_crash() {
     assert_eq!(inspect(&folder.file("crashing")).unwrap().manifest.name, "crashing");
     let scan = folder.host().scan();
     assert_eq!(scan.found[0].inspected.manifest.name, "crashing");
-    assert!(scan.found[0].inspected.glibc.is_some());
+    let library = scan.found[0].inspected.library.as_ref().unwrap();
+    assert!(library.glibc.is_some());
 
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "tests::refusals::inspecting_a_library_that_would_crash"]);

@@ -15,7 +15,7 @@ use gantry_plugin_api::message::{Opcode, encode};
 use gantry_plugin_api::{Error, ErrorClass};
 
 use super::{Body, Ears, Listener, Outage, Transport};
-use crate::elf::Inspected;
+use crate::inspected::Inspected;
 use crate::ops::Emitted;
 use crate::process::{Outbox, Remade, Roster, SendError, Start, Supervisor, Wake};
 use crate::refusal::Refusal;

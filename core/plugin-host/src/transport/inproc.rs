@@ -19,7 +19,8 @@ use gantry_plugin_api::{ErrorClass, Manifest};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
 
 use super::{Body, Listener, Transport};
-use crate::elf::{self, Inspected};
+use crate::elf;
+use crate::inspected::Inspected;
 use crate::refusal::Refusal;
 
 /// A library that was opened and has met its host; stays for ever.
@@ -65,7 +66,10 @@ pub(crate) fn open(
     same_manifest(said, descriptor)?;
     // Both refusals below repeat what the file said; the header in memory was just compared with
     // it.
-    let version = negotiate((ABI_MIN, ABI_MAX), said.abi)
+    let version = said
+        .library
+        .as_ref()
+        .and_then(|library| negotiate((ABI_MIN, ABI_MAX), library.abi))
         .ok_or_else(|| bad("it has no version in common with the host".to_owned()))?;
     let listener: &'static Arc<dyn Listener> = Box::leak(Box::new(listener));
     let host: &'static HostApi = Box::leak(Box::new(HostApi {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::{Encoding, Frame, Hello, Kind, LogLine, Welcome};
 use crate::message::*;
-use crate::{Error, ErrorClass};
+use crate::{Error, ErrorClass, Manifest};
 
 const MANUAL: &str = include_str!("../../../../docs/plugins/frames.md");
 
@@ -146,4 +146,14 @@ fn its_numbers_are_all_there() {
         manual.expect("class", &format!("| {} | `{}` |", class.code(), class.name()));
     }
     assert!(manual.missing.is_empty(), "docs/plugins/frames.md lacks:\n{}", manual.missing);
+}
+
+#[test]
+fn its_manifest_can_be_read() {
+    let (_, example) = MANUAL.split_once("```javascript\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let manifest: Manifest = serde_json::from_str(example).unwrap();
+    assert_eq!(manifest.command, ["./shop"]);
+    assert_eq!(manifest.permissions.network, ["config:endpoint"]);
+    assert_eq!(manifest.other, std::collections::BTreeMap::new());
 }

@@ -6,7 +6,7 @@ use gantry_plugin_api::abi::{Descriptor, HostApi, PluginApi, Section, Version};
 
 use super::{not_opened, same_manifest};
 use crate::Refusal;
-use crate::elf::Inspected;
+use crate::inspected::{Inspected, LibraryFile};
 
 const MANIFEST: &str = r#"{"name":"a","version":"1","config":{"type":"object"},
     "permissions":{},"build":{"rustc":"x"}}"#;
@@ -19,16 +19,19 @@ unsafe extern "C" fn init(_: *const HostApi, _: Version, _: *mut *const PluginAp
 static DESCRIPTOR: Descriptor = Descriptor::new(&SECTION, init);
 
 fn said(manifest: &str) -> Inspected {
-    Inspected {
-        path: PathBuf::from("liba.so"),
-        sha256: String::new(),
-        len: 0,
-        manifest: serde_json::from_str(manifest).unwrap(),
+    let library = LibraryFile {
         abi: (SECTION.header.abi_min, SECTION.header.abi_max),
         panic_unwind: true,
         glibc: None,
         features_required: 0,
         has_entry: true,
+    };
+    Inspected {
+        path: PathBuf::from("liba.so"),
+        sha256: String::new(),
+        len: 0,
+        manifest: serde_json::from_str(manifest).unwrap(),
+        library: Some(library),
     }
 }
 
