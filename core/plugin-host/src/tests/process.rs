@@ -195,7 +195,14 @@ async fn records_without_credit_end_the_stream_at_the_first_that_is_lost() {
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!(error.class(), ErrorClass::Protocol, "{error:?}");
     assert!(stream.next().await.is_none());
-    assert_eq!(pair.good.poll(None, 1).await.unwrap().records.len(), 1);
+    // The plug-in guesses the numbers of operations; what it has still on the way may hit this one.
+    let batch = loop {
+        match pair.good.poll(None, 1).await {
+            Ok(batch) => break batch,
+            Err(error) => assert_eq!(error.class(), ErrorClass::Protocol, "{error:?}"),
+        }
+    };
+    assert_eq!(batch.records.len(), 1);
 }
 
 #[tokio::test]
