@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let built = build(Profile::Debug, &STARTED)?;
     let mut tests = cargo();
-    tests.args(["test", "--workspace", "--locked"]);
+    tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     tests.env("GANTRY_TEST_BINARY", &built.gantry);
     tests.env("GANTRY_TEST_DEMO", built.binary("gantry-demo"));
     tests.env("GANTRY_TEST_PLUGINS", &built.plugins);
