@@ -9,6 +9,7 @@ pub use confine::Enforcement;
 
 use std::convert::Infallible;
 use std::env;
+use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -106,10 +107,26 @@ fn become_program(
     }
     // As a shell does it: what this user may not start is passed over.
     let errors = files.iter().map(|file| {
-        let error = command(file).env_remove(SETUP).exec();
+        let error = become_file(|| command(file));
         format!("cannot start `{}`: {error}", file.display())
     });
     errors.last().unwrap_or_else(|| "there is nothing to start".to_owned())
+}
+
+/// Makes this process a program's file; returns only why that cannot be.
+fn become_file(command: impl Fn() -> Command) -> io::Error {
+    const TRIES: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..TRIES {
+        let error = command().env_remove(SETUP).exec();
+        if error.kind() != io::ErrorKind::ExecutableFileBusy {
+            return error;
+        }
+        // The hub wrote the file, and a process that it started at that moment has it open for
+        // writing until it becomes its own program.
+        std::thread::park_timeout(PAUSE);
+    }
+    command().env_remove(SETUP).exec()
 }
 
 fn begin(
@@ -118,7 +135,7 @@ fn begin(
     socket: &Arc<OwnedFd>,
     outbox: &Arc<Outbox>,
 ) -> Result<Served, String> {
-    let opened = |error: std::io::Error| format!("cannot open the library: {error}");
+    let opened = |error: io::Error| format!("cannot open the library: {error}");
     let file = std::fs::File::open(library).map_err(opened)?;
     let bytes = elf::read(library).map_err(|error| error.to_string())?;
     // The hub has compared the hash, with which the copy is named.

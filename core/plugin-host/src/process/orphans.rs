@@ -67,10 +67,19 @@ fn orphans(supervised: &BTreeSet<i32>) -> Vec<Pid> {
 
 fn is_orphan(pid: Pid, us: Pid, session: Option<Pid>) -> bool {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let Ok(stat) = stat else { return false };
+    stat.is_ok_and(|stat| shows_orphan(&stat, us, session))
+}
+
+/// Whether a line of `/proc/PID/stat` shows a child of ours in a session that is not ours.
+fn shows_orphan(stat: &str, us: Pid, session: Option<Pid>) -> bool {
     // The name of the program, in brackets, may hold anything: what counts comes after it.
     let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(1);
-    let mut number = || fields.next()?.parse::<i32>().ok().and_then(Pid::from_raw);
+    // A process that is just being reaped has the group and session -1; no number of a process.
+    let mut number =
+        || fields.next()?.parse().ok().filter(|n: &i32| *n > 0).and_then(Pid::from_raw);
     let (parent, _group, of_session) = (number(), number(), number());
     parent == Some(us) && of_session.is_some() && of_session != session
 }
+
+#[cfg(test)]
+mod tests;

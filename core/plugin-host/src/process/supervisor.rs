@@ -2,6 +2,7 @@
 //! and starts it again. One thread a plug-in, which never blocks on the plug-in.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -45,12 +46,27 @@ impl Supervisor {
         let (started, first) = sync_channel(1);
         let name = format!("plug-in {}", self.plan.source);
         let thread = std::thread::Builder::new().name(name);
-        let thread = thread.spawn(move || self.supervise(&started));
+        let thread = thread.spawn(move || self.watch(&started));
         let thread = thread.map_err(|error| format!("cannot start a thread: {error}"))?;
         match first.recv() {
             Ok(Ok(())) => Ok(thread),
             Ok(Err(reason)) => Err(reason),
             Err(_) => Err("its supervisor ended".to_owned()),
+        }
+    }
+
+    /// Supervises. Should that fail by a fault of ours, nobody may wait for the plug-in for ever.
+    fn watch(self, started: &SyncSender<Result<(), String>>) {
+        let shared = Arc::clone(&self.shared);
+        let Plan { plugin, source, .. } = &self.plan;
+        let reason = format!(
+            "plug-in `{plugin}` of source {source} is quarantined: the hub failed to watch it, \
+             which is a fault of the hub; restart the hub to try it again"
+        );
+        let supervise = AssertUnwindSafe(|| self.supervise(started));
+        if catch_unwind(supervise).is_err() {
+            tracing::error!("{reason}");
+            shared.goes_down(Outage { quarantined: true, reason });
         }
     }
 
