@@ -54,7 +54,7 @@ pub enum Health {
 }
 
 /// Counters since the start.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Stats {
     /// Commits.
     pub commits: u64,

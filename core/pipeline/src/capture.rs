@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
 use gantry_model::spec::{CAPTURE_TIMEOUT, MessageKind};
-use gantry_model::{Millis, Name};
+use gantry_model::{Millis, Name, Timestamp};
 use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
 use gantry_store::PositionRow;
 use tokio_util::sync::CancellationToken;
@@ -205,6 +205,7 @@ impl Feeder {
         if records.is_empty() && reading.after.is_none() {
             return Ok(Left::Nothing);
         }
+        let _unacknowledged = self.point().flow.hold(self.intake.hub.now());
         let incoming: Vec<_> = records.iter().map(incoming).collect();
         let outcomes = self.settle(&incoming, &reading, stop).await?;
         let settled = |index: usize| outcomes[index].settled.is_final();
@@ -410,6 +411,7 @@ pub(crate) fn incoming(record: &Record) -> Incoming {
         message_id: record.message_id.clone(),
         version: record.version.clone(),
         kind: record.message.and_then(kind),
+        occurred_at: record.occurred_at_ms.map(Timestamp),
         unreadable: record.unreadable.clone(),
     }
 }

@@ -20,6 +20,8 @@ mod enrich;
 mod http;
 mod intake;
 mod limits;
+mod meter;
+mod metered;
 mod operate;
 mod outcome;
 mod payload;
@@ -38,12 +40,13 @@ pub use dead_letter::{DeadLetterError, Retried};
 pub use http::CaptureError;
 pub use intake::{MessageError, Target};
 pub use limits::Limits;
+pub use meter::{Histogram, OperationStatus};
 pub use operate::{Move, OperateError};
 pub use outcome::{Change, Outcome, Settled};
 pub use payload::PayloadError;
 pub use pipeline::{Handle, Pipeline, PipelineError, PipelineParts, Settings};
 pub use source::SourceParts;
 pub use status::{
-    CallbackStatus, CaptureStatus, Health, LastError, LookupStatus, RecordCounts, RunStatus, State,
-    Status,
+    CallbackStatus, CaptureStatus, Failure, Health, LastError, LookupStatus, ProcessStatus,
+    RecordCounts, RunStatus, SourceState, SourceStatus, State, Status,
 };

@@ -24,10 +24,11 @@ use crate::enrich::Enrich;
 use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
 use crate::limits::Limits;
+use crate::metered::MeteredCapture;
 use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
 use crate::runs::{RunCounts, Runs};
 use crate::schedule::Schedule;
-use crate::source::{Attached, Source, SourceParts};
+use crate::source::{self, Attached, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
 
 /// What a pipeline is built from.
@@ -115,6 +116,7 @@ struct Shared {
     points: BTreeMap<Name, PointParts>,
     desks: BTreeMap<Name, Desk>,
     runs: Arc<RunCounts>,
+    sources: Vec<Arc<Source>>,
 }
 
 /// What the handle knows of a capture point beside the intake.
@@ -133,6 +135,25 @@ impl PointParts {
             health.state = State::Paused;
         }
         health
+    }
+
+    fn status(&self, point: &Point) -> CaptureStatus {
+        let flow = &point.flow;
+        CaptureStatus {
+            source: point.spec.source.clone(),
+            health: self.health(),
+            next_at: self.control.next_at(),
+            feed: Feed::name(self.feed.as_ref()),
+            paused: self.control.paused(),
+            counts: point.counts.read(),
+            bytes: flow.bytes.read(),
+            lag: flow.lag.read(),
+            settling: flow.settling.read(),
+            oldest_unacknowledged_at: flow.oldest_unacknowledged_at(),
+            credit: flow.credit(),
+            in_flight: point.operations.in_flight(),
+            operations: point.operations.read(),
+        }
     }
 }
 
@@ -193,7 +214,8 @@ impl Pipeline {
         }
         let counts = Arc::new(RunCounts::default());
         let runs = Runs::new(Arc::clone(&intake), Arc::clone(&counts));
-        let handle = Handle(Arc::new(Shared { intake, points, desks, runs: counts }));
+        let shared = Shared { intake, points, desks, runs: counts, sources: sources.clone() };
+        let handle = Handle(Arc::new(shared));
         let alerts = Alerts::new(handle.clone());
         let pipeline =
             Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout };
@@ -299,6 +321,8 @@ fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
             spec: point.clone(),
             stages: enrich.stages(spec, name),
             counts: Counts::default(),
+            flow: Arc::default(),
+            operations: Arc::default(),
         };
         (name.clone(), point)
     });
@@ -320,6 +344,8 @@ fn feeders(
         let (pulse, control) = (Arc::new(Pulse::default()), Control::new(paused.remove(name)));
         let mut parts = PointParts { port: None, pulse, control: Arc::new(control), feed: None };
         if let Some((port, modes)) = captures.remove(name) {
+            let (flow, operations) = (Arc::clone(&point.flow), Arc::clone(&point.operations));
+            let port: Arc<dyn CapturePort> = Arc::new(MeteredCapture { port, operations, flow });
             parts.port = Some(Arc::clone(&port));
             parts.feed = feed(&point.spec, &modes);
             if let Some(feed) = parts.feed.clone() {
@@ -435,22 +461,11 @@ impl Handle {
     pub fn status(&self) -> Status {
         let shared = &*self.0;
         let captures = shared.points.iter().filter_map(|(name, parts)| {
-            let counts = shared.intake.point(name)?.counts.read();
-            let paused = parts.control.paused();
-            let health = parts.health();
-            Some((
-                name.clone(),
-                CaptureStatus {
-                    health,
-                    next_at: parts.control.next_at(),
-                    feed: Feed::name(parts.feed.as_ref()),
-                    paused,
-                    counts,
-                },
-            ))
+            Some((name.clone(), parts.status(shared.intake.point(name)?)))
         });
         let desks = shared.desks.iter();
         Status {
+            sources: source::status(&shared.intake.spec.sources, &shared.sources),
             captures: captures.collect(),
             lookups: shared.intake.enrich.status(),
             callbacks: desks.map(|(name, desk)| (name.clone(), desk.status())).collect(),

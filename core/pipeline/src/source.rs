@@ -3,23 +3,26 @@
 //! An instance whose plug-in panicked is made anew; so is one whose credentials expired, once a
 //! call. What stands here implements the traits in `port`.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use gantry_model::{ItemId, Name};
+use gantry_model::spec::SourceSpec;
+use gantry_model::{ItemId, Name, Timestamp};
 use gantry_plugin_host::api::{
     Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
     RecordOutcome, Secret,
 };
 use gantry_plugin_host::{
-    CallError, CallbackHandle, CaptureHandle, Instance, Library, LookupHandle, RecordStream,
+    CallError, CallbackHandle, CaptureHandle, Instance, Library, LookupHandle, RecordStream, Usage,
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::port::{BatchStream, CallbackPort, CapturePort, LookupPort, Trouble};
+use crate::status::{Count, Failure, ProcessStatus, SourceState, SourceStatus};
 
 /// What a `[source.NAME]` is made of.
 #[derive(Debug)]
@@ -37,6 +40,7 @@ pub(crate) struct Source {
     name: Name,
     parts: SourceParts,
     instance: Mutex<Option<(u64, Instance)>>,
+    renewals: Count,
 }
 
 /// A capture point, look-up or callback of a source: attached on first use, and again to each new
@@ -56,7 +60,7 @@ pub(crate) trait Role: Clone + Send + Sync + Sized {
 
 impl Source {
     pub(crate) fn new(name: Name, parts: SourceParts) -> Self {
-        Self { name, parts, instance: Mutex::new(None) }
+        Self { name, parts, instance: Mutex::new(None), renewals: Count::default() }
     }
 
     /// The instance and its number, made if there is none.
@@ -91,8 +95,46 @@ impl Source {
         if renewed.is_err() {
             // What was there stays, so that the next call sees the same trouble and tries again.
             *current = old;
+        } else {
+            self.renewals.add(1);
         }
         renewed.map(drop)
+    }
+
+    /// How its plug-in is, without asking it.
+    fn status(&self, plugin: Name, usage: Option<Usage>) -> SourceStatus {
+        let library = &self.parts.library;
+        // Where it is being made, it is not there yet.
+        let health = self.instance.try_lock().ok();
+        let health = health.and_then(|current| Some(current.as_ref()?.1.health()));
+        let process = library.process();
+        let state = match &health {
+            _ if process.as_ref().is_some_and(|process| process.quarantined) => {
+                SourceState::Quarantined
+            }
+            None => SourceState::Idle,
+            Some(health) => state_of(health.state),
+        };
+        let process = process.map(|process| ProcessStatus {
+            id: process.process,
+            restarts: process.n_restarts,
+            quarantines: process.n_quarantines,
+            last_failure: process
+                .last_failure
+                .map(|(at_ms, reason)| Failure { at: Timestamp(at_ms), reason }),
+            cpu_seconds: (process.cpu_before + usage.unwrap_or_default().cpu).as_secs_f64(),
+            memory_bytes: usage.unwrap_or_default().memory_bytes,
+            processes: usage.unwrap_or_default().n_processes as u64,
+        });
+        SourceStatus {
+            plugin,
+            version: Some(library.manifest().version.clone()),
+            state,
+            in_flight: health.map_or(0, |health| health.n_in_flight as u64),
+            violations: library.n_violations(),
+            renewals: self.renewals.read(),
+            process,
+        }
     }
 
     /// Lets the plug-in finish and close; an instance that was never made needs neither.
@@ -108,6 +150,48 @@ impl Source {
             }
             Err(_) => tracing::warn!(source = %self.name, "a source did not stop in time"),
         }
+    }
+}
+
+/// How all sources of a config are, also those whose plug-in could not be loaded.
+pub(crate) fn status(
+    configured: &BTreeMap<Name, SourceSpec>,
+    loaded: &[Arc<Source>],
+) -> BTreeMap<Name, SourceStatus> {
+    let process = |source: &Arc<Source>| source.parts.library.process()?.process;
+    let processes: Vec<_> = loaded.iter().filter_map(process).collect();
+    let usage: BTreeMap<_, _> =
+        processes.iter().copied().zip(gantry_plugin_host::usage(&processes)).collect();
+    let statuses = configured.iter().map(|(name, spec)| {
+        let plugin = spec.plugin.clone();
+        let status = match loaded.iter().find(|source| source.name == *name) {
+            Some(source) => {
+                let usage = process(source).and_then(|id| *usage.get(&id)?);
+                source.status(plugin, usage)
+            }
+            None => SourceStatus {
+                plugin,
+                version: None,
+                state: SourceState::Missing,
+                in_flight: 0,
+                violations: 0,
+                renewals: 0,
+                process: None,
+            },
+        };
+        (name.clone(), status)
+    });
+    statuses.collect()
+}
+
+fn state_of(state: gantry_plugin_host::State) -> SourceState {
+    use gantry_plugin_host::State;
+    match state {
+        State::Running => SourceState::Running,
+        State::Poisoned => SourceState::Poisoned,
+        State::Restarting => SourceState::Restarting,
+        State::Quarantined => SourceState::Quarantined,
+        _ => SourceState::Stopped,
     }
 }
 

@@ -8,12 +8,15 @@ use gantry_model::{Name, Timestamp};
 use serde::Serialize;
 
 use crate::control::Paused;
+use crate::meter::{Histogram, OperationStatus};
 use crate::outcome::{Change, Outcome, Settled};
 use crate::port::Trouble;
 
 /// How the whole pipeline is, at one instant.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
+    /// Sources.
+    pub sources: BTreeMap<Name, SourceStatus>,
     /// Capture points.
     pub captures: BTreeMap<Name, CaptureStatus>,
     /// Look-ups.
@@ -24,9 +27,78 @@ pub struct Status {
     pub runs: RunStatus,
 }
 
+/// A source: a plug-in with a configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceStatus {
+    /// Its plug-in.
+    pub plugin: Name,
+    /// The plug-in's version; `None` if it could not be loaded.
+    pub version: Option<String>,
+    /// How it is.
+    pub state: SourceState,
+    /// Operations under way, streams among them.
+    pub in_flight: u64,
+    /// Answers and batches that broke the protocol.
+    pub violations: u64,
+    /// How often its instance was made anew, after a panic or because its credentials expired.
+    pub renewals: u64,
+    /// Its process; `None` if it runs in the hub's own.
+    pub process: Option<ProcessStatus>,
+}
+
+/// What a source does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceState {
+    /// Its plug-in could not be loaded.
+    Missing,
+    /// Nothing was asked of it yet.
+    Idle,
+    /// Takes operations.
+    Running,
+    /// Finishes what is begun, or has done so.
+    Stopped,
+    /// An operation panicked, and it could not be made anew yet.
+    Poisoned,
+    /// Its process failed and is started again.
+    Restarting,
+    /// Its process failed too often and is not started again by itself.
+    Quarantined,
+}
+
+/// The process of a source.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessStatus {
+    /// Its number; `None` while there is none.
+    pub id: Option<u32>,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// How often it was given up.
+    pub quarantines: u64,
+    /// Why the last one failed.
+    pub last_failure: Option<Failure>,
+    /// Time of the processors that it, what it started and those before it took.
+    pub cpu_seconds: f64,
+    /// Resident memory of it and what it started.
+    pub memory_bytes: u64,
+    /// It and what it started.
+    pub processes: u64,
+}
+
+/// How a process failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// Why, readable.
+    pub reason: String,
+}
+
 /// A capture point.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaptureStatus {
+    /// Its source, if the hub reads one for it or a plug-in understands its requests.
+    pub source: Option<Name>,
     /// How it is.
     #[serde(flatten)]
     pub health: Health,
@@ -39,11 +111,29 @@ pub struct CaptureStatus {
     /// What became of its records since the start.
     #[serde(flatten)]
     pub counts: RecordCounts,
+    /// Payloads of the records that came in.
+    pub bytes: u64,
+    /// From when new content happened in the source, where the source says so, to when it was
+    /// durable here.
+    pub lag: Histogram,
+    /// From when a batch came to when it was durable.
+    pub settling: Histogram,
+    /// When the batch came that its source waits for the longest to hear of.
+    pub oldest_unacknowledged_at: Option<Timestamp>,
+    /// Records that the source may send before it is granted more; `None` where it does not
+    /// stream.
+    pub credit: Option<u64>,
+    /// Operations under way.
+    pub in_flight: u64,
+    /// What its plug-in was asked for, since the start.
+    pub operations: Vec<OperationStatus>,
 }
 
 /// A look-up.
 #[derive(Clone, Debug, Serialize)]
 pub struct LookupStatus {
+    /// Its source; that of the hub's own history is empty.
+    pub source: Name,
     /// How it is.
     #[serde(flatten)]
     pub health: Health,
@@ -53,11 +143,17 @@ pub struct LookupStatus {
     pub cached: u64,
     /// Questions without an answer after all retries.
     pub failed: u64,
+    /// Operations under way.
+    pub in_flight: u64,
+    /// What its plug-in was asked for, since the start.
+    pub operations: Vec<OperationStatus>,
 }
 
 /// A callback.
 #[derive(Clone, Debug, Serialize)]
 pub struct CallbackStatus {
+    /// Its source.
+    pub source: Name,
     /// How it is.
     #[serde(flatten)]
     pub health: Health,
@@ -73,6 +169,17 @@ pub struct CallbackStatus {
     pub lanes_dead: u64,
     /// The commit up to which all is delivered, or in a lane.
     pub cursor_seq: u64,
+    /// Events that were read from the journal and are not delivered, without those of lanes with
+    /// trouble.
+    pub open: u64,
+    /// When the oldest of them happened.
+    pub oldest_open_at: Option<Timestamp>,
+    /// From when something happened to when it was delivered.
+    pub lag: Histogram,
+    /// Operations under way.
+    pub in_flight: u64,
+    /// What its plug-in was asked for, since the start.
+    pub operations: Vec<OperationStatus>,
 }
 
 /// Runs of look-ups and rules.
@@ -194,6 +301,12 @@ pub(crate) struct Count(AtomicU64);
 impl Count {
     pub(crate) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// A gauge falls, to 0 at most.
+    pub(crate) fn take_away(&self, n: u64) {
+        let less = |old: u64| Some(old.saturating_sub(n));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     pub(crate) fn set(&self, n: u64) {

@@ -8,6 +8,7 @@ mod flaky;
 mod history;
 mod intake;
 mod lookups;
+mod metering;
 mod operating;
 mod script;
 mod world;

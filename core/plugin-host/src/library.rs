@@ -33,6 +33,24 @@ pub struct Library {
     paths_from: Option<PathBuf>,
 }
 
+/// How the process of a plug-in is, and how those before it fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessHealth {
+    /// Its number; none while there is none that takes operations.
+    pub process: Option<u32>,
+    /// How often it was started again.
+    pub n_restarts: u64,
+    /// How often it was given up after too many failures.
+    pub n_quarantines: u64,
+    /// Whether it is given up now.
+    pub quarantined: bool,
+    /// Why the last one failed, for people, and when: Unix milliseconds of the hub's time.
+    pub last_failure: Option<(i64, String)>,
+    /// Time of the processors that those before it took.
+    pub cpu_before: Duration,
+}
+
 impl Library {
     pub(crate) fn open(
         copy: &Path,
@@ -158,6 +176,19 @@ impl Library {
         if self.paths_from.is_some() {
             self.transport.shutdown(timeout);
         }
+    }
+
+    /// How its process is; none if it runs in the hub's own.
+    pub fn process(&self) -> Option<ProcessHealth> {
+        let tally = self.transport.tally()?;
+        Some(ProcessHealth {
+            process: self.transport.process(),
+            n_restarts: tally.n_starts.saturating_sub(1),
+            n_quarantines: tally.n_quarantines,
+            quarantined: self.transport.outage().is_some_and(|outage| outage.quarantined),
+            last_failure: tally.last_failure,
+            cpu_before: tally.spent,
+        })
     }
 
     pub(crate) fn ears(&self) -> &Ears {

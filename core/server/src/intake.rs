@@ -14,15 +14,19 @@ use gantry_pipeline::{
 };
 use gantry_plugin_api::{HttpRequest, HttpResponse};
 use gantry_rules::ExpressionError;
+use gantry_store::Store;
 use gantry_web::intake::{self, Intake, IntakeError, Message, RecordOutcome, RecordResult};
 
 use crate::error::chain;
+use crate::metrics::{self, Seen};
 
 /// Plugs the pipeline into the web server.
 #[derive(Debug)]
 pub(crate) struct PipelineIntake {
     pub(crate) pipeline: Handle,
     pub(crate) spec: Arc<Spec>,
+    pub(crate) hub: gantry_hub::Handle,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 #[async_trait]
@@ -143,6 +147,16 @@ impl Intake for PipelineIntake {
     fn status(&self) -> serde_json::Value {
         serde_json::to_value(self.pipeline.status())
             .expect("invariant: a status has text keys only")
+    }
+
+    fn metrics(&self) -> String {
+        metrics::text(Seen {
+            now: self.hub.now(),
+            health: self.hub.health().borrow().clone(),
+            pipeline: self.pipeline.status(),
+            hub: self.hub.stats(),
+            store: self.store.stats(),
+        })
     }
 }
 

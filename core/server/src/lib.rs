@@ -9,6 +9,7 @@
 mod engine;
 mod error;
 mod intake;
+mod metrics;
 pub mod place;
 pub mod plugins;
 pub mod telemetry;
@@ -104,7 +105,8 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let address = listen.unwrap_or_else(|| spec.hub.listen.clone());
     let listener = listen_on(&address).await?;
     let running = running(&listener, &key)?;
-    let intake = PipelineIntake { pipeline: pipeline_handle, spec };
+    let (asked, kept) = (hub.clone(), Arc::clone(&store));
+    let intake = PipelineIntake { pipeline: pipeline_handle, spec, hub: asked, store: kept };
     let web = web(hub.clone(), Arc::clone(&store), intake, key);
     let services = Services { pipeline, web, listener, engine };
     let announced = place.clone();

@@ -134,6 +134,7 @@ impl Web {
             .merge(pages::routes())
             .route("/healthz", get(api::status::healthz))
             .route("/readyz", get(api::status::readyz))
+            .route("/metrics", get(api::status::metrics))
             .fallback(no_address)
             .method_not_allowed_fallback(no_method)
             .layer(middleware::from_fn_with_state(Arc::clone(&app), answer))

@@ -122,6 +122,9 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
 
     /// How capture points, look-ups and callbacks are doing, for people and monitors.
     fn status(&self) -> serde_json::Value;
+
+    /// The hub and its parts in figures, as OpenMetrics text.
+    fn metrics(&self) -> String;
 }
 
 /// A message about a work item.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gantry_model::journal::Entry;
 use gantry_model::spec::{CallbackSpec, Confirm, Spec};
-use gantry_model::{Assignment, Command, Event, ItemId, Name};
+use gantry_model::{Assignment, Command, Event, ItemId, Name, Timestamp};
 use gantry_plugin_host::api::{Delivery, DeliveryOutcome, ErrorClass, Json};
 use gantry_store::Store;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub(crate) enum Called {
 /// How the delivery of one event ended.
 pub(crate) enum Ended {
     /// The other side has it; what the hub has to be told.
-    Delivered(Option<Command>),
+    Delivered(Option<Command>, Timestamp),
     /// It is about an item of another source.
     NotMeant,
     /// To be tried again.
@@ -134,7 +134,7 @@ impl Caller {
         match outcome {
             DeliveryOutcome::Done | DeliveryOutcome::AlreadyDone => {
                 let confirm = self.confirm(&prepared).await;
-                (prepared.due, Ended::Delivered(confirm))
+                (prepared.due, Ended::Delivered(confirm, prepared.entry.at))
             }
             DeliveryOutcome::Retry(error) => prepared.retry(error.into()),
             DeliveryOutcome::Refused(error) => {

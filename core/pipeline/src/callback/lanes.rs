@@ -34,8 +34,9 @@ pub(crate) struct Lanes {
     subscriber: Name,
     /// All up to here was read.
     read: Place,
-    /// Events that were read, are not settled, and are in no lane with trouble.
-    open: BTreeSet<Place>,
+    /// Events that were read, are not settled, and are in no lane with trouble, and when they
+    /// happened.
+    open: BTreeMap<Place, Timestamp>,
     queues: BTreeMap<ItemId, VecDeque<Due>>,
     /// Lanes without trouble whose first event may go.
     ready: VecDeque<ItemId>,
@@ -58,7 +59,7 @@ impl Lanes {
         let mut lanes = Self {
             subscriber: cursor.subscriber.clone(),
             read: (cursor.seq, cursor.index),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             queues: BTreeMap::new(),
             ready: VecDeque::new(),
             exceptions: BTreeMap::new(),
@@ -94,13 +95,18 @@ impl Lanes {
         if self.exceptions.contains_key(&item) {
             return;
         }
-        self.open.insert(place);
+        self.open.insert(place, entry.at);
         let queue = self.queues.entry(item).or_default();
         if queue.is_empty() {
             self.ready.push_back(item);
         }
         let entry = Some(entry);
         queue.push_back(Due { place, item, entry, attempts: 0, exception: false });
+    }
+
+    /// When the oldest event happened that is read and not settled, in a lane without trouble.
+    pub(crate) fn oldest_open_at(&self) -> Option<Timestamp> {
+        self.open.first_key_value().map(|(_, at)| *at)
     }
 
     /// How many events are read and not settled, and how many lanes are tried again.
@@ -114,10 +120,10 @@ impl Lanes {
 
     /// The place up to which everything is settled, or in a lane with trouble.
     pub(crate) fn cursor(&self) -> Place {
-        match self.open.first() {
+        match self.open.first_key_value() {
             None => self.read,
-            Some((seq, 0)) => (seq - 1, u32::MAX),
-            Some((seq, index)) => (*seq, index - 1),
+            Some(((seq, 0), _)) => (seq - 1, u32::MAX),
+            Some(((seq, index), _)) => (*seq, index - 1),
         }
     }
 

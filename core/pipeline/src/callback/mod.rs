@@ -5,6 +5,7 @@
 //! [`Subscriber::run`].
 
 mod alerts;
+mod counts;
 mod delivery;
 mod lanes;
 
@@ -26,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, jitter};
 use crate::limits::Limits;
+use crate::metered::Metered;
 use crate::port::Trouble;
-use crate::status::{CallbackStatus, Count, Pulse, State};
+use crate::status::{CallbackStatus, State};
 
 use alerts::ALERTS;
+use counts::CallbackCounts;
 pub(crate) use delivery::Caller;
 use delivery::{Body, Called, Ended, idempotency_key};
 use lanes::{Due, Lanes, Place};
@@ -78,17 +81,6 @@ pub(crate) struct Subscriber {
     backoff: Backoff,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct CallbackCounts {
-    pulse: Pulse,
-    delivered: Count,
-    retried: Count,
-    dead: Count,
-    lanes_retrying: Count,
-    lanes_dead: Count,
-    cursor_seq: Count,
-}
-
 /// What one submission has to keep.
 #[derive(Default)]
 struct Keep {
@@ -107,28 +99,21 @@ impl Desk {
     }
 
     pub(crate) fn status(&self) -> CallbackStatus {
-        let counts = &self.counts;
-        CallbackStatus {
-            health: counts.pulse.read(),
-            delivered: counts.delivered.read(),
-            retried: counts.retried.read(),
-            dead: counts.dead.read(),
-            lanes_retrying: counts.lanes_retrying.read(),
-            lanes_dead: counts.lanes_dead.read(),
-            cursor_seq: counts.cursor_seq.read(),
-        }
+        self.counts.status()
     }
 }
 
 impl Subscriber {
     /// Takes up where the subscriber stood; a new one begins after commit `after_seq`.
     pub(crate) async fn open(
-        caller: Caller,
+        mut caller: Caller,
         limits: Arc<Limits>,
         after_seq: u64,
     ) -> Result<(Self, Desk), gantry_store::Error> {
         let (asks, receiver) = mpsc::channel(ASKS_MAX);
-        let counts = Arc::new(CallbackCounts::default());
+        let counts = Arc::new(CallbackCounts::new(caller.spec.source.clone()));
+        let operations = Arc::clone(&counts.operations);
+        caller.port = Arc::new(Metered { port: caller.port, operations });
         let cursors = caller.store.cursors().await?;
         let stored = cursors.into_iter().find(|cursor| cursor.subscriber == caller.name);
         let rows = caller.store.lanes(&caller.name).await?;
@@ -327,8 +312,9 @@ impl Subscriber {
     async fn end(&mut self, due: Due, ended: Ended, keep: &mut Keep) {
         let now = self.caller.hub.now();
         match ended {
-            Ended::Delivered(confirm) => {
+            Ended::Delivered(confirm, at) => {
                 self.counts.delivered.add(1);
+                self.counts.lag.note_late(at, now);
                 self.counts.pulse.ok(now);
                 self.backoff.reset();
                 keep.work.extend(confirm.map(Work::new));
@@ -529,9 +515,7 @@ impl Subscriber {
     }
 
     fn count(&self) {
-        self.counts.lanes_retrying.set(self.lanes.pending().1 as u64);
-        self.counts.lanes_dead.set(self.lanes.dead() as u64);
-        self.counts.cursor_seq.set(self.lanes.cursor().0);
+        self.counts.stands(&self.lanes);
     }
 }
 

@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use super::breaker::Breaker;
 use crate::backoff::Backoff;
 use crate::limits::Limits;
+use crate::meter::Operations;
+use crate::metered::Metered;
 use crate::port::{LookupPort, Trouble};
 use crate::status::{Count, LookupStatus, Pulse, State};
 
@@ -34,6 +36,7 @@ pub(crate) struct Lookup {
     asked: Count,
     cached: Count,
     failed: Count,
+    operations: Arc<Operations>,
 }
 
 /// Answers that are kept, by question.
@@ -60,7 +63,10 @@ impl Lookup {
             let answers = moka::future::Cache::builder().max_capacity(limits.answers_kept_max);
             answers.time_to_live(kept.to_std()).build()
         });
+        let operations = Arc::<Operations>::default();
+        let port = Arc::new(Metered { port, operations: Arc::clone(&operations) });
         Self {
+            operations,
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_pause),
             permits: Semaphore::new(limits.questions_max),
             name,
@@ -167,10 +173,13 @@ impl Lookup {
 
     pub(crate) fn status(&self) -> LookupStatus {
         LookupStatus {
+            source: self.spec.source.clone(),
             health: self.pulse.read(),
             asked: self.asked.read(),
             cached: self.cached.read(),
             failed: self.failed.read(),
+            in_flight: self.operations.in_flight(),
+            operations: self.operations.read(),
         }
     }
 }

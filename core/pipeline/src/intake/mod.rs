@@ -23,6 +23,7 @@ use gantry_store::Store;
 
 use crate::enrich::Enrich;
 use crate::limits::Limits;
+use crate::meter::{Flow, Operations};
 use crate::payload::{self, PayloadError};
 use crate::status::Counts;
 
@@ -54,6 +55,8 @@ pub(crate) struct Point {
     /// Its look-ups in stages: those of a later stage may use the answers of an earlier one.
     pub(crate) stages: Vec<Vec<Name>>,
     pub(crate) counts: Counts,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) operations: Arc<Operations>,
 }
 
 /// A record on its way in.
@@ -71,6 +74,8 @@ pub(crate) struct Incoming {
     pub(crate) version: Option<String>,
     /// What it asks for, where the source says so itself.
     pub(crate) kind: Option<MessageKind>,
+    /// When it happened in the source.
+    pub(crate) occurred_at: Option<Timestamp>,
     /// Why the plug-in could not read it.
     pub(crate) unreadable: Option<String>,
 }

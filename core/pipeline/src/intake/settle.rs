@@ -14,6 +14,7 @@ use gantry_model::{Command, ItemId, Name, Refusal, Reply};
 use gantry_plugin_host::api::Position;
 use gantry_rules::Mapped;
 use gantry_store::{DeadLetterChange, KeyQuery, PositionRow};
+use tokio::time::Instant;
 
 use super::message::{FromRecord, command_of};
 use super::{Incoming, Intake, Point, Refused};
@@ -73,6 +74,8 @@ impl Intake {
         reading: Option<&Reading>,
     ) -> Result<Vec<Outcome>, gantry_hub::Error> {
         let in_hand = point.counts.take(records.len());
+        let (begun, _unacknowledged) = (Instant::now(), point.flow.hold(self.hub.now()));
+        point.flow.bytes.add(records.iter().map(|record| record.payload.len() as u64).sum());
         let mut batch = Batch::new(point, records);
         let mut ready = Vec::with_capacity(records.len());
         for (index, record) in records.iter().enumerate() {
@@ -101,7 +104,23 @@ impl Intake {
         }
         let outcomes = batch.outcomes();
         in_hand.settled(&outcomes);
+        point.flow.settling.note_since(begun);
+        self.note_lag(point, records, &outcomes);
         Ok(outcomes)
+    }
+
+    /// Notes how late new content is; what was there before says nothing of that.
+    fn note_lag(&self, point: &Point, records: &[Incoming], outcomes: &[Outcome]) {
+        let now = self.hub.now();
+        for (record, outcome) in records.iter().zip(outcomes) {
+            let new = matches!(
+                outcome.settled,
+                Settled::Accepted { change: Change::Created | Change::Updated | Change::Done, .. }
+            );
+            if let (true, Some(at)) = (new, record.occurred_at) {
+                point.flow.lag.note_late(at, now);
+            }
+        }
     }
 
     async fn settle_wave(

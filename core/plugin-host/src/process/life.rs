@@ -21,6 +21,7 @@ use super::outbox::Outbox;
 use super::output::{LineBudget, Output, Tail};
 use super::plan::Plan;
 use super::supervisor::timespec;
+use super::usage::spent;
 use super::{Timing, exit};
 use crate::transport::{Listener as _, Outage, Shared, send_op};
 
@@ -443,6 +444,7 @@ impl<'a> Life<'a> {
         self.outbox.close();
         // Before it is reaped, for then its number may be another's.
         let _ = kill_process_group(self.pid, Signal::KILL);
+        self.shared.spent(spent(self.child.id()));
         let status = self.child.wait();
         let n_orphans = orphans::sweep();
         if self.told {

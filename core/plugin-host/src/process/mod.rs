@@ -14,6 +14,7 @@ mod roster;
 mod setup;
 mod spawner;
 mod supervisor;
+mod usage;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use outbox::{Outbox, SendError, Wake};
 pub(crate) use roster::{Remade, Roster};
 pub(crate) use setup::{Allowed, Code, SETUP, Setup, absolute_paths};
 pub(crate) use supervisor::Supervisor;
+pub use usage::{Usage, usage};
 
 use crate::host::Clock;
 

@@ -124,6 +124,11 @@ async fn whatever_ends_a_process_is_told_and_ends_nothing_else() {
         assert!(after.process.is_some() && after.process != before, "{behaviour}");
     }
     assert_eq!(beside.instance.health().n_violations, 0);
+    let fared = library.process().unwrap();
+    assert_eq!((fared.n_restarts, fared.n_quarantines, fared.quarantined), (6, 0, false));
+    let (failed_at_ms, why) = fared.last_failure.unwrap();
+    assert!(failed_at_ms >= NOW_MS, "{failed_at_ms}");
+    assert!(why.contains("4294967295 bytes"), "{why}");
 }
 
 #[tokio::test]
@@ -148,6 +153,10 @@ async fn what_never_ends_is_ended_when_nobody_wants_it_any_more() {
         "{error:?}"
     );
     at_last(|| pair.good.poll(None, 1)).await;
+    let fared = pair.instance.library().process().unwrap();
+    assert!(fared.cpu_before > Duration::ZERO, "what it spun away is kept: {fared:?}");
+    let taken = crate::usage(&[fared.process.unwrap()])[0].unwrap();
+    assert!(taken.memory_bytes > 0 && taken.n_processes >= 1, "{taken:?}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use gantry_plugin_api::frame::{self, Encoding, Frame};
 use gantry_plugin_api::message::{Opcode, encode};
 use gantry_plugin_api::{Error, ErrorClass};
 
-use super::{Body, Ears, Listener, Outage, Transport};
+use super::{Body, Ears, Listener, Outage, Tally, Transport};
 use crate::inspected::Inspected;
 use crate::ops::Emitted;
 use crate::process::{Outbox, Remade, Roster, SendError, Start, Supervisor, Wake};
@@ -39,6 +39,7 @@ struct State {
     phase: Phase,
     flights: BTreeMap<u64, Flight>,
     roster: Roster,
+    tally: Tally,
     /// When it is to end, and then until when.
     ending: Option<Instant>,
 }
@@ -76,6 +77,7 @@ impl Child {
             phase: Phase::Down(outage),
             flights: BTreeMap::new(),
             roster: Roster::default(),
+            tally: Tally::default(),
             ending: None,
         };
         let grace = start.timing.grace;
@@ -128,6 +130,10 @@ impl Transport for Child {
         }
     }
 
+    fn tally(&self) -> Option<Tally> {
+        Some(self.shared.state().tally.clone())
+    }
+
     fn outage(&self) -> Option<Outage> {
         match &self.shared.state().phase {
             Phase::Up { .. } => None,
@@ -146,7 +152,7 @@ impl Drop for Child {
 impl Shared {
     fn op(&self, op_id: u64, target: u64, opcode: Opcode, request: &[u8]) -> Result<(), Error> {
         let mut state = self.state();
-        let State { phase, flights, roster, ending } = &mut *state;
+        let State { phase, flights, roster, ending, .. } = &mut *state;
         if ending.is_some() {
             return Err(Error::new(ErrorClass::Canceled, "plug-in has ended"));
         }
@@ -230,16 +236,21 @@ impl Shared {
 
     /// The process takes operations from here on.
     pub(crate) fn goes_up(&self, outbox: Arc<Outbox>, encoding: Encoding, pid: u32) {
-        self.state().phase = Phase::Up { outbox, encoding, pid };
+        let mut state = self.state();
+        state.tally.n_starts += 1;
+        state.phase = Phase::Up { outbox, encoding, pid };
     }
 
     /// The process takes no operations from here on; what is under way fails as transient. Gives
     /// what that was, in words.
     pub(crate) fn goes_down(&self, outage: Outage) -> Option<String> {
+        let now_ms = self.ears.now_ms();
         let mut state = self.state();
-        let error = match state.ending {
-            Some(_) => Error::new(ErrorClass::Canceled, outage.reason.clone()),
-            None => down(&outage),
+        let error = if state.ending.is_some() {
+            Error::new(ErrorClass::Canceled, outage.reason.clone())
+        } else {
+            state.tally.last_failure = Some((now_ms, outage.reason.clone()));
+            down(&outage)
         };
         state.phase = Phase::Down(outage);
         let flights = mem::take(&mut state.flights);
@@ -256,7 +267,16 @@ impl Shared {
 
     /// Says why it takes no operations, when the reason has changed.
     pub(crate) fn stays_down(&self, outage: Outage) {
-        self.state().phase = Phase::Down(outage);
+        let now_ms = self.ears.now_ms();
+        let mut state = self.state();
+        state.tally.n_quarantines += u64::from(outage.quarantined);
+        state.tally.last_failure = Some((now_ms, outage.reason.clone()));
+        state.phase = Phase::Down(outage);
+    }
+
+    /// A process has ended that took so much time of the processors.
+    pub(crate) fn spent(&self, time: Duration) {
+        self.state().tally.spent += time;
     }
 
     /// What is under way, in words.

@@ -45,6 +45,24 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn process(&self) -> Option<u32> {
         None
     }
+
+    /// How its processes have fared, if it runs in one of its own.
+    fn tally(&self) -> Option<Tally> {
+        None
+    }
+}
+
+/// How the processes of a plug-in have fared, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// How often one took operations.
+    pub(crate) n_starts: u64,
+    /// How often it was given up.
+    pub(crate) n_quarantines: u64,
+    /// Time of the processors that those took that have ended.
+    pub(crate) spent: Duration,
+    /// Why the last one failed, and when: Unix milliseconds of the hub's time.
+    pub(crate) last_failure: Option<(i64, String)>,
 }
 
 /// Why a plug-in takes no operations.

@@ -2,13 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use gantry_hub::Health;
 use serde::Serialize;
 
 use crate::access::{Caller, Permission};
 use crate::app::Shared;
 use crate::problem::Problem;
+
+/// Media type of the metrics. Source: OpenMetrics 1.0, section 4.2.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How the hub is doing.
 #[derive(Debug, Serialize)]
@@ -50,6 +54,15 @@ pub(super) async fn status(
         hub: app.hub.stats(),
         store: app.store.stats(),
     }))
+}
+
+/// `GET /metrics`: figures for monitors.
+pub(crate) async fn metrics(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Problem> {
+    caller.must(Permission::ReadStatus)?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], app.intake.metrics()))
 }
 
 /// `GET /healthz`: the process answers.

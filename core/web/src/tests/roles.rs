@@ -114,6 +114,23 @@ async fn nothing_but_webhooks_and_health_answers_without_a_token() {
         let request = Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(world.send(request).await.status, 200);
     }
+    let request = Request::get("/metrics").body(Body::empty()).unwrap();
+    world.send(request).await.is_problem(401, "GANTRY-W001");
+}
+
+#[tokio::test]
+async fn figures_are_for_those_who_may_see_the_status() {
+    let world = World::new().await;
+    let ask = |role: Role| {
+        let token = format!("Bearer {}", world.token(role));
+        let request = Request::get("/metrics").header("authorization", token);
+        world.send(request.body(Body::empty()).unwrap())
+    };
+    let answer = ask(Role::Auditor).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text;"));
+    assert!(answer.text.ends_with("# EOF\n"), "{}", answer.text);
+    ask(Role::Agent { agent: "anna".into() }).await.is_problem(403, "GANTRY-W003");
 }
 
 #[tokio::test]

@@ -502,4 +502,8 @@ impl Intake for StandIn {
     fn status(&self) -> Json {
         json!({ "capture_points": { "leads": { "state": "running" } }, "callbacks": {} })
     }
+
+    fn metrics(&self) -> String {
+        "# TYPE gantry_hub_ready gauge\ngantry_hub_ready 1.0\n# EOF\n".to_owned()
+    }
 }
