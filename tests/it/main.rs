@@ -15,3 +15,4 @@ mod permits;
 mod processes;
 mod routing;
 mod routing_cases;
+mod trust;

@@ -1,5 +1,6 @@
 //! Building the hub and the plug-ins, and collecting the plug-ins in one folder.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -82,12 +83,17 @@ pub(crate) fn build(profile: Profile, more: &[&str]) -> Result<Built> {
 /// Copies the connectors' libraries into one folder that only its owner can write.
 fn collect_plugins(folder: &Path) -> Result<PathBuf> {
     let plugins = folder.join("plugins");
-    fs::create_dir_all(&plugins).with_context(|| format!("making {}", plugins.display()))?;
+    let owner_writes = || fs::Permissions::from_mode(0o755);
+    fs::create_dir_all(&plugins)
+        .and_then(|()| fs::set_permissions(&plugins, owner_writes()))
+        .with_context(|| format!("making {}", plugins.display()))?;
     for (_, file) in CONNECTORS {
         let (from, to) = (folder.join(file), plugins.join(file));
         // A library that a hub has open must not be overwritten in place, so: beside, then over.
         let beside = plugins.join(format!("{file}.new"));
-        fs::copy(&from, &beside).with_context(|| format!("copying {}", from.display()))?;
+        fs::copy(&from, &beside)
+            .and_then(|_| fs::set_permissions(&beside, owner_writes()))
+            .with_context(|| format!("copying {}", from.display()))?;
         fs::rename(&beside, &to).with_context(|| format!("placing {}", to.display()))?;
     }
     Ok(plugins)

@@ -83,7 +83,7 @@ enum Command {
     /// Print the JSON Schema of the config, with the plug-ins' own parts, for editors and tools.
     #[command(after_help = schema::EXAMPLE)]
     Schema(schema::Options),
-    /// Show plug-ins, without running them.
+    /// Show plug-ins, agree to them, sign them; none of their code runs.
     #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
     /// Show work items, and move them by hand.
@@ -153,7 +153,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
     runtime.block_on(async {
         let done = match command {
             Command::Agent(command) => return agent::run(global, command).await,
-            Command::Plugin(command) => plugin::run(global, command),
+            Command::Plugin(command) => return plugin::run(global, command),
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
             Command::Curve(options) => curve::curve(global, options).await,

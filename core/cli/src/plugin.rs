@@ -1,6 +1,9 @@
 //! `gantry plugin`: what plug-ins say about themselves. None of their code runs.
 
 mod docs;
+mod permits;
+mod sign;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -44,20 +47,40 @@ pub(crate) enum Command {
         #[arg(long)]
         plugins: Vec<PathBuf>,
     },
+    /// Check hash, signature, files and folders of plug-ins, and say which permissions this kernel
+    /// enforces.
+    #[command(after_help = verify::EXAMPLE)]
+    Verify(verify::Options),
+    /// Write plugins.lock: agree to plug-ins as they are now, and to who signs them.
+    #[command(after_help = verify::LOCK_EXAMPLE)]
+    Lock(verify::LockOptions),
+    /// Make a key to sign plug-ins with.
+    #[command(after_help = sign::KEYGEN_EXAMPLE)]
+    Keygen(sign::Keygen),
+    /// Sign a plug-in.
+    #[command(after_help = sign::SIGN_EXAMPLE)]
+    Sign(sign::Sign),
 }
 
-pub(crate) fn run(global: &Global, command: Command) -> Result<()> {
-    match command {
+pub(crate) fn run(global: &Global, command: Command) -> Result<bool> {
+    let done = match command {
         Command::List { plugins } => list(global, plugins),
-        Command::Inspect { file } => {
-            let inspected = inspect(&file).map_err(|refusal| {
-                let (code, remedy) = (refusal.code(), refusal.remedy());
-                anyhow::Error::new(refusal).context(format!("refused with {code}: {remedy}"))
-            });
-            show(global, &inspected?)
-        }
+        Command::Inspect { file } => show(global, &refusable(inspect(&file))?),
         Command::Docs { name, plugins } => print_docs(global, &name, plugins),
-    }
+        Command::Verify(options) => return verify::verify(global, options),
+        Command::Lock(options) => return verify::lock(global, options),
+        Command::Keygen(options) => sign::keygen(global, &options),
+        Command::Sign(options) => sign::sign(global, &options),
+    };
+    done.map(|()| true)
+}
+
+/// Says of a refusal its code and the remedy, too.
+fn refusable<T>(result: Result<T, Refusal>) -> Result<T> {
+    result.map_err(|refusal| {
+        let (code, remedy) = (refusal.code(), refusal.remedy());
+        anyhow::Error::new(refusal).context(format!("refused with {code}: {remedy}"))
+    })
 }
 
 fn print_docs(global: &Global, name: &str, plugins: Vec<PathBuf>) -> Result<()> {

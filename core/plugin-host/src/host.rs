@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,10 +12,11 @@ use crate::cache;
 use crate::elf;
 use crate::inspected::Inspected;
 use crate::library::Library;
-use crate::pins::Pins;
+use crate::lock::Lock;
 use crate::process::{Isolated, Program, Start, Timing};
 use crate::program;
 use crate::refusal::Refusal;
+use crate::trust;
 
 /// The hub's time, in Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -28,8 +28,8 @@ pub struct Options {
     pub folders: Vec<PathBuf>,
     /// A folder of the hub's own for the copies that are opened.
     pub cache_dir: PathBuf,
-    /// What the operator's lock file says.
-    pub pins: Pins,
+    /// What the operator's lock file says; none if there is none, and then nothing is pinned.
+    pub lock: Option<Lock>,
     /// Worker threads of each plug-in's runtime, at least 1.
     pub n_workers: u32,
     /// The most a plug-in may log.
@@ -48,7 +48,7 @@ impl Options {
         Self {
             folders: vec![folder.into()],
             cache_dir: cache_dir.into(),
-            pins: Pins::default(),
+            lock: None,
             n_workers: 1,
             log_level: LevelFilter::INFO,
             clock,
@@ -227,17 +227,34 @@ impl Host {
 
     /// All checks that need no code of the plug-in to run; and the bytes of a library.
     fn examine(&self, path: &Path) -> Result<(Inspected, Vec<u8>), Refusal> {
-        writable_by_others(path)?;
+        // The folder, too: nobody may have looked for other plug-ins in it.
+        path.parent().map_or(Ok(()), trust::check)?;
+        trust::check(path)?;
         let (inspected, bytes) = if let Some(folder) = program::folder(path) {
             (program::inspect(folder)?, Vec::new())
         } else {
             let bytes = elf::read(path)?;
             (elf::inspect(path, &bytes)?, bytes)
         };
-        self.options.pins.check(path, &inspected.sha256)?;
+        if let Some(lock) = &self.options.lock {
+            lock.check(&inspected)?;
+        }
         match inspected.refusal() {
             Some(refusal) => Err(refusal),
             None => Ok((inspected, bytes)),
+        }
+    }
+}
+
+impl Refused {
+    /// Whether this kept all plug-ins of a folder from being found.
+    fn is_whole_folder(&self) -> bool {
+        match &self.refusal {
+            Refusal::Folder { .. } => true,
+            Refusal::WritableByOthers { path, .. } => {
+                path.is_dir() && program::folder(path).is_none()
+            }
+            _ => false,
         }
     }
 }
@@ -261,7 +278,7 @@ impl Scan {
         }
     }
 
-    fn why_not(self, name: &str) -> Refusal {
+    fn why_not(mut self, name: &str) -> Refusal {
         let names: Vec<_> =
             self.found.iter().map(|found| format!("`{}`", found.inspected.manifest.name)).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -269,15 +286,19 @@ impl Scan {
         // it.
         let stem =
             |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let like = self.refused.into_iter().find(|refused| stem(&refused.path).ends_with(name));
-        like.map_or(Refusal::Unknown { name: name.to_owned(), known }, |refused| refused.refusal)
+        let like = self.refused.iter().position(|refused| stem(&refused.path).ends_with(name));
+        // Or it lies in a folder that was not looked into.
+        let at = like.or_else(|| self.refused.iter().position(Refused::is_whole_folder));
+        at.map_or(Refusal::Unknown { name: name.to_owned(), known }, |at| {
+            self.refused.swap_remove(at).refusal
+        })
     }
 }
 
 /// The libraries and programs of a folder, sorted, so that each scan gives the same.
 fn candidates(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
     let refusal = |source| Refusal::Folder { path: folder.to_owned(), source };
-    writable_by_others(folder)?;
+    trust::check(folder)?;
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(refusal)? {
         let path = entry.map_err(refusal)?.path();
@@ -288,20 +309,6 @@ fn candidates(folder: &Path) -> Result<Vec<PathBuf>, Refusal> {
     }
     paths.sort();
     Ok(paths)
-}
-
-/// Whoever may write the file or its folder decides what the hub runs.
-fn writable_by_others(path: &Path) -> Result<(), Refusal> {
-    const OTHERS_WRITE: u32 = 0o002;
-    // What is not there is reported where it is read.
-    let Ok(metadata) = fs::metadata(path) else {
-        return Ok(());
-    };
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & OTHERS_WRITE == 0 {
-        return Ok(());
-    }
-    Err(Refusal::WritableByOthers { path: path.to_owned(), mode })
 }
 
 impl fmt::Debug for Host {
@@ -315,7 +322,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("folders", &self.folders)
             .field("cache_dir", &self.cache_dir)
-            .field("pins", &self.pins)
+            .field("lock", &self.lock)
             .field("n_workers", &self.n_workers)
             .field("log_level", &self.log_level)
             .finish_non_exhaustive()

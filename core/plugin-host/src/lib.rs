@@ -24,14 +24,16 @@ mod host;
 mod inspected;
 mod instance;
 mod library;
+mod lock;
 mod ops;
-mod pins;
 mod process;
 mod program;
 mod refusal;
 mod scrub;
+mod signature;
 mod stream;
 mod transport;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,8 @@ pub use host::{Clock, Found, Host, Options, Refused, Scan, inspect};
 pub use inspected::{Inspected, LibraryFile};
 pub use instance::{CallError, Health, Instance, State};
 pub use library::{Library, ProcessHealth};
-pub use pins::Pins;
+pub use lock::{Lock, Pin};
 pub use process::{Isolated, Limits, Program, Timing, Usage, usage};
 pub use refusal::Refusal;
+pub use signature::{KeyError, PublicKey, SecretKey, Signature};
 pub use stream::RecordStream;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::elf;
 use crate::inspected::Inspected;
 use crate::refusal::Refusal;
+use crate::trust;
 
 /// The manifest of a program; what is beside it is the program.
 pub(crate) const MANIFEST: &str = "gantry-plugin.json";
@@ -43,8 +44,8 @@ pub(crate) fn inspect(folder: &Path) -> Result<Inspected, Refusal> {
     }
     let mut content = Content::new(folder, None);
     content.walk().map_err(|error| bad(error.to_string()))?;
-    if let Some((path, mode)) = content.writable_by_others.take() {
-        return Err(Refusal::WritableByOthers { path, mode });
+    if let Some((at, mode)) = content.writable.take() {
+        return Err(Refusal::WritableByOthers { path: folder.to_owned(), at, mode });
     }
     let (sha256, len) = content.finish();
     Ok(Inspected { path: folder.to_owned(), sha256, len, manifest, library: None })
@@ -106,14 +107,14 @@ struct Content<'a> {
     hash: Sha256,
     n_files: usize,
     n_bytes: u64,
-    /// The first file or folder that everybody may write to, with its mode.
-    writable_by_others: Option<(PathBuf, u32)>,
+    /// The first file or folder that others may write to, with its mode.
+    writable: Option<(PathBuf, u32)>,
 }
 
 impl<'a> Content<'a> {
     fn new(folder: &'a Path, to: Option<&'a Path>) -> Self {
         let hash = Sha256::new();
-        Self { folder, to, hash, n_files: 0, n_bytes: 0, writable_by_others: None }
+        Self { folder, to, hash, n_files: 0, n_bytes: 0, writable: None }
     }
 
     fn walk(&mut self) -> io::Result<()> {
@@ -135,8 +136,8 @@ impl<'a> Content<'a> {
                 self.link(&path)?;
                 continue;
             }
-            if mode & 0o002 != 0 && self.writable_by_others.is_none() {
-                self.writable_by_others = Some((entry.path(), mode));
+            if mode & trust::WRITABLE != 0 && self.writable.is_none() {
+                self.writable = Some((entry.path(), mode));
             }
             if !kind.is_dir() {
                 self.file(&path)?;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use gantry_plugin_api::abi::Version;
 
+use crate::signature::Signature;
+
 /// A reason not to load a library. `Display` says what is wrong, [`Refusal::remedy`] what to do,
 /// and [`Refusal::code`] is stable.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +30,13 @@ pub enum Refusal {
         source: io::Error,
     },
     /// GANTRY-P003
-    #[error("cannot trust `{path}`: mode {mode:03o} lets everybody write to it")]
+    #[error("cannot trust `{path}`: mode {mode:03o} lets {} write to `{at}`", whom(*mode))]
     WritableByOthers {
-        /// The folder or file.
+        /// The plug-in, its folder, or the lock file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The same, or what lies in it or above it.
+        at: PathBuf,
+        /// The permission bits of that.
         mode: u32,
     },
     /// GANTRY-P004
@@ -132,23 +136,26 @@ pub enum Refusal {
     },
     /// GANTRY-P014
     #[error(
-        "`{path}` is not the pinned file: lock file has sha256 {pinned}, the file has {actual}"
+        "`{path}` is not the `{name}` agreed to: plugins.lock has sha256 {pinned}, this has \
+         {actual}"
     )]
     PinMismatch {
         /// The file.
         path: PathBuf,
+        /// The plug-in's name.
+        name: String,
         /// In the lock file.
         pinned: String,
         /// Of the file.
         actual: String,
     },
     /// GANTRY-P015
-    #[error("`{path}` is not pinned: there is a lock file, and `{key}` is not in it")]
+    #[error("nobody has agreed to `{path}`: there is a plugins.lock, and `{name}` is not in it")]
     NotPinned {
         /// The file.
         path: PathBuf,
-        /// What was looked up.
-        key: String,
+        /// The plug-in's name.
+        name: String,
         /// Of the file.
         actual: String,
     },
@@ -250,6 +257,37 @@ pub enum Refusal {
         /// Its folder.
         path: PathBuf,
     },
+    /// GANTRY-P029
+    #[error("`{path}` is not signed: plugins.lock wants the signature of `{publisher}`")]
+    Unsigned {
+        /// The file.
+        path: PathBuf,
+        /// Who should have signed it.
+        publisher: String,
+    },
+    /// GANTRY-P030
+    #[error(
+        "`{path}` is signed by somebody else: plugins.lock has the key {pinned} of `{publisher}`, \
+         the signature is valid and by {actual}"
+    )]
+    OtherPublisher {
+        /// The file.
+        path: PathBuf,
+        /// Who should have signed it.
+        publisher: String,
+        /// The key of that publisher.
+        pinned: String,
+        /// The key that signed it.
+        actual: String,
+    },
+    /// GANTRY-P031
+    #[error("the signature `{path}` is worth nothing: {reason}")]
+    BadSignature {
+        /// The file of the signature.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// GANTRY-P025
     #[error("cannot read lock file `{path}`: {reason}")]
     LockFile {
@@ -292,6 +330,9 @@ impl Refusal {
             Self::Start { .. } => "GANTRY-P026",
             Self::Program { .. } => "GANTRY-P027",
             Self::InProcess { .. } => "GANTRY-P028",
+            Self::Unsigned { .. } => "GANTRY-P029",
+            Self::OtherPublisher { .. } => "GANTRY-P030",
+            Self::BadSignature { .. } => "GANTRY-P031",
         }
     }
 
@@ -302,7 +343,6 @@ impl Refusal {
                 format!("create `{}` or correct `plugins` in the configuration", path.display())
             }
             Self::Read { .. } => "let the hub's user read the file".to_owned(),
-            Self::WritableByOthers { path, .. } => format!("run `chmod o-w {}`", path.display()),
             Self::NotLibrary { .. } => "build the plug-in with crate-type = [\"cdylib\"], or move \
                                         the file out of the plug-in folder"
                 .to_owned(),
@@ -332,12 +372,6 @@ impl Refusal {
             Self::Glibc { host, .. } => {
                 format!("build the plug-in on a system with glibc {host} or older")
             }
-            Self::PinMismatch { actual, .. } => format!(
-                "find out who changed the file; if it was you, put {actual} into the lock file"
-            ),
-            Self::NotPinned { key, actual, .. } => {
-                format!("if you trust the file, add the line `{actual}  {key}` to the lock file")
-            }
             Self::Duplicate { second, .. } => format!("remove `{}`", second.display()),
             Self::NoEntry { .. } => {
                 "export the plug-in with gantry_plugin_api::export_plugin!".to_owned()
@@ -365,7 +399,47 @@ impl Refusal {
                 "let the program write it anew (`--manifest`), or see docs/plugins".to_owned()
             }
             Self::InProcess { .. } => "leave out `isolation` of the source".to_owned(),
-            Self::LockFile { .. } => "write it with `sha256sum *.so > plugins.lock`".to_owned(),
+            Self::WritableByOthers { .. }
+            | Self::LockFile { .. }
+            | Self::PinMismatch { .. }
+            | Self::NotPinned { .. }
+            | Self::Unsigned { .. }
+            | Self::OtherPublisher { .. }
+            | Self::BadSignature { .. } => self.trust_remedy(),
         }
     }
+
+    /// The same, where the operator has to agree to something, or take a right away.
+    fn trust_remedy(&self) -> String {
+        match self {
+            Self::WritableByOthers { at, .. } => format!("run `chmod go-w {}`", at.display()),
+            Self::LockFile { .. } => "correct it, or delete it and write it anew by \
+                                      `gantry plugin lock`"
+                .to_owned(),
+            Self::PinMismatch { name, .. } => format!(
+                "find out who changed it; if it was you, agree to it by `gantry plugin lock {name}`"
+            ),
+            Self::NotPinned { name, .. } => {
+                format!("if you trust it, agree to it by `gantry plugin lock {name}`")
+            }
+            Self::Unsigned { path, publisher } => format!(
+                "get the signature from `{publisher}` and put it into `{}`",
+                Signature::file(path).display()
+            ),
+            Self::OtherPublisher { publisher, actual, .. } => format!(
+                "ask `{publisher}` whether {actual} is theirs, too; if so, agree to it by \
+                 `gantry plugin lock --publisher {publisher}={actual} NAME`"
+            ),
+            Self::BadSignature { .. } => {
+                "get the plug-in and its signature anew, from its publisher".to_owned()
+            }
+            _ => unreachable!("invariant: `remedy` asks for those above only"),
+        }
+    }
+}
+
+/// Who may write, by the bits of a mode.
+fn whom(mode: u32) -> &'static str {
+    const EVERYBODY: u32 = 0o002;
+    if mode & EVERYBODY == 0 { "its group" } else { "everybody" }
 }

@@ -7,3 +7,4 @@ mod process;
 mod programs;
 mod refusals;
 mod support;
+mod trust;

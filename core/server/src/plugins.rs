@@ -16,7 +16,7 @@ use gantry_plugin_api::Secret;
 use gantry_plugin_api::manifest::{CaptureMode, Manifest};
 use gantry_plugin_api::message::RoleName;
 use gantry_plugin_host::{
-    CallError, Host, Instance, Isolated, Library, Limits, Options, Pins, Refusal, Scan,
+    CallError, Host, Instance, Isolated, Library, Limits, Lock, Options, Refusal, Scan,
 };
 use serde_json::Value;
 
@@ -53,19 +53,29 @@ impl Folders {
         Self { folders, place }
     }
 
-    /// The host that finds and loads plug-ins.
+    /// The host that finds and loads plug-ins, those that the operator's lock file agrees to.
     ///
     /// # Errors
-    /// If the operator's lock file is there and cannot be read.
+    /// If that file is there and cannot be read, or others may write to it.
     pub fn host(self) -> Result<Host, Refusal> {
-        let Self { folders, place } = self;
-        let lock = place.lock_file();
-        let pins = if lock.exists() { Pins::read(&lock)? } else { Pins::default() };
+        let lock = Lock::read(&self.lock_file())?;
+        Ok(Host::new(Options { lock, ..self.options() }))
+    }
+
+    /// A host that finds everything, for those who are about to agree to it.
+    pub fn host_without_lock(self) -> Host {
+        Host::new(self.options())
+    }
+
+    /// Where the operator's lock file lies, or would.
+    pub fn lock_file(&self) -> PathBuf {
+        self.place.lock_file()
+    }
+
+    fn options(self) -> Options {
         let clock = Arc::new(|| wall_clock().0);
-        let mut options = Options::new(PathBuf::new(), place.plugin_cache(), clock);
-        options.folders = folders;
-        options.pins = pins;
-        Ok(Host::new(options))
+        let options = Options::new(PathBuf::new(), self.place.plugin_cache(), clock);
+        Options { folders: self.folders, ..options }
     }
 }
 

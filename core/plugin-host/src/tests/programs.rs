@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use super::support::Folder;
-use crate::{Host, Inspected, Isolated, Limits, Options, Pins, Refusal, inspect};
+use crate::{Host, Inspected, Isolated, Limits, Lock, Options, Refusal, inspect};
 
 const MANIFEST: &str = r#"{"name": "echo", "version": "1.0", "command": ["./echo", "a"],
     "config": {"type": "object"}, "lookup": {"settings": {"type": "object"}}}"#;
@@ -135,10 +135,13 @@ fn folders_are_to_be_trusted_and_whole() {
     symlink("../echo", programs.path("lib/in")).unwrap();
     programs.inspected();
 
-    let lock = programs.folder.directory.path().join("plugins.lock");
-    fs::write(&lock, format!("{}  an-echo\n", "0".repeat(64))).unwrap();
-    let pins = Pins::read(&lock).unwrap();
-    let host = Host::new(Options { pins, ..programs.folder.options() });
+    let mut lock = Lock::default();
+    lock.accept(&programs.inspected(), None).unwrap();
+    let host = Host::new(Options { lock: Some(lock), ..programs.folder.options() });
+    assert!(host.scan().refused.is_empty());
+    programs.mode("echo", 0o775);
+    says(&programs.refused(), "GANTRY-P003", "mode 775 lets its group write");
+    programs.mode("echo", 0o644);
     assert_eq!(host.scan().refused[0].refusal.code(), "GANTRY-P014");
 }
 
