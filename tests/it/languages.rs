@@ -2,7 +2,7 @@
 //! processes are killed again and again. Each record becomes one item, each event is told once.
 
 mod child;
-mod desk;
+pub(crate) mod desk;
 mod shop;
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const PART: usize = 60;
 const N_KILLS: usize = 3;
 
 /// What the tests add to a source, and ask of it.
-trait Source {
+pub(crate) trait Source {
     /// New records, numbered.
     fn add(&self, ids: std::ops::Range<usize>) -> Result<()>;
 
@@ -123,7 +123,7 @@ async fn play(world: &World, program: &str, source: &impl Source) -> Result<()> 
 }
 
 /// The items of a status, once there are so many.
-async fn items(world: &World, status: &str, n: usize) -> Result<Vec<Value>> {
+pub(crate) async fn items(world: &World, status: &str, n: usize) -> Result<Vec<Value>> {
     let list = |page: &Value| page["items"].as_array().cloned().unwrap_or_default();
     let path = format!("/items?status={status}&limit=500");
     let page = world.until(&path, |page| list(page).len() >= n).await?;
@@ -132,7 +132,7 @@ async fn items(world: &World, status: &str, n: usize) -> Result<Vec<Value>> {
 
 /// Lays an example as an operator would into the folder of plug-ins, with its package beside it,
 /// and lets the user that plug-ins run as get to the folder.
-fn add_program(
+pub(crate) fn add_program(
     place: &Place,
     name: &str,
     example: &str,
@@ -161,7 +161,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let mut version = Command::new(program);
     version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     version.status().is_ok_and(|status| status.success())

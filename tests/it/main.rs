@@ -13,6 +13,7 @@ mod languages;
 mod pages;
 mod permits;
 mod processes;
+mod reload;
 mod routing;
 mod routing_cases;
 mod trust;

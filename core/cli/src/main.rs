@@ -153,7 +153,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
     runtime.block_on(async {
         let done = match command {
             Command::Agent(command) => return agent::run(global, command).await,
-            Command::Plugin(command) => return plugin::run(global, command),
+            Command::Plugin(command) => return plugin::run(global, command).await,
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
             Command::Curve(options) => curve::curve(global, options).await,

@@ -1,7 +1,9 @@
-//! `gantry plugin`: what plug-ins say about themselves. None of their code runs.
+//! `gantry plugin`: what plug-ins say about themselves, none of their code running; and a plug-in
+//! of a running hub reloaded.
 
 mod docs;
 mod permits;
+mod reload;
 mod sign;
 mod verify;
 
@@ -36,6 +38,18 @@ pub(crate) enum Command {
         /// The library, or the folder with `gantry-plugin.json`.
         file: PathBuf,
     },
+    /// Let the sources of a running hub go on with what a plug-in's file is now.
+    #[command(
+        long_about = "Let the sources of a running hub go on with what a plug-in's file, and the \
+            secrets of their config, are now.\n\nThe new one is loaded beside the old one, looks \
+            at the config, and is tried out; then it takes over between two batches, from the \
+            stored position. What does not work is taken back, and the old one goes on.",
+        after_help = "Example:\n  gantry plugin reload shop"
+    )]
+    Reload {
+        /// Its name, as `gantry plugin list` shows it.
+        name: String,
+    },
     /// Print the manual page of a plug-in as Markdown, from its manifest: roles, keys, defaults.
     #[command(
         after_help = "Example:\n  gantry plugin docs database\n  gantry plugin docs shop --plugins ."
@@ -62,10 +76,11 @@ pub(crate) enum Command {
     Sign(sign::Sign),
 }
 
-pub(crate) fn run(global: &Global, command: Command) -> Result<bool> {
+pub(crate) async fn run(global: &Global, command: Command) -> Result<bool> {
     let done = match command {
         Command::List { plugins } => list(global, plugins),
         Command::Inspect { file } => show(global, &refusable(inspect(&file))?),
+        Command::Reload { name } => reload::run(global, &name).await,
         Command::Docs { name, plugins } => print_docs(global, &name, plugins),
         Command::Verify(options) => return verify::verify(global, options),
         Command::Lock(options) => return verify::lock(global, options),

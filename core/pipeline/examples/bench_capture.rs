@@ -17,7 +17,7 @@ use gantry_model::spec::{
     Spec,
 };
 use gantry_model::{Actor, Command, Millis};
-use gantry_pipeline::{Handle, Limits, Pipeline, PipelineParts, Settings};
+use gantry_pipeline::{Handle, Limits, Pipeline, PipelineParts};
 use gantry_store::ConfigRow;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +59,6 @@ async fn measure() {
         hub,
         store,
         sources: BTreeMap::default(),
-        settings: Settings::default(),
         after_seq: seq,
         limits: Limits::default(),
     };

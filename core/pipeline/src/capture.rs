@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
-use gantry_model::spec::{CAPTURE_TIMEOUT, MessageKind};
+use gantry_model::spec::{CAPTURE_TIMEOUT, CaptureSpec, MessageKind};
 use gantry_model::{Millis, Name, Timestamp};
-use gantry_plugin_host::api::{self as api, Batch, ErrorClass, Position, Record, RecordOutcome};
+use gantry_plugin_host::api::{
+    self as api, Batch, CaptureMode, ErrorClass, Position, Record, RecordOutcome,
+};
 use gantry_store::PositionRow;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +38,16 @@ pub(crate) enum Feed {
 }
 
 impl Feed {
+    /// How a capture point is fed by a plug-in with these ways to give records; `None`: by requests
+    /// only.
+    pub(crate) fn of(spec: &CaptureSpec, modes: &[CaptureMode]) -> Option<Self> {
+        match Schedule::new(spec) {
+            Some(schedule) if modes.contains(&CaptureMode::Poll) => Some(Self::Poll(schedule)),
+            _ if modes.contains(&CaptureMode::Stream) => Some(Self::Stream),
+            _ => None,
+        }
+    }
+
     /// How a capture point is fed, in a word.
     pub(crate) const fn name(feed: Option<&Self>) -> &'static str {
         match feed {
@@ -51,7 +63,6 @@ pub(crate) struct Feeder {
     pub(crate) name: Name,
     pub(crate) intake: Arc<Intake>,
     pub(crate) port: Arc<dyn CapturePort>,
-    pub(crate) feed: Feed,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) control: Arc<Control>,
 }
@@ -93,9 +104,14 @@ impl Feeder {
 
     /// Reads on from the stored position, until `stop` or until the hub is gone.
     async fn turn(&self, stop: &CancellationToken) {
-        let Err(Stop) = match &self.feed {
-            Feed::Poll(schedule) => self.poll(schedule, stop).await,
-            Feed::Stream => self.stream(stop).await,
+        let Err(Stop) = match Feed::of(&self.point().spec, &self.port.modes()) {
+            Some(Feed::Poll(schedule)) => self.poll(&schedule, stop).await,
+            Some(Feed::Stream) => self.stream(stop).await,
+            // A plug-in that is reloaded may feed it in another way: that ends the turn.
+            None => {
+                stop.cancelled().await;
+                Err(Stop)
+            }
         };
     }
 

@@ -27,6 +27,7 @@ mod outcome;
 mod payload;
 mod pipeline;
 mod port;
+mod reload;
 mod runs;
 mod schedule;
 mod source;
@@ -44,8 +45,9 @@ pub use meter::{Histogram, OperationStatus};
 pub use operate::{Move, OperateError};
 pub use outcome::{Change, Outcome, Settled};
 pub use payload::PayloadError;
-pub use pipeline::{Handle, Pipeline, PipelineError, PipelineParts, Settings};
-pub use source::SourceParts;
+pub use pipeline::{Handle, Pipeline, PipelineError, PipelineParts};
+pub use reload::{ReloadError, Reloaded};
+pub use source::{Settings, SourceParts};
 pub use status::{
     CallbackStatus, CaptureStatus, Failure, Health, LastError, LookupStatus, ProcessStatus,
     RecordCounts, RunStatus, SourceState, SourceStatus, State, Status,

@@ -31,6 +31,9 @@ pub struct Limits {
     pub pause_stopped: Duration,
     /// How long whoever moves a position waits until the capture point has settled its batch.
     pub rest_timeout: Duration,
+    /// How long a plug-in that takes over from another one is watched, at most, before that is
+    /// ended.
+    pub probation: Duration,
     /// Records of a stream on their way at once: the credit its plug-in gets.
     pub stream_credit: u32,
     /// How long a plug-in may think about a request that was sent to a capture point.
@@ -64,6 +67,7 @@ impl Default for Limits {
             pause_longest: Duration::from_mins(1),
             pause_stopped: Duration::from_mins(10),
             rest_timeout: Duration::from_secs(30),
+            probation: Duration::from_secs(2),
             stream_credit: 1024,
             http_timeout: Duration::from_secs(10),
             callback_pauses: [5, 30, 120, 600, 3600].map(Duration::from_secs).to_vec(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gantry_model::ItemId;
 use gantry_plugin_host::api::{
-    Batch, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position, Query, RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position, Query,
+    RecordOutcome,
 };
 use serde_json::Value;
 
@@ -35,6 +36,10 @@ struct MeteredStream {
 
 #[async_trait]
 impl CapturePort for MeteredCapture {
+    fn modes(&self) -> Vec<CaptureMode> {
+        self.port.modes()
+    }
+
     async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, Trouble> {
         self.operations.measure(Operation::Poll, self.port.poll(from, limit)).await
     }

@@ -270,7 +270,7 @@ impl Handle {
     fn fed(&self, name: &str) -> Result<(Name, &Control), OperateError> {
         let (point, control) = self.control(name)?;
         match self.parts(name) {
-            Some((_, parts)) if parts.feed.is_some() => Ok((point, control)),
+            Some((_, parts)) if parts.feed().is_some() => Ok((point, control)),
             _ => Err(OperateError::NotFed { point }),
         }
     }

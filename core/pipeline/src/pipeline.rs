@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gantry_model::command::Holder;
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Name, Reply};
-use gantry_plugin_host::api::CaptureMode;
+use gantry_plugin_host::{CallbackHandle, CaptureHandle, LookupHandle};
 use gantry_rules::Rules;
 use gantry_store::{PauseRow, Store};
 use thiserror::Error;
@@ -25,9 +25,8 @@ use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
 use crate::limits::Limits;
 use crate::metered::MeteredCapture;
-use crate::port::{CallbackPort, CapturePort, LookupPort, Missing};
+use crate::port::{CallbackPort, CapturePort, LookupPort};
 use crate::runs::{RunCounts, Runs};
-use crate::schedule::Schedule;
 use crate::source::{self, Attached, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
 
@@ -46,33 +45,19 @@ pub struct PipelineParts {
     pub store: Arc<dyn Store>,
     /// The sources whose plug-ins could be loaded; of the others, everything is refused as stopped.
     pub sources: BTreeMap<Name, SourceParts>,
-    /// The plug-ins' own settings.
-    pub settings: Settings,
     /// Number of the last commit at boot: where a callback begins that was never there before.
     pub after_seq: u64,
     /// Bounds.
     pub limits: Limits,
 }
 
-/// The plug-ins' own settings as JSON, with secrets in place of their references, by name of the
-/// capture point, look-up or callback. What is not there is `{}`.
-#[derive(Debug, Default)]
-pub struct Settings {
-    /// Of capture points.
-    pub captures: BTreeMap<Name, Vec<u8>>,
-    /// Of look-ups.
-    pub lookups: BTreeMap<Name, Vec<u8>>,
-    /// Of callbacks.
-    pub callbacks: BTreeMap<Name, Vec<u8>>,
-}
-
 /// What the pipeline talks to: the plug-ins, or what stands for them in a test.
 #[derive(Default)]
 pub(crate) struct Ports {
-    pub(crate) captures: BTreeMap<Name, (Arc<dyn CapturePort>, Vec<CaptureMode>)>,
+    pub(crate) captures: BTreeMap<Name, Arc<dyn CapturePort>>,
     pub(crate) lookups: BTreeMap<Name, Arc<dyn LookupPort>>,
     pub(crate) callbacks: BTreeMap<Name, Arc<dyn CallbackPort>>,
-    pub(crate) sources: Vec<Arc<Source>>,
+    pub(crate) sources: BTreeMap<Name, Arc<Source>>,
 }
 
 /// Why a pipeline cannot be built or had to stop.
@@ -115,20 +100,24 @@ struct Shared {
     intake: Arc<Intake>,
     points: BTreeMap<Name, PointParts>,
     desks: BTreeMap<Name, Desk>,
+    sources: BTreeMap<Name, Arc<Source>>,
     runs: Arc<RunCounts>,
-    sources: Vec<Arc<Source>>,
 }
 
 /// What the handle knows of a capture point beside the intake.
 pub(crate) struct PointParts {
+    spec: CaptureSpec,
     port: Option<Arc<dyn CapturePort>>,
-    pulse: Arc<Pulse>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) control: Arc<Control>,
-    /// How the hub reads its source; `None`: it is fed by requests only.
-    pub(crate) feed: Option<Feed>,
 }
 
 impl PointParts {
+    /// How the hub reads its source at the moment; `None`: it is fed by requests only.
+    pub(crate) fn feed(&self) -> Option<Feed> {
+        Feed::of(&self.spec, &self.port.as_ref()?.modes())
+    }
+
     fn health(&self) -> Health {
         let mut health = self.pulse.read();
         if self.control.paused().is_some() {
@@ -143,7 +132,7 @@ impl PointParts {
             source: point.spec.source.clone(),
             health: self.health(),
             next_at: self.control.next_at(),
-            feed: Feed::name(self.feed.as_ref()),
+            feed: Feed::name(self.feed().as_ref()),
             paused: self.control.paused(),
             counts: point.counts.read(),
             bytes: flow.bytes.read(),
@@ -163,7 +152,7 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError::Cursor`], [`PipelineError::Pauses`].
     pub async fn build(parts: PipelineParts) -> Result<(Self, Handle), PipelineError> {
-        let ports = Ports::of_sources(&parts.spec, parts.settings, parts.sources);
+        let ports = Ports::of_sources(&parts.spec, parts.sources);
         let PipelineParts { spec, version, rules, hub, store, after_seq, limits, .. } = parts;
         let core = Core { spec, version, rules, hub, store, after_seq, limits };
         Self::over(core, ports).await
@@ -214,9 +203,10 @@ impl Pipeline {
         }
         let counts = Arc::new(RunCounts::default());
         let runs = Runs::new(Arc::clone(&intake), Arc::clone(&counts));
-        let shared = Shared { intake, points, desks, runs: counts, sources: sources.clone() };
-        let handle = Handle(Arc::new(shared));
+        let all_sources = sources.values().map(Arc::clone).collect();
+        let handle = Handle(Arc::new(Shared { intake, points, desks, sources, runs: counts }));
         let alerts = Alerts::new(handle.clone());
+        let sources = all_sources;
         let pipeline =
             Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout };
         Ok((pipeline, handle))
@@ -331,7 +321,7 @@ fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
 
 fn feeders(
     intake: &Arc<Intake>,
-    mut captures: BTreeMap<Name, (Arc<dyn CapturePort>, Vec<CaptureMode>)>,
+    mut captures: BTreeMap<Name, Arc<dyn CapturePort>>,
     pauses: Vec<PauseRow>,
 ) -> (Vec<Feeder>, BTreeMap<Name, PointParts>) {
     let paused = pauses.into_iter().map(|row| {
@@ -341,96 +331,54 @@ fn feeders(
     let mut paused: BTreeMap<Name, Paused> = paused.collect();
     let (mut feeders, mut points) = (Vec::new(), BTreeMap::new());
     for (name, point) in &intake.points {
-        let (pulse, control) = (Arc::new(Pulse::default()), Control::new(paused.remove(name)));
-        let mut parts = PointParts { port: None, pulse, control: Arc::new(control), feed: None };
-        if let Some((port, modes)) = captures.remove(name) {
+        let control = Arc::new(Control::new(paused.remove(name)));
+        let pulse = Arc::new(Pulse::default());
+        let port = captures.remove(name).map(|port| {
             let (flow, operations) = (Arc::clone(&point.flow), Arc::clone(&point.operations));
-            let port: Arc<dyn CapturePort> = Arc::new(MeteredCapture { port, operations, flow });
-            parts.port = Some(Arc::clone(&port));
-            parts.feed = feed(&point.spec, &modes);
-            if let Some(feed) = parts.feed.clone() {
-                feeders.push(Feeder {
-                    name: name.clone(),
-                    intake: Arc::clone(intake),
-                    port,
-                    feed,
-                    pulse: Arc::clone(&parts.pulse),
-                    control: Arc::clone(&parts.control),
-                });
-            }
+            Arc::new(MeteredCapture { port, operations, flow }) as Arc<dyn CapturePort>
+        });
+        let parts = PointParts { spec: point.spec.clone(), port, pulse, control };
+        if let Some(port) = parts.port.clone() {
+            feeders.push(Feeder {
+                name: name.clone(),
+                intake: Arc::clone(intake),
+                port,
+                pulse: Arc::clone(&parts.pulse),
+                control: Arc::clone(&parts.control),
+            });
         }
         points.insert(name.clone(), parts);
     }
     (feeders, points)
 }
 
-/// How a capture point is fed; `None`: by requests only.
-fn feed(spec: &CaptureSpec, modes: &[CaptureMode]) -> Option<Feed> {
-    match Schedule::new(spec) {
-        Some(schedule) if modes.contains(&CaptureMode::Poll) => Some(Feed::Poll(schedule)),
-        _ if modes.contains(&CaptureMode::Stream) => Some(Feed::Stream),
-        _ => None,
-    }
-}
-
 impl Ports {
-    fn of_sources(spec: &Spec, settings: Settings, parts: BTreeMap<Name, SourceParts>) -> Self {
-        let modes = |parts: &SourceParts| {
-            let capture = parts.library.manifest().capture.as_ref();
-            capture.map_or_else(Vec::new, |capture| capture.modes.clone())
-        };
-        let sources: BTreeMap<Name, (Arc<Source>, Vec<CaptureMode>)> = parts
-            .into_iter()
-            .map(|(name, parts)| {
-                let modes = modes(&parts);
-                (name.clone(), (Arc::new(Source::new(name, parts)), modes))
-            })
-            .collect();
-        let Settings { mut captures, mut lookups, mut callbacks } = settings;
+    fn of_sources(spec: &Spec, mut parts: BTreeMap<Name, SourceParts>) -> Self {
+        let mut source = |name: &Name| Source::new(name.clone(), parts.remove(name));
+        let sources: BTreeMap<Name, Arc<Source>> =
+            spec.sources.keys().map(|name| (name.clone(), Arc::new(source(name)))).collect();
         let mut ports = Self::default();
         for (name, point) in &spec.captures {
-            let Some(source) = &point.source else { continue };
-            let settings = own(&mut captures, name);
-            let (port, modes): (Arc<dyn CapturePort>, _) = match sources.get(source) {
-                Some((source, modes)) => (attached(source, name, settings), modes.clone()),
-                // Whatever way it would have been fed: the capture point shows why it is not.
-                None => {
-                    (Arc::new(Missing::new(source)), vec![CaptureMode::Poll, CaptureMode::Stream])
-                }
-            };
-            ports.captures.insert(name.clone(), (port, modes));
+            if let Some(source) = point.source.as_ref().and_then(|source| sources.get(source)) {
+                let port = Attached::<CaptureHandle>::new(Arc::clone(source), name.clone());
+                ports.captures.insert(name.clone(), Arc::new(port));
+            }
         }
         for (name, lookup) in &spec.lookups {
-            let settings = own(&mut lookups, name);
-            let port: Arc<dyn LookupPort> = match sources.get(&lookup.source) {
-                Some((source, _)) => attached(source, name, settings),
-                None => Arc::new(Missing::new(&lookup.source)),
-            };
-            ports.lookups.insert(name.clone(), port);
+            if let Some(source) = sources.get(&lookup.source) {
+                let port = Attached::<LookupHandle>::new(Arc::clone(source), name.clone());
+                ports.lookups.insert(name.clone(), Arc::new(port));
+            }
         }
         for (name, callback) in &spec.callbacks {
-            let settings = own(&mut callbacks, name);
-            let port: Arc<dyn CallbackPort> = match sources.get(&callback.source) {
-                Some((source, _)) => attached(source, name, settings),
-                None => Arc::new(Missing::new(&callback.source)),
-            };
-            ports.callbacks.insert(name.clone(), port);
+            if let Some(source) = sources.get(&callback.source) {
+                let port = Attached::<CallbackHandle>::new(Arc::clone(source), name.clone());
+                ports.callbacks.insert(name.clone(), Arc::new(port));
+            }
         }
-        ports.sources = sources.into_values().map(|(source, _)| source).collect();
+        ports.sources = sources;
         ports
     }
-}
-
-fn own(settings: &mut BTreeMap<Name, Vec<u8>>, name: &Name) -> Vec<u8> {
-    settings.remove(name).unwrap_or_else(|| b"{}".to_vec())
-}
-
-fn attached<H: crate::source::Role>(
-    source: &Arc<Source>,
-    name: &Name,
-    settings: Vec<u8>,
-) -> Arc<Attached<H>> {
-    Arc::new(Attached::new(Arc::clone(source), name.clone(), settings))
 }
 
 impl Handle {
@@ -475,7 +423,7 @@ impl Handle {
 
     /// What the capture points do that are polled or stream.
     pub(crate) fn fed_points(&self) -> impl Iterator<Item = (&Name, State)> {
-        let fed = self.0.points.iter().filter(|(_, parts)| parts.feed.is_some());
+        let fed = self.0.points.iter().filter(|(_, parts)| parts.feed().is_some());
         fed.map(|(name, parts)| (name, parts.health().state))
     }
 
@@ -489,6 +437,10 @@ impl Handle {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.intake.store
+    }
+
+    pub(crate) fn source(&self, name: &str) -> Option<&Arc<Source>> {
+        self.0.sources.get(name)
     }
 
     pub(crate) fn parts(&self, capture_point: &str) -> Option<(&Name, &PointParts)> {

@@ -9,14 +9,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gantry_model::ItemId;
 use gantry_plugin_host::api::{
-    Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
-    RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
+    Query, RecordOutcome,
 };
 use serde_json::Value;
 
 /// The capture side of a source, for one capture point.
 #[async_trait]
 pub(crate) trait CapturePort: Send + Sync {
+    /// The ways it gives records, at the moment.
+    fn modes(&self) -> Vec<CaptureMode>;
     async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, Trouble>;
     async fn stream(
         &self,
@@ -85,51 +87,5 @@ impl Trouble {
                 | ErrorClass::Conflict
                 | ErrorClass::Canceled
         )
-    }
-}
-
-/// Stands for a source whose plug-in could not be loaded: whatever is asked of it says so.
-pub(crate) struct Missing(String);
-
-impl Missing {
-    pub(crate) fn new(source: &gantry_model::Name) -> Self {
-        Self(format!("source {source:?} is not there: its plug-in could not be loaded"))
-    }
-
-    fn trouble(&self) -> Trouble {
-        Trouble::new(ErrorClass::Config, self.0.clone())
-    }
-}
-
-#[async_trait]
-impl CapturePort for Missing {
-    async fn poll(&self, _: Option<Position>, _: u32) -> Result<Batch, Trouble> {
-        Err(self.trouble())
-    }
-
-    async fn stream(&self, _: Option<Position>, _: u32) -> Result<Box<dyn BatchStream>, Trouble> {
-        Err(self.trouble())
-    }
-
-    async fn http(&self, _: HttpRequest) -> Result<HttpCapture, Trouble> {
-        Err(self.trouble())
-    }
-
-    async fn acknowledge(&self, _: Vec<RecordOutcome>) -> Result<(), Trouble> {
-        Err(self.trouble())
-    }
-}
-
-#[async_trait]
-impl LookupPort for Missing {
-    async fn ask(&self, _: Query, _: ItemId) -> Result<Option<Value>, Trouble> {
-        Err(self.trouble())
-    }
-}
-
-#[async_trait]
-impl CallbackPort for Missing {
-    async fn deliver(&self, _: Vec<Delivery>) -> Result<Vec<DeliveryOutcome>, Trouble> {
-        Err(self.trouble())
     }
 }

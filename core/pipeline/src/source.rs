@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use gantry_model::spec::SourceSpec;
 use gantry_model::{ItemId, Name, Timestamp};
 use gantry_plugin_host::api::{
-    Batch, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position, Query,
-    RecordOutcome, Secret,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
+    Query, RecordOutcome, Secret,
 };
 use gantry_plugin_host::{
     CallError, CallbackHandle, CaptureHandle, Instance, Library, LookupHandle, RecordStream, Usage,
@@ -31,16 +31,44 @@ pub struct SourceParts {
     pub library: Arc<Library>,
     /// The source's config as JSON, with secrets in place of their references.
     pub config: Vec<u8>,
-    /// The secrets in it, to be taken out of whatever the plug-in says.
+    /// The plug-in's own settings of everything that names the source.
+    pub settings: Settings,
+    /// The secrets in both, to be taken out of whatever the plug-in says.
     pub secrets: Vec<Secret<String>>,
+}
+
+/// The plug-in's own settings as JSON, with secrets in place of their references, by name of the
+/// capture point, look-up or callback. What is not there is `{}`.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Of capture points.
+    pub captures: BTreeMap<Name, Vec<u8>>,
+    /// Of look-ups.
+    pub lookups: BTreeMap<Name, Vec<u8>>,
+    /// Of callbacks.
+    pub callbacks: BTreeMap<Name, Vec<u8>>,
 }
 
 /// A source: its instance of the moment.
 pub(crate) struct Source {
     name: Name,
-    parts: SourceParts,
-    instance: Mutex<Option<(u64, Instance)>>,
+    standing: Mutex<Standing>,
+    /// The plug-in of the moment; `None`: it could not be loaded.
+    library: RwLock<Option<Arc<Library>>>,
+    /// How often its instance was made anew by itself.
     renewals: Count,
+    /// One reload at a time.
+    pub(crate) reloading: Mutex<()>,
+}
+
+/// What a source is at the moment.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// `None`: its plug-in could not be loaded.
+    parts: Option<SourceParts>,
+    /// The number of the instance made last.
+    number: u64,
+    instance: Option<Instance>,
 }
 
 /// A capture point, look-up or callback of a source: attached on first use, and again to each new
@@ -48,65 +76,156 @@ pub(crate) struct Source {
 pub(crate) struct Attached<H> {
     source: Arc<Source>,
     name: Name,
-    settings: Vec<u8>,
     handle: Mutex<Option<(u64, H)>>,
 }
 
 /// A kind of handle: how it is attached.
 #[async_trait]
 pub(crate) trait Role: Clone + Send + Sync + Sized {
+    /// Its settings among all of the source's.
+    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>>;
     async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError>;
+    async fn check(&self) -> Result<(), CallError>;
+}
+
+impl SourceParts {
+    pub(crate) async fn create(&self, name: &Name) -> Result<Instance, CallError> {
+        self.library.create(name, self.config.clone(), &self.secrets).await
+    }
+
+    pub(crate) fn settings_of<H: Role>(&self, name: &str) -> Vec<u8> {
+        H::settings(&self.settings, name).cloned().unwrap_or_else(|| b"{}".to_vec())
+    }
+}
+
+impl Standing {
+    pub(crate) fn new(parts: SourceParts, instance: Option<Instance>) -> Self {
+        Self { parts: Some(parts), number: 0, instance }
+    }
+
+    async fn make(&mut self, name: &Name) -> Result<(u64, Instance), Trouble> {
+        let Some(parts) = &self.parts else { return Err(missing(name)) };
+        let instance = parts.create(name).await?;
+        self.number += 1;
+        self.instance = Some(instance.clone());
+        Ok((self.number, instance))
+    }
+
+    /// Lets the plug-in finish and close, and ends its process; an instance that was never made
+    /// needs neither.
+    pub(crate) async fn stop(self, name: &Name, deadline: Duration) {
+        if let Some(instance) = self.instance {
+            finish(name, &instance, deadline).await;
+        }
+        let Some(parts) = self.parts else { return };
+        let ended = tokio::task::spawn_blocking(move || parts.library.end_process(END_WITHIN));
+        if let Err(error) = ended.await {
+            tracing::warn!(source = %name, %error, "the process of a plug-in was not ended");
+        }
+    }
+}
+
+/// How long a plug-in's process gets to end, once its instances are stopped.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+async fn finish(name: &Name, instance: &Instance, deadline: Duration) {
+    if let Err(error) = instance.drain(deadline).await {
+        tracing::warn!(source = %name, error = %chain(&error), "a source did not drain");
+    }
+    match tokio::time::timeout(deadline, instance.stop()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(source = %name, error = %chain(&error), "a source did not stop");
+        }
+        Err(_) => tracing::warn!(source = %name, "a source did not stop in time"),
+    }
+}
+
+fn missing(source: &Name) -> Trouble {
+    let message = format!("source {source:?} is not there: its plug-in could not be loaded");
+    Trouble::new(ErrorClass::Config, message)
 }
 
 impl Source {
-    pub(crate) fn new(name: Name, parts: SourceParts) -> Self {
-        Self { name, parts, instance: Mutex::new(None), renewals: Count::default() }
+    /// A source without parts is one whose plug-in could not be loaded: whatever is asked of it
+    /// says so.
+    pub(crate) fn new(name: Name, parts: Option<SourceParts>) -> Self {
+        let library = RwLock::new(parts.as_ref().map(|parts| Arc::clone(&parts.library)));
+        let standing = Mutex::new(Standing { parts, ..Standing::default() });
+        Self { name, standing, library, renewals: Count::default(), reloading: Mutex::default() }
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    fn library(&self) -> Option<Arc<Library>> {
+        self.library.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The ways in which it gives records. Of a plug-in that could not be loaded they are not
+    /// known: whatever way a capture point would be fed, it shows why it is not.
+    fn modes(&self) -> Vec<CaptureMode> {
+        match self.library() {
+            Some(library) => {
+                let capture = library.manifest().capture.as_ref();
+                capture.map_or_else(Vec::new, |capture| capture.modes.clone())
+            }
+            None => vec![CaptureMode::Poll, CaptureMode::Stream],
+        }
     }
 
     /// The instance and its number, made if there is none.
-    async fn instance(&self) -> Result<(u64, Instance), CallError> {
-        let mut current = self.instance.lock().await;
-        match &*current {
-            Some((number, instance)) => Ok((*number, instance.clone())),
-            None => self.make(&mut current, 1).await,
+    async fn instance(&self) -> Result<(u64, Instance), Trouble> {
+        let mut standing = self.standing.lock().await;
+        match &standing.instance {
+            Some(instance) => Ok((standing.number, instance.clone())),
+            None => standing.make(&self.name).await,
         }
     }
 
-    async fn make(
-        &self,
-        current: &mut Option<(u64, Instance)>,
-        number: u64,
-    ) -> Result<(u64, Instance), CallError> {
-        let SourceParts { library, config, secrets } = &self.parts;
-        let instance = library.create(&self.name, config.clone(), secrets).await?;
-        *current = Some((number, instance.clone()));
-        Ok((number, instance))
+    /// The instance, its number, and what to attach something to it with.
+    async fn attachable<H: Role>(&self, name: &Name) -> Result<(u64, Instance, Vec<u8>), Trouble> {
+        let mut standing = self.standing.lock().await;
+        let (number, instance) = match &standing.instance {
+            Some(instance) => (standing.number, instance.clone()),
+            None => standing.make(&self.name).await?,
+        };
+        let settings = standing.parts.as_ref().map(|parts| parts.settings_of::<H>(name));
+        Ok((number, instance, settings.unwrap_or_default()))
     }
 
-    /// Makes the instance anew, unless somebody else did since `seen`.
-    async fn renew(&self, seen: u64) -> Result<(), CallError> {
-        let mut current = self.instance.lock().await;
-        let number = current.as_ref().map_or(0, |(number, _)| *number);
-        if number != seen {
+    /// Makes the instance anew, unless somebody else did since `seen`. If that fails, what was
+    /// there stays, so that the next call sees the same trouble and tries again.
+    async fn renew(&self, seen: u64) -> Result<(), Trouble> {
+        let mut standing = self.standing.lock().await;
+        if standing.number != seen {
             return Ok(());
         }
-        let old = current.take();
-        let renewed = self.make(&mut current, number + 1).await;
-        if renewed.is_err() {
-            // What was there stays, so that the next call sees the same trouble and tries again.
-            *current = old;
-        } else {
-            self.renewals.add(1);
-        }
-        renewed.map(drop)
+        standing.make(&self.name).await?;
+        self.renewals.add(1);
+        Ok(())
+    }
+
+    /// Puts other parts, and an instance of them, in place of what stands; gives what stood.
+    pub(crate) async fn switch(&self, mut to: Standing) -> Standing {
+        let mut standing = self.standing.lock().await;
+        to.number = standing.number + 1;
+        let library = to.parts.as_ref().map(|parts| Arc::clone(&parts.library));
+        *self.library.write().unwrap_or_else(PoisonError::into_inner) = library;
+        std::mem::replace(&mut *standing, to)
+    }
+
+    /// How its instance is; `None` if there is none.
+    pub(crate) async fn health(&self) -> Option<gantry_plugin_host::Health> {
+        self.standing.lock().await.instance.as_ref().map(Instance::health)
     }
 
     /// How its plug-in is, without asking it.
-    fn status(&self, plugin: Name, usage: Option<Usage>) -> SourceStatus {
-        let library = &self.parts.library;
+    fn status(&self, library: &Library, plugin: Name, usage: Option<Usage>) -> SourceStatus {
         // Where it is being made, it is not there yet.
-        let health = self.instance.try_lock().ok();
-        let health = health.and_then(|current| Some(current.as_ref()?.1.health()));
+        let health = self.standing.try_lock().ok();
+        let health = health.and_then(|standing| Some(standing.instance.as_ref()?.health()));
         let process = library.process();
         let state = match &health {
             _ if process.as_ref().is_some_and(|process| process.quarantined) => {
@@ -137,39 +256,32 @@ impl Source {
         }
     }
 
-    /// Lets the plug-in finish and close; an instance that was never made needs neither.
+    /// Lets the plug-in finish and close, for good.
     pub(crate) async fn stop(&self, deadline: Duration) {
-        let Some((_, instance)) = self.instance.lock().await.take() else { return };
-        if let Err(error) = instance.drain(deadline).await {
-            tracing::warn!(source = %self.name, error = %chain(&error), "a source did not drain");
-        }
-        match tokio::time::timeout(deadline, instance.stop()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(source = %self.name, error = %chain(&error), "a source did not stop");
-            }
-            Err(_) => tracing::warn!(source = %self.name, "a source did not stop in time"),
-        }
+        let standing = std::mem::take(&mut *self.standing.lock().await);
+        standing.stop(&self.name, deadline).await;
     }
 }
 
 /// How all sources of a config are, also those whose plug-in could not be loaded.
 pub(crate) fn status(
     configured: &BTreeMap<Name, SourceSpec>,
-    loaded: &[Arc<Source>],
+    sources: &BTreeMap<Name, Arc<Source>>,
 ) -> BTreeMap<Name, SourceStatus> {
-    let process = |source: &Arc<Source>| source.parts.library.process()?.process;
-    let processes: Vec<_> = loaded.iter().filter_map(process).collect();
+    let libraries: BTreeMap<&Name, Arc<Library>> =
+        sources.iter().filter_map(|(name, source)| Some((name, source.library()?))).collect();
+    let process = |library: &Arc<Library>| library.process()?.process;
+    let processes: Vec<_> = libraries.values().filter_map(process).collect();
     let usage: BTreeMap<_, _> =
         processes.iter().copied().zip(gantry_plugin_host::usage(&processes)).collect();
     let statuses = configured.iter().map(|(name, spec)| {
         let plugin = spec.plugin.clone();
-        let status = match loaded.iter().find(|source| source.name == *name) {
-            Some(source) => {
-                let usage = process(source).and_then(|id| *usage.get(&id)?);
-                source.status(plugin, usage)
+        let status = match (sources.get(name), libraries.get(name)) {
+            (Some(source), Some(library)) => {
+                let usage = process(library).and_then(|id| *usage.get(&id)?);
+                source.status(library, plugin, usage)
             }
-            None => SourceStatus {
+            _ => SourceStatus {
                 plugin,
                 version: None,
                 state: SourceState::Missing,
@@ -196,20 +308,21 @@ fn state_of(state: gantry_plugin_host::State) -> SourceState {
 }
 
 impl<H: Role> Attached<H> {
-    pub(crate) fn new(source: Arc<Source>, name: Name, settings: Vec<u8>) -> Self {
-        Self { source, name, settings, handle: Mutex::new(None) }
+    pub(crate) fn new(source: Arc<Source>, name: Name) -> Self {
+        Self { source, name, handle: Mutex::new(None) }
     }
 
     /// The handle, attached to the instance of the moment.
-    async fn handle(&self) -> Result<(u64, H), CallError> {
-        let (number, instance) = self.source.instance().await?;
+    async fn handle(&self) -> Result<(u64, H), Trouble> {
+        let (number, _) = self.source.instance().await?;
         let mut handle = self.handle.lock().await;
         if let Some((attached_to, handle)) = &*handle
             && *attached_to == number
         {
             return Ok((number, handle.clone()));
         }
-        let fresh = H::attach(&instance, &self.name, self.settings.clone()).await?;
+        let (number, instance, settings) = self.source.attachable::<H>(&self.name).await?;
+        let fresh = H::attach(&instance, &self.name, settings).await?;
         *handle = Some((number, fresh.clone()));
         Ok((number, fresh))
     }
@@ -220,33 +333,30 @@ impl<H: Role> Attached<H> {
         F: Future<Output = Result<T, CallError>>,
     {
         let (number, result) = self.call_once(&op).await;
-        let error = match result {
+        let trouble = match result {
             Ok(answer) => return Ok(answer),
-            Err(error) => error,
+            Err(trouble) => trouble,
         };
-        match error.class() {
+        let source = &self.source.name;
+        match trouble.class {
             ErrorClass::AuthExpired => {
-                self.source.renew(number).await.map_err(Trouble::from)?;
+                self.source.renew(number).await?;
                 let (_, again) = self.call_once(&op).await;
                 // Expired twice in a row: the fresh credentials are no better.
-                again.map_err(|error| match error.class() {
-                    ErrorClass::AuthExpired => Trouble::new(ErrorClass::AuthDenied, chain(&error)),
-                    _ => error.into(),
+                again.map_err(|trouble| match trouble.class {
+                    ErrorClass::AuthExpired => Trouble { class: ErrorClass::AuthDenied, ..trouble },
+                    _ => trouble,
                 })
             }
             ErrorClass::Panic => {
-                tracing::error!(
-                    source = %self.source.name,
-                    error = %chain(&error),
-                    "a plug-in panicked; its source is made anew"
-                );
+                let error = &trouble.message;
+                tracing::error!(%source, error, "a plug-in panicked; its source is made anew");
                 if let Err(error) = self.source.renew(number).await {
-                    let (source, error) = (&self.source.name, chain(&error));
                     tracing::error!(%source, %error, "a source cannot be made anew");
                 }
-                Err(error.into())
+                Err(trouble)
             }
-            _ => Err(error.into()),
+            _ => Err(trouble),
         }
     }
 
@@ -260,24 +370,21 @@ impl<H: Role> Attached<H> {
         match self.source.renew(number).await {
             Ok(()) => true,
             Err(error) => {
-                let (source, error) = (&self.source.name, chain(&error));
+                let source = &self.source.name;
                 tracing::error!(%source, %error, "a source cannot be made anew");
                 false
             }
         }
     }
 
-    async fn call_once<T, F>(&self, op: &impl Fn(H) -> F) -> (u64, Result<T, CallError>)
+    async fn call_once<T, F>(&self, op: &impl Fn(H) -> F) -> (u64, Result<T, Trouble>)
     where
         F: Future<Output = Result<T, CallError>>,
     {
         match self.handle().await {
-            Ok((number, handle)) => (number, op(handle).await),
+            Ok((number, handle)) => (number, op(handle).await.map_err(Trouble::from)),
             // Attaching can panic as well: then the instance of the moment is the one to renew.
-            Err(error) => {
-                let current = self.source.instance.lock().await;
-                (current.as_ref().map_or(0, |(number, _)| *number), Err(error))
-            }
+            Err(trouble) => (self.source.standing.lock().await.number, Err(trouble)),
         }
     }
 }
@@ -289,7 +396,7 @@ impl From<CallError> for Trouble {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -308,27 +415,55 @@ impl From<gantry_plugin_host::api::Error> for Trouble {
 
 #[async_trait]
 impl Role for CaptureHandle {
+    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
+        of.captures.get(name)
+    }
+
     async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
         instance.attach_capture(name, settings).await
+    }
+
+    async fn check(&self) -> Result<(), CallError> {
+        Self::check(self).await
     }
 }
 
 #[async_trait]
 impl Role for LookupHandle {
+    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
+        of.lookups.get(name)
+    }
+
     async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
         instance.attach_lookup(name, settings).await
+    }
+
+    async fn check(&self) -> Result<(), CallError> {
+        Self::check(self).await
     }
 }
 
 #[async_trait]
 impl Role for CallbackHandle {
+    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
+        of.callbacks.get(name)
+    }
+
     async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
         instance.attach_callback(name, settings).await
+    }
+
+    async fn check(&self) -> Result<(), CallError> {
+        Self::check(self).await
     }
 }
 
 #[async_trait]
 impl CapturePort for Attached<CaptureHandle> {
+    fn modes(&self) -> Vec<CaptureMode> {
+        self.source.modes()
+    }
+
     async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, Trouble> {
         self.call(|handle| {
             let from = from.clone();

@@ -263,6 +263,11 @@ pub struct RecordCounts {
 pub(crate) struct Pulse(Mutex<Health>);
 
 impl Pulse {
+    /// As at the start, but for what is remembered; gives the state before.
+    pub(crate) fn begin_anew(&self) -> State {
+        std::mem::take(&mut self.lock().state)
+    }
+
     pub(crate) fn ok(&self, at: Timestamp) {
         let mut health = self.lock();
         health.state = State::Running;

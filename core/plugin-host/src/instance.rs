@@ -16,7 +16,7 @@ use crate::ops::{Flights, Pending};
 use crate::transport::Body;
 
 /// Why an operation gave nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The plug-in said so, or panicked, or broke the protocol: the source's class tells.

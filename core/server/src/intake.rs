@@ -15,10 +15,13 @@ use gantry_pipeline::{
 use gantry_plugin_api::{HttpRequest, HttpResponse};
 use gantry_rules::ExpressionError;
 use gantry_store::Store;
-use gantry_web::intake::{self, Intake, IntakeError, Message, RecordOutcome, RecordResult};
+use gantry_web::intake::{
+    self, Intake, IntakeError, Message, RecordOutcome, RecordResult, SourceReload,
+};
 
 use crate::error::chain;
 use crate::metrics::{self, Seen};
+use crate::reload::Reloader;
 
 /// Plugs the pipeline into the web server.
 #[derive(Debug)]
@@ -27,6 +30,7 @@ pub(crate) struct PipelineIntake {
     pub(crate) spec: Arc<Spec>,
     pub(crate) hub: gantry_hub::Handle,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) reloader: Reloader,
 }
 
 #[async_trait]
@@ -126,6 +130,14 @@ impl Intake for PipelineIntake {
             }
         };
         self.pipeline.move_position(actor, capture_point, to).await.map_err(operate_error)
+    }
+
+    async fn reload_plugin(
+        &self,
+        actor: Actor,
+        plugin: &str,
+    ) -> Result<Vec<SourceReload>, IntakeError> {
+        self.reloader.reload(actor, plugin).await
     }
 
     fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {

@@ -12,6 +12,7 @@ mod intake;
 mod metrics;
 pub mod place;
 pub mod plugins;
+mod reload;
 pub mod telemetry;
 mod verify;
 
@@ -27,12 +28,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::engine::Engine;
 pub use crate::error::Error;
 use crate::intake::PipelineIntake;
 use crate::place::{Place, Running};
 use crate::plugins::Loaded;
+use crate::reload::Reloader;
 pub use crate::verify::{Report, verify};
 
 /// What a hub is started with.
@@ -79,8 +82,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder.clone(), source })?;
     let folders = plugins::Folders::new(place.clone(), plugins);
-    let Loaded { spec, sources, settings } = plugins::load(&config, folders).await?;
-    let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
+    let Loaded { spec, sources } = plugins::load(&config, folders.clone()).await?;
     let (rules, _) = gantry_rules::compile(&spec);
     let spec = Arc::new(spec);
     let opened = gantry_store::open(&place.store).await;
@@ -96,7 +98,6 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
         hub: hub.clone(),
         store: Arc::clone(&store),
         sources,
-        settings,
         after_seq,
         limits: Limits::default(),
     };
@@ -105,8 +106,19 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let address = listen.unwrap_or_else(|| spec.hub.listen.clone());
     let listener = listen_on(&address).await?;
     let running = running(&listener, &key)?;
-    let (asked, kept) = (hub.clone(), Arc::clone(&store));
-    let intake = PipelineIntake { pipeline: pipeline_handle, spec, hub: asked, store: kept };
+    let reloader = Reloader {
+        folders,
+        spec: Arc::clone(&spec),
+        pipeline: pipeline_handle.clone(),
+        tasks: TaskTracker::new(),
+    };
+    let intake = PipelineIntake {
+        pipeline: pipeline_handle,
+        spec,
+        hub: hub.clone(),
+        store: Arc::clone(&store),
+        reloader,
+    };
     let web = web(hub.clone(), Arc::clone(&store), intake, key);
     let services = Services { pipeline, web, listener, engine };
     let announced = place.clone();
@@ -118,7 +130,6 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
             Ok(())
         })
         .await;
-    plugins::end_processes(&libraries);
     place.withdraw();
     drop(store);
     result

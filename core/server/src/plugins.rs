@@ -109,7 +109,6 @@ pub fn json_schema(
 pub(crate) struct Loaded {
     pub(crate) spec: Spec,
     pub(crate) sources: BTreeMap<Name, SourceParts>,
-    pub(crate) settings: Settings,
 }
 
 /// Checks the config, loads the plug-ins that it names, and lets them look at their part of it.
@@ -130,28 +129,31 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
     if checked.findings.iter().any(|finding| finding.severity == Severity::Warning) {
         tracing::warn!("{}", render_human(&checked.findings, &checked.sources));
     }
-    let mut loader = Loader { spec: &spec, faults: Vec::new(), settings: Settings::default() };
-    let mut sources = BTreeMap::new();
+    let (mut sources, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, source) in &spec.sources {
         match library(&host, name, source) {
             Ok(library) => {
-                let parts = loader.source(name, library).await;
+                let (parts, found) = source_parts(&spec, name, library).await;
                 sources.insert(name.clone(), parts);
+                faults.extend(found);
             }
             Err(error) => {
                 tracing::error!(source = %name, code = error.code(), %error, "a source cannot run");
             }
         }
     }
-    let Loader { faults, settings, .. } = loader;
     if !faults.is_empty() {
         return Err(Error::PluginConfig { faults: faults.join("\n") });
     }
-    Ok(Loaded { spec, sources, settings })
+    Ok(Loaded { spec, sources })
 }
 
 /// The plug-in of a source, where the source wants it to run.
-fn library(host: &Host, name: &Name, source: &SourceSpec) -> Result<Arc<Library>, Refusal> {
+pub(crate) fn library(
+    host: &Host,
+    name: &Name,
+    source: &SourceSpec,
+) -> Result<Arc<Library>, Refusal> {
     match source.isolation {
         Isolation::InProcess => host.load(&source.plugin),
         Isolation::Process => {
@@ -164,7 +166,7 @@ fn library(host: &Host, name: &Name, source: &SourceSpec) -> Result<Arc<Library>
 }
 
 /// Ends the processes of plug-ins, after the last operation.
-pub(crate) fn end_processes(libraries: &[Arc<Library>]) {
+fn end_processes(libraries: &[Arc<Library>]) {
     /// Instances are stopped before, so nothing is left to do.
     const WITHIN: Duration = Duration::from_secs(2);
     for library in libraries {
@@ -190,14 +192,15 @@ pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>,
     // Before anything is read: paths of secrets count from there too.
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder, source })?;
-    let Loaded { spec, sources, mut settings } = load(config, folders).await?;
+    let Loaded { spec, sources } = load(config, folders).await?;
     let mut connections = Vec::new();
     let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {
-        match parts.library.create(&name, parts.config, &parts.secrets).await {
+        let SourceParts { library, config, settings, secrets } = parts;
+        match library.create(&name, config, &secrets).await {
             Ok(instance) => {
                 connections.push(Connection::new("source", &name, instance.check().await));
-                check_parts(&spec, &name, &instance, &mut settings, &mut connections).await;
+                check_parts(&spec, &name, &instance, settings, &mut connections).await;
             }
             Err(error) => connections.push(Connection::new("source", &name, Err(error))),
         }
@@ -211,7 +214,7 @@ async fn check_parts(
     spec: &Spec,
     source: &Name,
     instance: &Instance,
-    settings: &mut Settings,
+    mut settings: Settings,
     connections: &mut Vec<Connection>,
 ) {
     for (name, _) in spec.captures.iter().filter(|(_, c)| c.source.as_ref() == Some(source)) {
@@ -247,79 +250,81 @@ impl Connection {
     }
 }
 
-/// Resolves secrets and lets plug-ins look at their config; collects all that they find.
-struct Loader<'a> {
-    spec: &'a Spec,
-    faults: Vec<String>,
-    settings: Settings,
+/// What a source is made of, and the faults that its plug-in found in its part of the config.
+pub(crate) async fn source_parts(
+    spec: &Spec,
+    name: &Name,
+    library: Arc<Library>,
+) -> (SourceParts, Vec<String>) {
+    let manifest = library.manifest().clone();
+    let mut reader = Reader { library: &library, secrets: Vec::new(), faults: Vec::new() };
+    let part = format!("source.{name}.config");
+    let schema = manifest.config.as_value();
+    let config = reader.part(None, &part, &spec.sources[name].config, schema).await;
+    let mut settings = Settings::default();
+    if let Some(role) = &manifest.capture {
+        let schema = role.settings.as_value();
+        for (capture, of) in &spec.captures {
+            if of.source.as_ref() == Some(name) {
+                let part = format!("capture.{capture}.settings");
+                let role = Some(RoleName::Capture);
+                let read = reader.part(role, &part, &of.settings, schema).await;
+                settings.captures.insert(capture.clone(), read);
+            }
+        }
+    }
+    if let Some(role) = &manifest.lookup {
+        let schema = role.settings.as_value();
+        for (lookup, of) in &spec.lookups {
+            if of.source == *name {
+                let part = format!("lookup.{lookup}.settings");
+                let role = Some(RoleName::Lookup);
+                let read = reader.part(role, &part, &of.settings, schema).await;
+                settings.lookups.insert(lookup.clone(), read);
+            }
+        }
+    }
+    if let Some(role) = &manifest.callback {
+        let schema = role.settings.as_value();
+        for (callback, of) in &spec.callbacks {
+            if of.source == *name {
+                let part = format!("callback.{callback}.settings");
+                let role = Some(RoleName::Callback);
+                let read = reader.part(role, &part, &of.settings, schema).await;
+                settings.callbacks.insert(callback.clone(), read);
+            }
+        }
+    }
+    let Reader { secrets, faults, .. } = reader;
+    (SourceParts { library, config, settings, secrets }, faults)
 }
 
-impl Loader<'_> {
-    /// A source, and the settings of everything that names it.
-    async fn source(&mut self, name: &Name, library: Arc<Library>) -> SourceParts {
-        let manifest = library.manifest().clone();
-        let part = format!("source.{name}.config");
-        let config = &self.spec.sources[name].config;
-        let schema = manifest.config.as_value().clone();
-        let (config, mut secrets) = self.part(&library, None, &part, config, &schema).await;
-        if let Some(role) = &manifest.capture {
-            let schema = role.settings.as_value();
-            for (capture, spec) in &self.spec.captures {
-                if spec.source.as_ref() == Some(name) {
-                    let part = format!("capture.{capture}.settings");
-                    let role = Some(RoleName::Capture);
-                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
-                    self.settings.captures.insert(capture.clone(), read.0);
-                    secrets.extend(read.1);
-                }
-            }
-        }
-        if let Some(role) = &manifest.lookup {
-            let schema = role.settings.as_value();
-            for (lookup, spec) in &self.spec.lookups {
-                if spec.source == *name {
-                    let part = format!("lookup.{lookup}.settings");
-                    let role = Some(RoleName::Lookup);
-                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
-                    self.settings.lookups.insert(lookup.clone(), read.0);
-                    secrets.extend(read.1);
-                }
-            }
-        }
-        if let Some(role) = &manifest.callback {
-            let schema = role.settings.as_value();
-            for (callback, spec) in &self.spec.callbacks {
-                if spec.source == *name {
-                    let part = format!("callback.{callback}.settings");
-                    let role = Some(RoleName::Callback);
-                    let read = self.part(&library, role, &part, &spec.settings, schema).await;
-                    self.settings.callbacks.insert(callback.clone(), read.0);
-                    secrets.extend(read.1);
-                }
-            }
-        }
-        SourceParts { library, config, secrets }
-    }
+/// Resolves secrets and lets a plug-in look at its config; collects all that it finds.
+struct Reader<'a> {
+    library: &'a Library,
+    secrets: Vec<Secret<String>>,
+    faults: Vec<String>,
+}
 
-    /// One part of the config as the plug-in gets it, and the secrets in it.
+impl Reader<'_> {
+    /// One part of the config as the plug-in gets it.
     async fn part(
         &mut self,
-        library: &Library,
         role: Option<RoleName>,
         part: &str,
         value: &Value,
         schema: &Value,
-    ) -> (Vec<u8>, Vec<Secret<String>>) {
+    ) -> Vec<u8> {
         let (value, secrets) = match resolve_secrets(value, schema) {
             Ok(resolved) => resolved,
             Err(errors) => {
                 self.faults.extend(errors.iter().map(|error| format!("{part}: {error}")));
-                return (Vec::new(), Vec::new());
+                return Vec::new();
             }
         };
         let secrets: Vec<_> = secrets.into_iter().map(Secret::new).collect();
         let json = serde_json::to_vec(&value).expect("invariant: it was JSON before");
-        match library.validate(role, json.clone(), &secrets).await {
+        match self.library.validate(role, json.clone(), &secrets).await {
             Ok(faults) => {
                 let faults = faults.iter().map(|fault| format!("{part}: {fault}"));
                 self.faults.extend(faults);
@@ -330,7 +335,8 @@ impl Loader<'_> {
                 tracing::error!(part, error = %chain(&error), "a plug-in could not look at its config");
             }
         }
-        (json, secrets)
+        self.secrets.extend(secrets);
+        json
     }
 }
 

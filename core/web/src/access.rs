@@ -32,6 +32,8 @@ pub(crate) enum Permission {
     ReadStatus,
     /// Pause and resume capture points, ask a source now.
     OperateCapture,
+    /// Run another file of a plug-in.
+    ReloadPlugin,
     /// Move the position from which a source is read.
     MovePosition,
     ReadConfig,
@@ -67,7 +69,12 @@ impl Role {
             ),
             Self::Supervisor => !matches!(
                 permission,
-                P::Capture | P::WriteAgents | P::Work | P::ReportLoad | P::MovePosition
+                P::Capture
+                    | P::WriteAgents
+                    | P::Work
+                    | P::ReportLoad
+                    | P::MovePosition
+                    | P::ReloadPlugin
             ),
             Self::Administrator => !matches!(permission, P::Work),
             Self::Integrator { .. } => {

@@ -111,6 +111,16 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
         to: Move,
     ) -> Result<(), IntakeError>;
 
+    /// Runs the sources of a plug-in with what its file and their secrets are now.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn reload_plugin(
+        &self,
+        actor: Actor,
+        plugin: &str,
+    ) -> Result<Vec<SourceReload>, IntakeError>;
+
     /// Reads a skill expression whose names the active config has to know.
     ///
     /// # Errors
@@ -177,6 +187,24 @@ pub enum Move {
         /// The instant.
         to: Timestamp,
     },
+}
+
+/// What became of a source whose plug-in was reloaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceReload {
+    /// The source.
+    pub source: Name,
+    /// Whether it runs with the plug-in as it is now; if not, it runs as before.
+    pub reloaded: bool,
+    /// Version of the plug-in as it is now.
+    pub version: String,
+    /// Hash of its file.
+    pub sha256: String,
+    /// What does not work at the moment, but may by itself.
+    pub troubles: Vec<String>,
+    /// Why it runs as before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What became of one record.
@@ -262,6 +290,12 @@ pub enum IntakeError {
     /// The capture point is busy.
     #[error("{0}")]
     Busy(String),
+    /// No source is of this plug-in.
+    #[error("no source of the active config is of plug-in {0:?}")]
+    UnknownPlugin(String),
+    /// The plug-in as it is now cannot be used.
+    #[error("the plug-in was not reloaded, and runs as before: {0}")]
+    NotReloaded(String),
     /// The content is refused, with a code of its own.
     #[error("{detail}")]
     Refused {
@@ -302,6 +336,8 @@ impl From<IntakeError> for Problem {
             IntakeError::NoPosition(_) => &problem::NO_POSITION,
             IntakeError::NotOperable(_) => &problem::NOT_OPERABLE,
             IntakeError::Busy(_) => &problem::BUSY,
+            IntakeError::UnknownPlugin(_) => &problem::NO_PLUGIN,
+            IntakeError::NotReloaded(_) => &problem::NOT_RELOADED,
             IntakeError::Refused { code, .. } => {
                 return Self::new(&problem::RECORD, detail).with_code(code);
             }

@@ -84,6 +84,8 @@ kinds! {
     NO_POSITION = "GANTRY-W036" 404 "No such position";
     NOT_OPERABLE = "GANTRY-W037" 409 "The capture point does not allow this";
     BUSY = "GANTRY-W038" 503 "The capture point is busy" retry 5;
+    NO_PLUGIN = "GANTRY-W039" 404 "No such plug-in in use";
+    NOT_RELOADED = "GANTRY-W040" 409 "The plug-in was not reloaded";
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.

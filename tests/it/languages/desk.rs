@@ -11,11 +11,11 @@ use anyhow::Result;
 
 use super::Source;
 
-pub(super) struct Desk(PathBuf);
+pub(crate) struct Desk(PathBuf);
 
 impl Desk {
     /// Makes the folder, which anybody may write to: plug-ins run as another user than the hub.
-    pub(super) fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         fs::create_dir(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o777))?;
         fs::write(folder.join("tickets.csv"), "id,subject,customer\n")?;

@@ -31,6 +31,7 @@ struct ScriptedCapture {
     asked: mpsc::Sender<Option<Position>>,
     told: mpsc::Sender<Vec<RecordOutcome>>,
     may_acknowledge: Arc<Semaphore>,
+    mode: CaptureMode,
     http: Option<HttpCapture>,
 }
 
@@ -49,9 +50,10 @@ pub(super) fn capture_point(
         asked: asked_out,
         told: told_out,
         may_acknowledge: Arc::clone(&may_acknowledge),
+        mode,
         http,
     };
-    ports.captures.insert("leads".into(), (Arc::new(port), vec![mode]));
+    ports.captures.insert("leads".into(), Arc::new(port));
     SourceEnd { batches, asked, told, may_acknowledge }
 }
 
@@ -91,6 +93,10 @@ pub(super) fn batch(records: Vec<Record>) -> Batch {
 
 #[async_trait]
 impl CapturePort for ScriptedCapture {
+    fn modes(&self) -> Vec<CaptureMode> {
+        vec![self.mode]
+    }
+
     async fn poll(&self, from: Option<Position>, _: u32) -> Result<Batch, Trouble> {
         self.asked.send(from).await.unwrap();
         match self.batches.lock().await.recv().await {

@@ -61,7 +61,7 @@ impl Supervisor {
         let Plan { plugin, source, .. } = &self.plan;
         let reason = format!(
             "plug-in `{plugin}` of source {source} is quarantined: the hub failed to watch it, \
-             which is a fault of the hub; restart the hub to try it again"
+             which is a fault of the hub; reload it to try it again: gantry plugin reload {plugin}"
         );
         let supervise = AssertUnwindSafe(|| self.supervise(started));
         if catch_unwind(supervise).is_err() {
@@ -116,8 +116,8 @@ impl Supervisor {
             let minutes = timing.window.as_secs().div_ceil(60);
             let reason = format!(
                 "plug-in `{}` of source {} is quarantined: {reason}, {n} times in {minutes} min; \
-                 restart the hub to try it again",
-                plan.plugin, plan.source
+                 reload it to try it again: gantry plugin reload {}",
+                plan.plugin, plan.source, plan.plugin
             );
             tracing::error!(plugin = %plan.plugin, source = %plan.source, "{reason}");
             self.shared.stays_down(Outage { quarantined: true, reason });

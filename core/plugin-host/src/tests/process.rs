@@ -314,7 +314,7 @@ async fn who_fails_too_often_is_quarantined_with_the_reason() {
     assert_eq!(
         words(&error),
         "plug-in `misbehaving` of source crm is quarantined: killed by SIGSEGV in poll bad, 3 \
-         times in 10 min; restart the hub to try it again",
+         times in 10 min; reload it to try it again: gantry plugin reload misbehaving",
     );
 }
 

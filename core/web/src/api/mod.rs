@@ -75,6 +75,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/positions/{capture_point}/set", post(operate::set))
         .route("/positions/{capture_point}/reset", post(operate::reset))
         .route("/positions/{capture_point}/rewind", post(operate::rewind))
+        .route("/plugins/{plugin}/reload", post(operate::reload))
         .route("/status", get(status::status))
 }
 

@@ -1,4 +1,5 @@
-//! Capture points by hand: pause, resume, ask the source now, and the positions of sources.
+//! Capture points by hand: pause, resume, ask the source now, the positions of sources; plug-ins
+//! reloaded.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use super::moves::{check_text, fault};
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, FromQuery, Json as Body, JsonBytes, parse};
-use crate::intake::Move;
+use crate::intake::{Move, SourceReload};
 use crate::problem::{self, Problem};
 
 /// Why a capture point is paused.
@@ -118,6 +119,16 @@ pub(super) async fn poll(
     caller.must(Permission::OperateCapture)?;
     app.intake.poll_now(&capture_point)?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// `POST /plugins/{plugin}/reload`: its sources run with what its file is now, or as before.
+pub(super) async fn reload(
+    State(app): State<Shared>,
+    caller: Caller,
+    FromPath(plugin): FromPath<String>,
+) -> Result<Json<Vec<SourceReload>>, Problem> {
+    caller.must(Permission::ReloadPlugin)?;
+    Ok(Json(app.intake.reload_plugin(caller.actor(), &plugin).await?))
 }
 
 /// `GET /positions`.

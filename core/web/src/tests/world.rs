@@ -31,7 +31,9 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::intake::{Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, Target};
+use crate::intake::{
+    Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, SourceReload, Target,
+};
 use crate::token::{Claims, Key, Role};
 use crate::{Options, Parts, Web};
 
@@ -480,6 +482,21 @@ impl Intake for StandIn {
 
     fn poll_now(&self, point: &str) -> Result<(), IntakeError> {
         operated(point)
+    }
+
+    async fn reload_plugin(&self, _: Actor, name: &str) -> Result<Vec<SourceReload>, IntakeError> {
+        match name {
+            "shop" => Err(IntakeError::NotReloaded("it is no library".to_owned())),
+            "crm" => Ok(vec![SourceReload {
+                source: Name::new("crm"),
+                reloaded: true,
+                version: "1.2.0".to_owned(),
+                sha256: "00".to_owned(),
+                troubles: Vec::new(),
+                reason: None,
+            }]),
+            _ => Err(IntakeError::UnknownPlugin(name.to_owned())),
+        }
     }
 
     async fn move_position(&self, _: Actor, point: &str, to: Move) -> Result<(), IntakeError> {
