@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-store", &["gantry-model"]),
     ("gantry-config", &["gantry-model", "gantry-rules"]),
     ("gantry-plugin-host", &["gantry-plugin-api"]),
+    ("gantry-plugin-testkit", &["gantry-plugin-api", "gantry-plugin-host"]),
     ("gantry-hub", &["gantry-model", "gantry-engine", "gantry-store"]),
     (
         "gantry-pipeline",

@@ -83,7 +83,7 @@ enum Command {
     /// Print the JSON Schema of the config, with the plug-ins' own parts, for editors and tools.
     #[command(after_help = schema::EXAMPLE)]
     Schema(schema::Options),
-    /// Show plug-ins, agree to them, sign them; none of their code runs.
+    /// Show plug-ins, agree to them, sign them, test them; only `test` runs any of their code.
     #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
     /// Show work items, and move them by hand.
@@ -138,6 +138,9 @@ fn main() -> ExitCode {
         Command::Calendar(command) => return exit(calendar::run(&global, &command)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
         Command::Rules(command) => return exit(rules::run(&global, &command)),
+        Command::Plugin(plugin::Command::Test(options)) => {
+            return exit(plugin::test(&global, &options));
+        }
         Command::PluginChild => match gantry_plugin_host::run_child() {
             Ok(never) => match never {},
             Err(error) => return exit(Err(error.into())),

@@ -1,10 +1,11 @@
-//! `gantry plugin`: what plug-ins say about themselves, none of their code running; and a plug-in
-//! of a running hub reloaded.
+//! `gantry plugin`: what plug-ins say about themselves, none of their code running; their
+//! conformance; and a plug-in of a running hub reloaded.
 
 mod docs;
 mod permits;
 mod reload;
 mod sign;
+mod test;
 mod verify;
 
 use std::path::PathBuf;
@@ -74,7 +75,12 @@ pub(crate) enum Command {
     /// Sign a plug-in.
     #[command(after_help = sign::SIGN_EXAMPLE)]
     Sign(sign::Sign),
+    /// Run the conformance suite on a plug-in: a library or the folder of a program.
+    #[command(after_help = test::EXAMPLE)]
+    Test(test::Options),
 }
+
+pub(crate) use test::test;
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result<bool> {
     let done = match command {
@@ -86,6 +92,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<bool> {
         Command::Lock(options) => return verify::lock(global, options),
         Command::Keygen(options) => sign::keygen(global, &options),
         Command::Sign(options) => sign::sign(global, &options),
+        Command::Test(_) => unreachable!("invariant: it has a runtime of its own"),
     };
     done.map(|()| true)
 }

@@ -54,27 +54,29 @@ pub(crate) fn inspect_unhashed(path: &Path, bytes: &[u8]) -> Result<Inspected, R
     let section = file
         .section_by_name(SECTION)
         .ok_or_else(|| Refusal::NoManifest { path: path.to_owned(), section: SECTION })?;
-    let section = section.data().map_err(unreadable)?;
-    let (header, manifest) = split(path, section)?;
-    let bad = |reason: String| Refusal::BadManifest { path: path.to_owned(), reason };
-    let manifest = serde_json::from_slice(manifest).map_err(|error| bad(error.to_string()))?;
+    let said = inspect_section(path, section.data().map_err(unreadable)?)?;
     let has_entry = file
         .dynamic_symbols()
         .any(|symbol| symbol.is_definition() && symbol.name() == Ok(ENTRY_SYMBOL));
+    let glibc = needed_glibc(&file).map_err(unreadable)?.map(|version| version.to_string());
+    let library = said.library.map(|library| LibraryFile { glibc, has_entry, ..library });
+    Ok(Inspected { len: bytes.len() as u64, library, ..said })
+}
+
+/// Reads what a section says; about the file it stands in, nothing is known yet.
+pub(crate) fn inspect_section(path: &Path, section: &[u8]) -> Result<Inspected, Refusal> {
+    let (header, manifest) = split(path, section)?;
+    let bad = |reason: String| Refusal::BadManifest { path: path.to_owned(), reason };
+    let manifest = serde_json::from_slice(manifest).map_err(|error| bad(error.to_string()))?;
     let library = LibraryFile {
         abi: (header.abi_min, header.abi_max),
         panic_unwind: header.flags & FLAG_PANIC_UNWIND != 0,
-        glibc: needed_glibc(&file).map_err(unreadable)?.map(|version| version.to_string()),
+        glibc: None,
         features_required: header.features_required,
-        has_entry,
+        has_entry: true,
     };
-    Ok(Inspected {
-        path: path.to_owned(),
-        sha256: String::new(),
-        len: bytes.len() as u64,
-        manifest,
-        library: Some(library),
-    })
+    let (path, library) = (path.to_owned(), Some(library));
+    Ok(Inspected { path, sha256: String::new(), len: 0, manifest, library })
 }
 
 /// Header and manifest of a section or of the same bytes in memory.

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gantry_plugin_api::abi::Descriptor;
 use tracing::level_filters::LevelFilter;
 
 use crate::cache;
@@ -16,6 +17,7 @@ use crate::lock::Lock;
 use crate::process::{Isolated, Program, Start, Timing};
 use crate::program;
 use crate::refusal::Refusal;
+use crate::transport;
 use crate::trust;
 
 /// The hub's time, in Unix milliseconds.
@@ -150,6 +152,22 @@ impl Host {
         }
     }
 
+    /// Takes a plug-in that is linked into this program, as an author's tests are with it. It runs
+    /// in this process, as a library does that was loaded.
+    ///
+    /// # Errors
+    /// What is wrong with it, as far as that does not lie in its file.
+    pub fn linked(&self, descriptor: &'static Descriptor) -> Result<Arc<Library>, Refusal> {
+        // It has no file but this program.
+        let program = std::env::current_exe().unwrap_or_default();
+        let said = transport::said_by(&program, descriptor)?;
+        if let Some(refusal) = said.refusal() {
+            return Err(refusal);
+        }
+        let key = program.join(&said.manifest.name);
+        self.once(key, |n_workers, clock| Library::linked(descriptor, said, n_workers, clock))
+    }
+
     /// Runs a plug-in in a process of its own, for one source. Blocks until it takes operations.
     /// The process ends when the last of the library, its instances and handles drops.
     ///
@@ -209,16 +227,25 @@ impl Host {
     }
 
     fn open(&self, copy: PathBuf, said: Inspected) -> Result<Arc<Library>, Refusal> {
+        self.once(copy.clone(), |n_workers, clock| Library::open(&copy, said, n_workers, clock))
+    }
+
+    /// The library of this name, opened if it is the first time.
+    fn once(
+        &self,
+        key: PathBuf,
+        open: impl FnOnce(u32, Clock) -> Result<Library, Refusal>,
+    ) -> Result<Arc<Library>, Refusal> {
         let options = &self.options;
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        let library = if let Some(library) = loaded.get(&copy) {
+        let library = if let Some(library) = loaded.get(&key) {
             // The host that loads last sets the time: the one before is gone, or the same hub's.
             library.ears().set_clock(Arc::clone(&options.clock));
             Arc::clone(library)
         } else {
             let (n_workers, clock) = (options.n_workers.max(1), Arc::clone(&options.clock));
-            let library = Arc::new(Library::open(&copy, said, n_workers, clock)?);
-            loaded.insert(copy, Arc::clone(&library));
+            let library = Arc::new(open(n_workers, clock)?);
+            loaded.insert(key, Arc::clone(&library));
             library
         };
         library.ears().set_log_level(options.log_level);

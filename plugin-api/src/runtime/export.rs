@@ -32,10 +32,13 @@ macro_rules! export_plugin {
             static ENDPOINT: Endpoint<$plugin> = Endpoint::new()$(.$role())*;
             static LIBRARY: Library = Library::new(&ENDPOINT);
 
-            struct Export;
-            impl Exported for Export {
+            impl Exported for $plugin {
                 fn library() -> &'static Library {
                     &LIBRARY
+                }
+
+                fn descriptor() -> &'static Descriptor {
+                    &DESCRIPTOR
                 }
             }
 
@@ -43,7 +46,7 @@ macro_rules! export_plugin {
             #[unsafe(link_section = ".gantry_manifest")]
             static SECTION: Section<{ MANIFEST.len() }> =
                 Section::new(MANIFEST, cfg!(panic = "unwind"));
-            static DESCRIPTOR: Descriptor = descriptor::<Export, _>(&SECTION);
+            static DESCRIPTOR: Descriptor = descriptor::<$plugin, _>(&SECTION);
 
             #[unsafe(no_mangle)]
             extern "C" fn gantry_plugin_entry_v1() -> *const Descriptor {
@@ -53,10 +56,13 @@ macro_rules! export_plugin {
     };
 }
 
-/// Names the library behind the functions of the ABI.
+/// A plug-in that was exported: the library behind the functions of the ABI.
 pub trait Exported: 'static {
     /// The one library of this crate.
     fn library() -> &'static Library;
+
+    /// What the library's symbol returns, for those who link the plug-in into a program of theirs.
+    fn descriptor() -> &'static Descriptor;
 }
 
 /// The descriptor of an exported library.

@@ -97,6 +97,21 @@ impl Transport for Child {
         true
     }
 
+    fn probe(&self, op_id: u64, target: u64, code: u32, request: &[u8]) -> bool {
+        let Some((outbox, encoding)) = self.shared.up() else { return false };
+        let opcode = Opcode::from_code(code);
+        if let Some(opcode) = opcode {
+            // So that its reply is read; nothing of it is made again in another process.
+            let flight = Flight { opcode, target, due: None };
+            self.shared.state().flights.insert(op_id, flight);
+        }
+        // What is no message cannot be said in another encoding, and goes as it is.
+        let json = opcode.filter(|_| encoding == Encoding::Json);
+        let json = json.and_then(|opcode| frame::request_to_json(opcode, request).ok());
+        let request = json.as_deref().unwrap_or(request);
+        outbox.send(&Frame::Op { op_id, opcode: code as u16, target, request }).is_ok()
+    }
+
     fn cancel(&self, op_id: u64) {
         let mut state = self.shared.state();
         let State { phase, flights, .. } = &mut *state;

@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use gantry_plugin_api::abi::{
 use gantry_plugin_api::message::Opcode;
 use gantry_plugin_api::{ErrorClass, Manifest};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW, Symbol};
+use tracing::subscriber::NoSubscriber;
 
 use super::{Body, Listener, Transport};
 use crate::elf;
@@ -37,7 +38,6 @@ pub(crate) fn open(
     listener: Arc<dyn Listener>,
 ) -> Result<Opened, Refusal> {
     let path = &said.path;
-    let bad = |reason: String| Refusal::Descriptor { path: path.clone(), reason };
     let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_NODELETE;
     // SAFETY: this runs the library's constructors. That it may run code here is what loading a
     // plug-in means; it comes from a trusted folder and has passed all checks that need none.
@@ -51,6 +51,42 @@ pub(crate) fn open(
             .map_err(|_| Refusal::NoEntry { path: path.clone(), symbol: ENTRY_SYMBOL })?;
     // SAFETY: takes nothing and returns a pointer.
     let descriptor = unsafe { entry() };
+    introduce(descriptor, said, n_workers, listener)
+}
+
+/// Introduces a plug-in that is linked into this program to its host. What it logs goes to this
+/// program's own subscriber, and a panic of it to this program's own hook.
+pub(crate) fn open_linked(
+    descriptor: &'static Descriptor,
+    said: &Inspected,
+    n_workers: u32,
+    listener: Arc<dyn Listener>,
+) -> Result<Opened, Refusal> {
+    // A plug-in points the globals of its library at the host. Here they are this program's, and
+    // the host's own lines would come back to it.
+    if !tracing::dispatcher::has_been_set() {
+        // Somebody who sets one at this moment is as welcome.
+        let _ = tracing::subscriber::set_global_default(NoSubscriber::default());
+    }
+    let hook = panic::take_hook();
+    let opened = introduce(descriptor, said, n_workers, listener);
+    panic::set_hook(hook);
+    opened
+}
+
+/// What a plug-in that is linked into this program says of itself.
+pub(crate) fn said_by(path: &Path, descriptor: &'static Descriptor) -> Result<Inspected, Refusal> {
+    elf::inspect_section(path, section(path, descriptor)?)
+}
+
+fn introduce(
+    descriptor: *const Descriptor,
+    said: &Inspected,
+    n_workers: u32,
+    listener: Arc<dyn Listener>,
+) -> Result<Opened, Refusal> {
+    let path = &said.path;
+    let bad = |reason: String| Refusal::Descriptor { path: path.clone(), reason };
     if descriptor.is_null() {
         return Err(bad("it is null".to_owned()));
     }
@@ -97,18 +133,9 @@ pub(crate) fn open(
 }
 
 /// Compares header and manifest in memory with what the file said.
-fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusal> {
+fn same_manifest(said: &Inspected, descriptor: &'static Descriptor) -> Result<(), Refusal> {
     let path = &said.path;
-    if descriptor.header.is_null() {
-        let reason = "it points to no header".to_owned();
-        return Err(Refusal::Descriptor { path: path.clone(), reason });
-    }
-    // SAFETY: a descriptor points to its section, which begins with a header.
-    let header: Header = unsafe { descriptor.header.read() };
-    let len = (header.size as usize).saturating_add(header.manifest_len as usize);
-    // SAFETY: the section goes on with the manifest: that many bytes are there, static.
-    let section = unsafe { std::slice::from_raw_parts(descriptor.header.cast::<u8>(), len) };
-    let (_, manifest) = elf::split(path, section)?;
+    let (_, manifest) = elf::split(path, section(path, descriptor)?)?;
     let bad = |error: serde_json::Error| Refusal::BadManifest {
         path: path.clone(),
         reason: error.to_string(),
@@ -123,6 +150,19 @@ fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusa
     let keys = keys.filter(|(key, value)| in_memory.get(key) != Some(value));
     let keys = keys.map(|(key, _)| format!("`{key}`")).collect::<Vec<_>>().join(", ");
     Err(Refusal::ManifestDiffers { path: path.clone(), keys })
+}
+
+/// Header and manifest as they lie in memory.
+fn section(path: &Path, descriptor: &'static Descriptor) -> Result<&'static [u8], Refusal> {
+    if descriptor.header.is_null() {
+        let reason = "it points to no header".to_owned();
+        return Err(Refusal::Descriptor { path: path.to_owned(), reason });
+    }
+    // SAFETY: a descriptor points to its section, which begins with a header.
+    let header: Header = unsafe { descriptor.header.read() };
+    let len = (header.size as usize).saturating_add(header.manifest_len as usize);
+    // SAFETY: the section goes on with the manifest: that many bytes are there, static.
+    Ok(unsafe { std::slice::from_raw_parts(descriptor.header.cast::<u8>(), len) })
 }
 
 fn not_opened(path: &Path, copy: &Path, error: &libloading::Error) -> Refusal {
@@ -143,8 +183,12 @@ fn not_opened(path: &Path, copy: &Path, error: &libloading::Error) -> Refusal {
 
 impl Transport for Opened {
     fn op(&self, op_id: u64, target: u64, opcode: Opcode, request: &[u8]) -> bool {
+        self.probe(op_id, target, opcode as u32, request)
+    }
+
+    fn probe(&self, op_id: u64, target: u64, code: u32, request: &[u8]) -> bool {
         // SAFETY: a function of the plug-in's table; the request lives until it returns.
-        unsafe { (self.api.op)(op_id, target, opcode as u32, Slice::new(request)) == STATUS_OK }
+        unsafe { (self.api.op)(op_id, target, code, Slice::new(request)) == STATUS_OK }
     }
 
     fn cancel(&self, op_id: u64) {

@@ -5,7 +5,7 @@ mod child;
 mod inproc;
 
 pub(crate) use child::{Child, Shared, send_op};
-pub(crate) use inproc::{Opened, open};
+pub(crate) use inproc::{Opened, open, open_linked, said_by};
 
 use std::fmt;
 use std::ops::Deref;
@@ -26,6 +26,9 @@ use crate::scrub::Scrubber;
 pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Starts an operation whose number is open in the table. False if it will never complete.
     fn op(&self, op_id: u64, target: u64, opcode: Opcode, request: &[u8]) -> bool;
+
+    /// Starts whatever this number means to the plug-in, as its operations are started.
+    fn probe(&self, op_id: u64, target: u64, code: u32, request: &[u8]) -> bool;
 
     /// Calls an operation off; its completion still comes.
     fn cancel(&self, op_id: u64);

@@ -1,0 +1,39 @@
+//! Tests of what the suite is made of; what it asks is tested in `tests/it`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::script::Script;
+
+#[test]
+fn each_case_has_one_id_and_stands_in_its_group() {
+    let mut known = BTreeSet::new();
+    let mut groups = Vec::new();
+    for case in crate::cases() {
+        assert!(known.insert(case.id), "{} comes twice", case.id);
+        assert!(case.id.contains('/') && !case.about.ends_with('.'), "{}", case.id);
+        if groups.last() != Some(&case.group()) {
+            assert!(!groups.contains(&case.group()), "{} is torn apart", case.group());
+            groups.push(case.group());
+        }
+    }
+    assert!(known.len() >= 60, "{}", known.len());
+}
+
+#[test]
+fn a_waiver_names_a_case_and_a_reason() {
+    let parse = |text: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Script::read(file.path()).map(drop)
+    };
+    parse("[waivers]\n\"capture/limit\" = \"the source has pages of 100\"").unwrap();
+    let unknown = parse("[waivers]\n\"capture/limits\" = \"why not\"").unwrap_err();
+    assert!(unknown.to_string().contains("`capture/limits`, which is no case"), "{unknown}");
+    let idle = parse("[waivers]\n\"capture/limit\" = \" \"").unwrap_err();
+    assert!(idle.to_string().contains("say why `capture/limit` is waived"), "{idle}");
+    let mistyped = parse("[captures]").unwrap_err();
+    let source = std::error::Error::source(&mistyped).unwrap().to_string();
+    assert!(source.contains("unknown field `captures`"), "{source}");
+    Script::read(Path::new("/no/such/file")).unwrap_err();
+}
