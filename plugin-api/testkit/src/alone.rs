@@ -15,8 +15,8 @@ use crate::upstream::{Driver, DriverError};
 const ALONE: &str = "GANTRY_TESTKIT_ALONE";
 
 /// Runs the suite for a plug-in that is linked into this test program, with what the test file
-/// says; its path counts from the package. To be called by a test, of which it makes a process: this
-/// program, with that test only.
+/// says; its path counts from the package. To be called by a test, of which it makes a process:
+/// this program, with that test only.
 ///
 /// # Panics
 /// If the plug-in does not conform, with all that is wrong.

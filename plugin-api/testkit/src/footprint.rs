@@ -23,8 +23,8 @@ impl Footprint {
         Some(Self { n_threads: count("task")?, n_files: count("fd")?, rss_kib })
     }
 
-    /// Looks again and again until it is as wanted, for what ends may end a little later; then as it
-    /// is after `within`.
+    /// Looks again and again until it is as wanted, for what ends may end a little later; at last
+    /// as it is after `within`.
     pub(crate) async fn until(
         pid: u32,
         within: Duration,

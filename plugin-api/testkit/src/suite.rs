@@ -410,11 +410,27 @@ impl Stage {
         let failed = io("lay the plug-in into a folder of its own");
         let path = fs::canonicalize(&said.path).map_err(&failed)?;
         let place = self.plugins().join(path.file_name().unwrap_or_default());
-        if said.library.is_some() {
-            fs::copy(&path, &place).map_err(&failed)?;
-        } else {
-            symlink(&path, &place).map_err(&failed)?;
-        }
+        copy(&path, &place).map_err(&failed)?;
         Ok(said)
     }
+}
+
+/// Copies a file or folder so that nobody else may write the copy: on the author's own machine that
+/// may be otherwise.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let metadata = fs::symlink_metadata(from)?;
+    if metadata.is_symlink() {
+        return symlink(fs::read_link(from)?, to);
+    }
+    if metadata.is_dir() {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            copy(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    } else {
+        fs::copy(from, to)?;
+    }
+    let runs = metadata.permissions().mode() & 0o111;
+    fs::set_permissions(to, Permissions::from_mode(0o644 | runs))
 }

@@ -68,12 +68,11 @@ pub(crate) fn test(global: &Global, options: &Options) -> Result<bool> {
         "no case has `{}` in its id; --list shows them",
         options.filter
     );
-    let script = match options.test_file.clone().or_else(|| beside(file)) {
-        Some(path) => Script::read(&path)?,
-        None => {
-            eprintln!("no {FILE_NAME} beside the plug-in or here: most cases will be skipped");
-            Script::default()
-        }
+    let script = if let Some(path) = options.test_file.clone().or_else(|| beside(file)) {
+        Script::read(&path)?
+    } else {
+        eprintln!("no {FILE_NAME} beside the plug-in or here: most cases will be skipped");
+        Script::default()
     };
     let transports = match options.transport {
         Reach::All => Vec::new(),

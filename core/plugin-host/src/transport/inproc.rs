@@ -133,7 +133,7 @@ fn introduce(
 }
 
 /// Compares header and manifest in memory with what the file said.
-fn same_manifest(said: &Inspected, descriptor: &'static Descriptor) -> Result<(), Refusal> {
+fn same_manifest(said: &Inspected, descriptor: &Descriptor) -> Result<(), Refusal> {
     let path = &said.path;
     let (_, manifest) = elf::split(path, section(path, descriptor)?)?;
     let bad = |error: serde_json::Error| Refusal::BadManifest {
@@ -153,7 +153,7 @@ fn same_manifest(said: &Inspected, descriptor: &'static Descriptor) -> Result<()
 }
 
 /// Header and manifest as they lie in memory.
-fn section(path: &Path, descriptor: &'static Descriptor) -> Result<&'static [u8], Refusal> {
+fn section(path: &Path, descriptor: &Descriptor) -> Result<&'static [u8], Refusal> {
     if descriptor.header.is_null() {
         let reason = "it points to no header".to_owned();
         return Err(Refusal::Descriptor { path: path.to_owned(), reason });
