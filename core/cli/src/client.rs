@@ -7,6 +7,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 
 use crate::Global;
+use crate::tap::Stream;
 
 /// A hub, and who asks it.
 pub(crate) struct Hub {
@@ -68,6 +69,16 @@ impl Hub {
         Ok(None)
     }
 
+    /// GET of a live stream.
+    pub(crate) async fn follow(&self, path: &str) -> Result<Stream> {
+        let response = self.answer(Method::GET, path, None).await?;
+        let status = response.status();
+        if !status.is_success() {
+            bail!("{}", said(status, &response.text().await?));
+        }
+        Ok(Stream::new(response))
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Value> {
         let (status, text) = self.request(method, path, body).await?;
         ensure!(status.is_success(), "{}", said(status, &text));
@@ -83,15 +94,24 @@ impl Hub {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, String)> {
+        let answer = self.answer(method, path, body).await?;
+        Ok((answer.status(), answer.text().await?))
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<reqwest::Response> {
         let url = format!("{}/api/v1{path}", self.url);
         let mut request = self.web.request(method, &url).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let answer = request.send().await.with_context(|| {
+        request.send().await.with_context(|| {
             format!("no answer from the hub at {}; if it does not run: `gantry run`", self.url)
-        })?;
-        Ok((answer.status(), answer.text().await?))
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The `gantry` binary: one file a subcommand.
 //!
-//! `run` starts the hub. `agent`, `item`, `capture`, `positions`, `explain`, `curve` and `dlq` ask
-//! a running hub, with the administrator's token that the hub leaves beside its store; `calendar`,
-//! `check`, `plugin`, `schema`, `token` and `verify` need no hub.
+//! `run` starts the hub. `agent`, `item`, `capture`, `positions`, `explain`, `curve`, `top`, `tap`
+//! and `dlq` ask a running hub, with the administrator's token that the hub leaves beside its
+//! store; `calendar`, `check`, `doctor`, `plugin`, `schema`, `token` and `verify` need no hub.
 #![forbid(unsafe_code)]
 
 /// Prints a line; see [`table::line`].
@@ -17,6 +17,7 @@ mod check;
 mod client;
 mod curve;
 mod dlq;
+mod doctor;
 mod explain;
 mod item;
 mod moves;
@@ -28,7 +29,9 @@ mod run;
 mod schema;
 mod simulate;
 mod table;
+mod tap;
 mod token;
+mod top;
 mod verify;
 mod workbin;
 
@@ -107,6 +110,15 @@ enum Command {
     /// Show how far sources have been read, and read them again from another place.
     #[command(subcommand, after_help = "Example:\n  gantry positions list")]
     Positions(positions::Command),
+    /// Show sources, capture points, look-ups and callbacks with their rates, each second.
+    #[command(after_help = top::EXAMPLE)]
+    Top(top::Options),
+    /// Watch the records of a capture point as they come, with what became of them.
+    #[command(after_help = tap::EXAMPLE)]
+    Tap(tap::Options),
+    /// Look the installation over: what is wrong or will be, each with its remedy.
+    #[command(after_help = doctor::EXAMPLE)]
+    Doctor(doctor::Options),
     /// Show dead letters and try them again.
     #[command(subcommand, after_help = "Example:\n  gantry dlq list")]
     Dlq(dlq::Command),
@@ -157,6 +169,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
         let done = match command {
             Command::Agent(command) => return agent::run(global, command).await,
             Command::Plugin(command) => return plugin::run(global, command).await,
+            Command::Doctor(options) => return doctor::doctor(global, options).await,
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
             Command::Curve(options) => curve::curve(global, options).await,
@@ -164,6 +177,8 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Workbin(command) => workbin::run(global, command).await,
             Command::Capture(command) => capture::run(global, command).await,
             Command::Positions(command) => positions::run(global, command).await,
+            Command::Top(options) => top::top(global, options).await,
+            Command::Tap(options) => tap::tap(global, options).await,
             Command::Dlq(command) => dlq::run(global, command).await,
             Command::Token(options) => token::issue(global, options),
             Command::Verify => verify::verify(global).await,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::{AttributeType, Value};
 use crate::name::Name;
+use crate::trace::TraceParent;
 
 /// Attributes by name, in order of name.
 pub type Attributes = BTreeMap<Name, Value>;
@@ -34,6 +35,9 @@ pub struct Document {
     /// look-ups said and not from what the rules said last time.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub replaced: BTreeMap<Name, Replaced>,
+    /// The trace that the latest content came with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// An attribute's value before a rule replaced it.
@@ -65,6 +69,8 @@ impl Document {
             origins: BTreeMap<Name, Origin>,
             #[serde(default)]
             replaced: BTreeMap<Name, StoredReplaced>,
+            #[serde(default)]
+            traceparent: Option<TraceParent>,
         }
         #[derive(Deserialize)]
         struct StoredReplaced {
@@ -90,6 +96,7 @@ impl Document {
             attributes: attributes.collect(),
             origins: stored.origins,
             replaced: replaced.collect(),
+            traceparent: stored.traceparent,
         })
     }
 

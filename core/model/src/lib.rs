@@ -25,6 +25,7 @@ mod refusal;
 pub mod requirement;
 pub mod spec;
 pub mod time;
+pub mod trace;
 pub mod workbin;
 
 #[cfg(test)]
@@ -44,4 +45,5 @@ pub use item::{Assignment, Classification, Hold, LifeCycle, WorkItem};
 pub use name::{AgentId, Name};
 pub use requirement::Requirement;
 pub use time::{Millis, Timestamp};
+pub use trace::TraceParent;
 pub use workbin::{Target, Workbin};

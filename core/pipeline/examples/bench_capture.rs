@@ -103,7 +103,7 @@ async fn send(handle: &Handle, senders: usize, batch: u64) -> Measured {
                 let first = NEXT.fetch_add(batch, Ordering::Relaxed);
                 let body = Bytes::from(body(first, batch));
                 let sent = Instant::now();
-                let outcomes = handle.capture_json("leads", body).await.expect("captured");
+                let outcomes = handle.capture_json("leads", body, None).await.expect("captured");
                 micros.push(sent.elapsed().as_micros() as u64);
                 assert_eq!(outcomes.len() as u64, batch);
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
 use gantry_model::spec::{CAPTURE_TIMEOUT, CaptureSpec, MessageKind};
-use gantry_model::{Millis, Name, Timestamp};
+use gantry_model::{Millis, Name, Timestamp, TraceParent};
 use gantry_plugin_host::api::{
     self as api, Batch, CaptureMode, ErrorClass, Position, Record, RecordOutcome,
 };
@@ -428,6 +428,7 @@ pub(crate) fn incoming(record: &Record) -> Incoming {
         version: record.version.clone(),
         kind: record.message.and_then(kind),
         occurred_at: record.occurred_at_ms.map(Timestamp),
+        traceparent: record.traceparent.as_deref().and_then(TraceParent::parse),
         unreadable: record.unreadable.clone(),
     }
 }

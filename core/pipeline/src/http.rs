@@ -1,7 +1,7 @@
 //! Capture by request: the plain JSON API, and requests that a plug-in understands.
 
 use bytes::Bytes;
-use gantry_model::Name;
+use gantry_model::{Name, TraceParent};
 use gantry_plugin_host::api::{
     ErrorClass, HttpCapture, HttpRequest, HttpResponse, ResponseBody, ResponseTemplate,
 };
@@ -58,7 +58,7 @@ impl CaptureError {
 
 impl Handle {
     /// Captures records that came to the plain JSON API: `body` is one JSON object or a list of
-    /// them. One outcome a record, in order, all durable.
+    /// them, which belong to the caller's trace. One outcome a record, in order, all durable.
     ///
     /// # Errors
     /// [`CaptureError`]: nothing was captured, or (`Hub`) it may have been and the same request
@@ -70,6 +70,7 @@ impl Handle {
         &self,
         capture_point: &str,
         body: Bytes,
+        traceparent: Option<TraceParent>,
     ) -> Result<Vec<Outcome>, CaptureError> {
         let intake = self.intake();
         let point = intake.point(capture_point).ok_or_else(|| self.unknown(capture_point))?;
@@ -77,12 +78,15 @@ impl Handle {
             return Err(CaptureError::Paused { point: point.name.clone() });
         }
         let records = if let Some(records) = payload::split(&body, &intake.limits)? {
-            let entry = |payload| Incoming { nesting_checked: true, ..Incoming::new(payload) };
+            let entry = |payload| {
+                let traceparent = traceparent.clone();
+                Incoming { nesting_checked: true, traceparent, ..Incoming::new(payload) }
+            };
             records.into_iter().map(entry).collect()
         } else {
             // A body that cannot be read is a wrong request, not a record to keep.
             let value = Some(payload::parse(&body, &intake.limits)?);
-            vec![Incoming { value, ..Incoming::new(body) }]
+            vec![Incoming { value, traceparent, ..Incoming::new(body) }]
         };
         Ok(intake.settle(point, &records, None).await?)
     }

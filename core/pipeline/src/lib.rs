@@ -32,6 +32,7 @@ mod runs;
 mod schedule;
 mod source;
 mod status;
+mod tap;
 
 #[cfg(test)]
 mod tests;
@@ -52,3 +53,4 @@ pub use status::{
     CallbackStatus, CaptureStatus, Failure, Health, LastError, LookupStatus, ProcessStatus,
     RecordCounts, RunStatus, SourceState, SourceStatus, State, Status,
 };
+pub use tap::{Seen, SeenRecord, Watch};

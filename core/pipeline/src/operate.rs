@@ -258,11 +258,12 @@ impl Handle {
         Ok(())
     }
 
+    pub(crate) fn unknown_point(&self, name: &str) -> OperateError {
+        OperateError::UnknownPoint { name: name.into(), known: self.known_points() }
+    }
+
     fn control(&self, name: &str) -> Result<(Name, &Control), OperateError> {
-        let (point, parts) = self.parts(name).ok_or_else(|| OperateError::UnknownPoint {
-            name: name.into(),
-            known: self.known_points(),
-        })?;
+        let (point, parts) = self.parts(name).ok_or_else(|| self.unknown_point(name))?;
         Ok((point.clone(), &parts.control))
     }
 

@@ -29,6 +29,7 @@ use crate::port::{CallbackPort, CapturePort, LookupPort};
 use crate::runs::{RunCounts, Runs};
 use crate::source::{self, Attached, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
+use crate::tap::Tap;
 
 /// What a pipeline is built from.
 #[derive(Debug)]
@@ -311,6 +312,7 @@ fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
             spec: point.clone(),
             stages: enrich.stages(spec, name),
             counts: Counts::default(),
+            tap: Tap::default(),
             flow: Arc::default(),
             operations: Arc::default(),
         };

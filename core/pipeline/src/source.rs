@@ -159,7 +159,7 @@ impl Source {
         &self.name
     }
 
-    fn library(&self) -> Option<Arc<Library>> {
+    pub(crate) fn library(&self) -> Option<Arc<Library>> {
         self.library.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

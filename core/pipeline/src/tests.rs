@@ -11,4 +11,5 @@ mod lookups;
 mod metering;
 mod operating;
 mod script;
+mod watching;
 mod world;

@@ -1,5 +1,6 @@
 //! A loaded plug-in: makes instances, and starts every operation.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -201,6 +202,11 @@ impl Library {
             last_failure: tally.last_failure,
             cpu_before: tally.spent,
         })
+    }
+
+    /// A text with `***` in place of each secret that the plug-in was given.
+    pub fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.ears.scrubber.text(text)
     }
 
     pub(crate) fn ears(&self) -> &Ears {

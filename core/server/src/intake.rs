@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::http::{Request, Response};
 use bytes::Bytes;
 use gantry_model::spec::Spec;
-use gantry_model::{Actor, Reply, Requirement};
+use gantry_model::{Actor, Reply, Requirement, TraceParent};
 use gantry_pipeline::{
     CaptureError, Change, DeadLetterError, Handle, MessageError, Move, OperateError, Outcome,
     PayloadError, Retried, Settled, Target,
@@ -33,14 +33,26 @@ pub(crate) struct PipelineIntake {
     pub(crate) reloader: Reloader,
 }
 
+/// What the pipeline shows of a capture point, as JSON.
+struct PipelineWatch(gantry_pipeline::Watch);
+
+#[async_trait]
+impl intake::Watch for PipelineWatch {
+    async fn next(&mut self) -> Option<serde_json::Value> {
+        let seen = self.0.next().await?;
+        Some(serde_json::to_value(seen).expect("invariant: what is seen has text keys only"))
+    }
+}
+
 #[async_trait]
 impl Intake for PipelineIntake {
     async fn capture_json(
         &self,
         capture_point: &str,
         body: Bytes,
+        traceparent: Option<TraceParent>,
     ) -> Result<Vec<RecordResult>, IntakeError> {
-        let outcomes = self.pipeline.capture_json(capture_point, body).await;
+        let outcomes = self.pipeline.capture_json(capture_point, body, traceparent).await;
         let outcomes = outcomes.map_err(|error| capture_error(capture_point, error))?;
         Ok(outcomes.into_iter().map(record_result).collect())
     }
@@ -159,6 +171,11 @@ impl Intake for PipelineIntake {
     fn status(&self) -> serde_json::Value {
         serde_json::to_value(self.pipeline.status())
             .expect("invariant: a status has text keys only")
+    }
+
+    fn watch(&self, capture_point: &str) -> Result<Box<dyn intake::Watch>, IntakeError> {
+        let watch = self.pipeline.watch(capture_point).map_err(operate_error)?;
+        Ok(Box::new(PipelineWatch(watch)))
     }
 
     fn metrics(&self) -> String {

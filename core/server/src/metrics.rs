@@ -314,6 +314,10 @@ impl Page<'_> {
         let mut family =
             self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Counter)?;
         for (labels, value) in rows {
+            if labels.is_empty() {
+                family.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+                continue;
+            }
             let mut row = family.encode_family(&labels)?;
             row.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
         }
@@ -328,6 +332,10 @@ impl Page<'_> {
         let (name, unit, help) = metric;
         let mut family = self.0.encode_descriptor(name, help, unit.as_ref(), MetricType::Gauge)?;
         for (labels, value) in rows {
+            if labels.is_empty() {
+                family.encode_gauge(&value)?;
+                continue;
+            }
             family.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())

@@ -98,6 +98,16 @@ impl Place {
         Self { folder, store, plugins, data, name }
     }
 
+    /// The folder that the store and all beside it lie in.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The store's file, where it is one.
+    pub fn store_file(&self) -> Option<PathBuf> {
+        self.store.starts_with("sqlite:").then(|| self.data.join(&self.name))
+    }
+
     /// The key that signs tokens.
     pub fn key_file(&self) -> PathBuf {
         self.data.join(format!("{}.key", self.name))

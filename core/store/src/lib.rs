@@ -183,6 +183,15 @@ pub async fn open_read_only(url: &str) -> Result<Arc<dyn Store>, Error> {
     Ok(Arc::new(sqlite::SqliteStore::open(path(url)?, options).await?))
 }
 
+/// Reads through a store and tells the first ten damages, as far as the database itself can tell;
+/// nothing if it is sound. Takes no lock, changes nothing, and may run beside a hub.
+///
+/// # Errors
+/// [`Error`] if there is no store of this version, or it cannot be read.
+pub async fn damage(url: &str) -> Result<Vec<String>, Error> {
+    sqlite::damage(path(url)?.as_ref()).await
+}
+
 /// The path in `sqlite:PATH` or `sqlite://PATH`.
 fn path(url: &str) -> Result<&str, Error> {
     let path = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));

@@ -30,6 +30,8 @@ pub(crate) enum Permission {
     ReadDeadLetters,
     SettleDeadLetters,
     ReadStatus,
+    /// Watch records as they are captured.
+    Tap,
     /// Pause and resume capture points, ask a source now.
     OperateCapture,
     /// Run another file of a plug-in.
@@ -90,6 +92,7 @@ impl Role {
                     | P::Follow
                     | P::ReadDeadLetters
                     | P::ReadStatus
+                    | P::Tap
                     | P::ReadConfig
                     | P::ReadWorkbins
             ),

@@ -11,11 +11,22 @@ use axum::http::{Request, Response};
 use bytes::Bytes;
 use gantry_model::command::Holder;
 use gantry_model::spec::{MessageKind, Spec};
-use gantry_model::{Actor, ItemId, Name, Reply, Requirement, Timestamp};
+use gantry_model::{Actor, ItemId, Name, Reply, Requirement, Timestamp, TraceParent};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::problem::{self, Problem};
+
+/// Watches the records of a capture point.
+#[async_trait]
+pub trait Watch: Send {
+    /// The next record that was settled, with its `outcome`, or `{"lost": n}` where the reader was
+    /// too slow for `n` of them; `None` once there are no more. Secrets are taken out.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    async fn next(&mut self) -> Option<serde_json::Value>;
+}
 
 /// Records that one request may hold.
 pub const RECORDS_MAX: usize = 1_000;
@@ -31,7 +42,8 @@ pub const RECORDS_MAX: usize = 1_000;
 #[async_trait]
 pub trait Intake: Send + Sync + std::fmt::Debug {
     /// Captures the records in `body`: one JSON object, or an array of 1 to [`RECORDS_MAX`].
-    /// The body has been read completely and may be anything; it is parsed here, once.
+    /// The body has been read completely and may be anything; it is parsed here, once. The records
+    /// belong to the caller's trace, if there is one.
     ///
     /// Results stand in the order of the records. A record that is refused stops no other one.
     ///
@@ -41,6 +53,7 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
         &self,
         capture_point: &str,
         body: Bytes,
+        traceparent: Option<TraceParent>,
     ) -> Result<Vec<RecordResult>, IntakeError>;
 
     /// Hands a request to the plug-in of a capture point, which authenticates it and says what
@@ -135,6 +148,12 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
 
     /// The hub and its parts in figures, as OpenMetrics text.
     fn metrics(&self) -> String;
+
+    /// Watches the records of a capture point from now on.
+    ///
+    /// # Errors
+    /// [`IntakeError::UnknownCapturePoint`]
+    fn watch(&self, capture_point: &str) -> Result<Box<dyn Watch>, IntakeError>;
 }
 
 /// A message about a work item.

@@ -275,6 +275,8 @@ export function refuse(status: number, title: string): HttpCapture;
 export interface Query {
   /** What the operator's mapping asks with. */
   attributes: JsonObject;
+  /** W3C trace context of what the question is about. */
+  traceparent?: string;
 }
 
 /** What the other system knows; nothing if it has no such key; an error of this one query. */

@@ -262,6 +262,8 @@ class Query:
 
     attributes: JsonObject
     """What the operator's mapping asks with."""
+    traceparent: str | None = None
+    """W3C trace context of what the question is about."""
 
 
 @dataclass(slots=True)

@@ -223,7 +223,7 @@ class Session:
         await self._capture(op).acknowledge(outcomes)
 
     async def _lookup(self, op: _Op) -> Any:
-        queries = [Query(told["attributes"]) for told in op.request]
+        queries = [Query(told["attributes"], told.get("traceparent")) for told in op.request]
         answers = await self._role(op, Lookup).lookup(queries)
         _count("lookup", len(queries), len(answers))
         return [answer_to_json(answer) for answer in answers]

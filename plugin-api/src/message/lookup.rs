@@ -13,12 +13,16 @@ pub struct Query {
     /// The attributes the operator's mapping asks with: a JSON object.
     #[n(0)]
     pub attributes: Json,
+    /// W3C trace context of what the question is about.
+    #[n(1)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 impl Query {
     /// A question with these attributes.
     pub fn new(attributes: Json) -> Self {
-        Self { attributes }
+        Self { attributes, traceparent: None }
     }
 }
 

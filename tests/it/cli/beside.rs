@@ -24,7 +24,7 @@ async fn start() -> Result<World> {
 #[tokio::test]
 async fn every_command_prints_text_for_people_and_json_for_programs() -> Result<()> {
     let world = start().await?;
-    let commands: [(&[&str], &str); 14] = [
+    let commands: [(&[&str], &str); 16] = [
         (&["item", "list"], "A-2"),
         (&["item", "list", "--status", "offered", "--process", "sales/orders"], "Wrong size"),
         (&["item", "list", "--capture-point", "orders", "--text", "size"], "A-1"),
@@ -39,6 +39,8 @@ async fn every_command_prints_text_for_people_and_json_for_programs() -> Result<
         (&["plugin", "list"], "webhook"),
         (&["plugin", "inspect", "plugins/libgantry_connector_files.so"], "json-lines"),
         (&["verify"], "0 differ from the store"),
+        (&["top", "--once"], "CAPTURE POINT"),
+        (&["doctor"], "store: sound"),
     ];
     for (command, shows) in commands {
         let text = world.place.gantry(command).await?;
@@ -88,5 +90,31 @@ async fn an_item_is_found_by_either_id_and_explained() -> Result<()> {
         let ran = world.place.gantry(command).await?;
         ensure!(ran.code == 2 && ran.stderr.contains(says), "{command:?}: {ran:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tap_shows_records_as_they_come_until_it_has_seen_enough() -> Result<()> {
+    let world = World::start(Place::new(&[])?, &[]).await?;
+    let tap = world.place.gantry(&["tap", "orders", "--outcome", "refused", "-n", "1", "--json"]);
+    // Nobody can see from outside when it has begun to watch, so there is always one more to see.
+    let records = async {
+        for n in 0_u64.. {
+            world.post("/capture/orders", &json!({ "id": format!("T-{n}") })).await?;
+            let bad = json!({ "id": format!("B-{n}"), "value": "many", "password": "hunter2" });
+            world.post("/capture/orders", &bad).await?.must_be_problem(422, "GANTRY-R010", "")?;
+        }
+        anyhow::Ok(())
+    };
+    let ran = tokio::select! {
+        ran = tap => ran?,
+        ended = records => return ended,
+    };
+    ensure!(ran.code == 0, "{ran:?}");
+    let seen = ran.json()?;
+    ensure!(seen["outcome"] == "refused" && seen["code"] == "GANTRY-R010", "{seen}");
+    ensure!(seen["payload"]["password"] == "***", "{seen}");
+    let unknown = world.place.gantry(&["tap", "nowhere"]).await?;
+    ensure!(unknown.code == 2 && unknown.stderr.contains("GANTRY-W013"), "{unknown:?}");
     Ok(())
 }

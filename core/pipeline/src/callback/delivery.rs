@@ -172,7 +172,7 @@ impl Caller {
         };
         let document = self.store.document(due.item, None).await.map_err(unreadable)?;
         let document = document.ok_or_else(|| missing("the document"))?;
-        let attributes = attributes(&document.attributes).ok_or_else(|| missing("the content"))?;
+        let stored = stored(&document.attributes).ok_or_else(|| missing("the content"))?;
 
         let key = idempotency_key(&self.name, due.item, due.place);
         let external_id = view.head.external_id.clone().unwrap_or_default();
@@ -182,7 +182,7 @@ impl Caller {
         delivery.sequence = sequence(due.place);
         delivery.attempt = due.attempts + 1;
         delivery.details = details(&entry.event);
-        delivery.attributes = attributes;
+        (delivery.attributes, delivery.traceparent) = stored;
         Ok(Some((entry, view.item.capture_point, delivery)))
     }
 
@@ -250,15 +250,16 @@ pub(super) fn unreadable(error: gantry_store::Error) -> Trouble {
     Trouble::new(ErrorClass::Transient, format!("cannot read the store: {error}"))
 }
 
-/// The attributes in a stored document, not parsed any further.
-fn attributes(document: &[u8]) -> Option<Json> {
+/// The attributes in a stored document, not parsed any further, and the trace it came with.
+fn stored(document: &[u8]) -> Option<(Json, Option<String>)> {
     #[derive(Deserialize)]
     struct Stored<'a> {
         #[serde(borrow)]
         attributes: &'a RawValue,
+        traceparent: Option<String>,
     }
-    let stored: Stored<'_> = serde_json::from_slice(document).ok()?;
-    Some(Json::from_bytes(stored.attributes.get().as_bytes().to_vec()))
+    let Stored { attributes, traceparent } = serde_json::from_slice(document).ok()?;
+    Some((Json::from_bytes(attributes.get().as_bytes().to_vec()), traceparent))
 }
 
 /// What an event says, without what stands in the delivery already and without what explains the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_model::spec::{LookupSpec, Spec};
-use gantry_model::{Clock, Document, ItemId, Name, Value};
+use gantry_model::{Clock, Document, ItemId, Name, TraceParent, Value};
 use gantry_plugin_host::api::{ErrorClass, Json, Query};
 use serde_json::Value as JsonValue;
 use tokio::sync::Semaphore;
@@ -111,14 +111,14 @@ impl Lookup {
         document: &Document,
         about: ItemId,
     ) -> Result<Option<JsonValue>, Trouble> {
-        let question = self.question(document);
+        let (question, trace) = (self.question(document), document.traceparent.as_ref());
         let Some(answers) = &self.answers else {
-            return self.fetch(&question, about).await;
+            return self.fetch(&question, trace, about).await;
         };
         let fetched = AtomicBool::new(false);
         let answer = answers.try_get_with_by_ref(&question, async {
             fetched.store(true, Ordering::Relaxed);
-            Ok::<_, Trouble>(self.fetch(&question, about).await?.map(Arc::new))
+            Ok::<_, Trouble>(self.fetch(&question, trace, about).await?.map(Arc::new))
         });
         let answer = answer.await.map_err(|trouble| (*trouble).clone())?;
         if !fetched.load(Ordering::Relaxed) {
@@ -127,11 +127,16 @@ impl Lookup {
         Ok(answer.map(Arc::unwrap_or_clone))
     }
 
-    async fn fetch(&self, question: &[u8], about: ItemId) -> Result<Option<JsonValue>, Trouble> {
+    async fn fetch(
+        &self,
+        question: &[u8],
+        trace: Option<&TraceParent>,
+        about: ItemId,
+    ) -> Result<Option<JsonValue>, Trouble> {
         let mut backoff = Backoff::new(&self.limits);
         let mut attempt = 0;
         loop {
-            let trouble = match self.attempt(question, about).await {
+            let trouble = match self.attempt(question, trace, about).await {
                 Ok(answer) => {
                     self.pulse.ok(self.clock.now());
                     return Ok(answer);
@@ -150,7 +155,12 @@ impl Lookup {
         }
     }
 
-    async fn attempt(&self, question: &[u8], about: ItemId) -> Result<Option<JsonValue>, Trouble> {
+    async fn attempt(
+        &self,
+        question: &[u8],
+        trace: Option<&TraceParent>,
+        about: ItemId,
+    ) -> Result<Option<JsonValue>, Trouble> {
         let permit = self.permits.acquire().await;
         let _permit = permit.expect("invariant: the permits are never closed");
         self.breaker.check(Instant::now()).map_err(|rest| {
@@ -158,7 +168,8 @@ impl Lookup {
             Trouble::new(ErrorClass::Unsupported, message)
         })?;
         self.asked.add(1);
-        let query = Query::new(Json::from_bytes(question.to_vec()));
+        let mut query = Query::new(Json::from_bytes(question.to_vec()));
+        query.traceparent = trace.map(ToString::to_string);
         let timeout = self.spec.timeout.to_std();
         let answer = tokio::time::timeout(timeout, self.port.ask(query, about)).await;
         let answer = answer.unwrap_or_else(|_| Err(Trouble::timeout("it", timeout)));

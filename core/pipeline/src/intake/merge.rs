@@ -4,7 +4,7 @@ use gantry_hub::{CaptureKey, NewDocument, Side, Work};
 use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::Holder;
 use gantry_model::spec::MessageKind;
-use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, Value};
+use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, TraceParent, Value};
 
 use super::settle::{Batch, ToMerge, unavailable};
 use super::{Intake, Point, Refused};
@@ -26,6 +26,8 @@ pub(super) struct Update {
     pub(super) reschedule: bool,
     /// The agent who has the item, if an agent does it.
     pub(super) by: Option<Holder>,
+    /// The trace that it came with.
+    pub(super) traceparent: Option<TraceParent>,
 }
 
 impl Intake {
@@ -73,8 +75,9 @@ impl Intake {
             Ok(mapped) => mapped,
             Err(refused) => return Ok(Err(refused)),
         };
-        let attributes = mapped.document.attributes;
-        let how = Update { reschedule: mapped.kind == MessageKind::Reschedule, by: None };
+        let Document { attributes, traceparent, .. } = mapped.document;
+        let reschedule = mapped.kind == MessageKind::Reschedule;
+        let how = Update { reschedule, by: None, traceparent };
         let merged = self.merge(Some(point), merge.item, attributes, how).await?;
         let Merged { command, mut document } = merged;
         document.payload = point.kept_payload(merge.record);
@@ -114,7 +117,8 @@ impl Intake {
                 verdict = Some(Box::new(found));
             }
         }
-        let Update { reschedule, by } = how;
+        let Update { reschedule, by, traceparent } = how;
+        document.traceparent = traceparent.or(document.traceparent);
         let command = Command::Update { item, base_revision, rerun, verdict, reschedule, by };
         Ok(Merged { command, document: self.document_row(&document) })
     }

@@ -144,7 +144,8 @@ impl Intake {
             (_, Some(command)) => Ok(self.hub.command(actor, command).await?),
             (_, None) => {
                 let attributes = self.read_attributes(&capture_point, &body)?;
-                let how = Update { reschedule: kind == MessageKind::Reschedule, by };
+                let reschedule = kind == MessageKind::Reschedule;
+                let how = Update { reschedule, by, traceparent: None };
                 self.update(actor, item, &capture_point, attributes, &how).await
             }
         }

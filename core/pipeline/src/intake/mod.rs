@@ -17,7 +17,7 @@ use gantry_hub::{Head, NewDocument};
 use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::{Capture, Verdict};
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
-use gantry_model::{Actor, Command, Document, ItemId, Name, Timestamp, Value};
+use gantry_model::{Actor, Command, Document, ItemId, Name, Timestamp, TraceParent, Value};
 use gantry_rules::{Mapped, Rules};
 use gantry_store::Store;
 
@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::meter::{Flow, Operations};
 use crate::payload::{self, PayloadError};
 use crate::status::Counts;
+use crate::tap::Tap;
 
 pub use message::{MessageError, Target};
 pub(crate) use settle::Reading;
@@ -55,6 +56,7 @@ pub(crate) struct Point {
     /// Its look-ups in stages: those of a later stage may use the answers of an earlier one.
     pub(crate) stages: Vec<Vec<Name>>,
     pub(crate) counts: Counts,
+    pub(crate) tap: Tap,
     pub(crate) flow: Arc<Flow>,
     pub(crate) operations: Arc<Operations>,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Incoming {
     pub(crate) kind: Option<MessageKind>,
     /// When it happened in the source.
     pub(crate) occurred_at: Option<Timestamp>,
+    /// The trace it came with.
+    pub(crate) traceparent: Option<TraceParent>,
     /// Why the plug-in could not read it.
     pub(crate) unreadable: Option<String>,
 }
@@ -133,7 +137,9 @@ impl Intake {
             external_id: None,
             item: None,
         })?;
-        Ok(Mapped { kind: record.kind.unwrap_or(mapped.kind), ..mapped })
+        let mut mapped = Mapped { kind: record.kind.unwrap_or(mapped.kind), ..mapped };
+        mapped.document.traceparent.clone_from(&record.traceparent);
+        Ok(mapped)
     }
 
     /// The verdict of the rules, or `None` if a look-up has to be asked first.

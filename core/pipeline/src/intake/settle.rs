@@ -106,6 +106,7 @@ impl Intake {
         in_hand.settled(&outcomes);
         point.flow.settling.note_since(begun);
         self.note_lag(point, records, &outcomes);
+        point.tap.show(self.hub.now(), records, &outcomes);
         Ok(outcomes)
     }
 

@@ -278,7 +278,7 @@ async fn items_of_other_sources_are_not_told() {
     spec.captures.insert("shop".into(), other);
     let world = World::start(spec, ports).await;
     let body = bytes::Bytes::from(r#"{"external_id": "S-1"}"#);
-    world.pipeline.capture_json("shop", body).await.unwrap();
+    world.pipeline.capture_json("shop", body, None).await.unwrap();
     world.create(json!({"external_id": "L-1"})).await;
     let delivery = next(&mut deliveries).await;
     assert_eq!(delivery.external_id, "L-1");

@@ -79,7 +79,7 @@ async fn what_cannot_be_taken_is_a_dead_letter_and_the_rest_goes_on() {
             {{"external_id": "L-2"}}, {large}, {{"external_id": "L-4", "message": "hold"}},
             {{"external_id": "L-5", "message": "cancel"}}]"#
     );
-    let outcomes = world.pipeline.capture_json("leads", Bytes::from(body)).await.unwrap();
+    let outcomes = world.pipeline.capture_json("leads", Bytes::from(body), None).await.unwrap();
     let expected = [
         "GANTRY-R010",
         "GANTRY-R010",
@@ -104,10 +104,11 @@ async fn what_cannot_be_taken_is_a_dead_letter_and_the_rest_goes_on() {
         (vec![b' '; 2 * 1024 * 1024], "GANTRY-R001"),
     ];
     for (body, code) in codes {
-        let error = world.pipeline.capture_json("leads", Bytes::from(body)).await.unwrap_err();
+        let error =
+            world.pipeline.capture_json("leads", Bytes::from(body), None).await.unwrap_err();
         assert_eq!(error.code(), Some(code), "{error}");
     }
-    let unknown = world.pipeline.capture_json("nobody", Bytes::from("{}")).await.unwrap_err();
+    let unknown = world.pipeline.capture_json("nobody", Bytes::from("{}"), None).await.unwrap_err();
     assert!(matches!(unknown, CaptureError::UnknownPoint { .. }), "{unknown}");
     world.stop().await;
 }

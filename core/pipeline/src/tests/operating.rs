@@ -170,7 +170,7 @@ async fn a_pause_outlives_a_restart() {
     let asked = world.pipeline.poll_now("leads").unwrap_err();
     assert!(matches!(asked, OperateError::Paused { .. }), "{asked}");
     let record = Bytes::from_static(br#"{"external_id": "L-1"}"#);
-    let captured = world.pipeline.capture_json("leads", record.clone()).await.unwrap_err();
+    let captured = world.pipeline.capture_json("leads", record.clone(), None).await.unwrap_err();
     assert!(matches!(captured, CaptureError::Paused { .. }), "{captured}");
     // A position can be moved meanwhile.
     world.pipeline.move_position(admin(), "leads", set("p4")).await.unwrap();
@@ -184,7 +184,7 @@ async fn a_pause_outlives_a_restart() {
     world.pipeline.resume(admin(), "leads").await.unwrap();
     assert_eq!(source.asked().await.as_deref(), Some("p4"));
     assert_eq!(world.pipeline.status().captures["leads"].paused, None);
-    world.pipeline.capture_json("leads", record).await.unwrap();
+    world.pipeline.capture_json("leads", record, None).await.unwrap();
     let folder = world.stop().await;
 
     let (world, mut source) = polled_in(folder).await;

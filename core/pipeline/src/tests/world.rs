@@ -96,7 +96,7 @@ impl World {
 
     pub(super) async fn capture(&self, records: serde_json::Value) -> Vec<Outcome> {
         let body = Bytes::from(records.to_string());
-        self.pipeline.capture_json("leads", body).await.unwrap()
+        self.pipeline.capture_json("leads", body, None).await.unwrap()
     }
 
     /// Captures one new item.

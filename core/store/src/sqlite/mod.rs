@@ -76,6 +76,16 @@ struct Writing {
     log: Log,
 }
 
+/// See [`crate::damage`].
+pub(crate) async fn damage(path: &Path) -> Result<Vec<String>, Error> {
+    let mut connection = connect(&open::reader_options(path)).await?;
+    open::expect_current(&mut connection, path).await?;
+    let told = sqlx::query_scalar("PRAGMA quick_check(10)");
+    let told: Result<Vec<String>, _> = told.fetch_all(&mut connection).await;
+    let told = told.map_err(|source| classify("reading through the store", source))?;
+    Ok(told.into_iter().filter(|line| line != "ok").collect())
+}
+
 impl SqliteStore {
     /// Opens the database at `path`, which is made if there is none (unless it is read only).
     ///

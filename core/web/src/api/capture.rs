@@ -2,10 +2,10 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use gantry_model::{ItemId, Name, Reply};
+use gantry_model::{ItemId, Name, Reply, TraceParent};
 use serde::{Deserialize, Serialize};
 
 use super::{answered, message_kind};
@@ -27,12 +27,13 @@ pub(super) async fn capture(
     State(app): State<Shared>,
     caller: Caller,
     FromPath(capture_point): FromPath<String>,
+    headers: HeaderMap,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
     caller.must(Permission::Capture)?;
     caller.must_own_capture_point(&capture_point)?;
     let many = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
-    let mut results = app.intake.capture_json(&capture_point, body).await?;
+    let mut results = app.intake.capture_json(&capture_point, body, trace(&headers)).await?;
     match results.pop() {
         Some(last) if !many && results.is_empty() => one(last),
         last => {
@@ -40,6 +41,13 @@ pub(super) async fn capture(
             Ok(all(results))
         }
     }
+}
+
+/// The trace of the caller. What is malformed counts as nothing, and so does more than one.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    let mut given = headers.get_all("traceparent").iter();
+    let (one, more) = (given.next()?, given.next());
+    TraceParent::parse(one.to_str().ok()?).filter(|_| more.is_none())
 }
 
 /// A single record is answered by itself; if it was not taken, by a problem.

@@ -95,14 +95,18 @@ pub(super) async fn follow(
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
     });
-    let mut response = SseResponse::new(events).into_response();
+    Ok(live(SseResponse::new(events).into_response()))
+}
+
+/// A live stream as proxies must treat it.
+pub(super) fn live(mut response: Response) -> Response {
     // Proxies that buffer would hold events back.
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
-fn too_many(_: TryAcquireError) -> Problem {
+pub(super) fn too_many(_: TryAcquireError) -> Problem {
     Problem::new(&problem::STREAMS, "as many live streams are open as the hub allows")
 }
 

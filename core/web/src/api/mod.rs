@@ -12,6 +12,7 @@ mod moves;
 mod operate;
 mod queues;
 pub(crate) mod status;
+mod tap;
 mod work;
 pub(crate) mod workbins;
 
@@ -71,6 +72,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/capture-points/{capture_point}/pause", post(operate::pause))
         .route("/capture-points/{capture_point}/resume", post(operate::resume))
         .route("/capture-points/{capture_point}/poll", post(operate::poll))
+        .route("/capture-points/{capture_point}/tap", get(tap::tap))
         .route("/positions", get(operate::positions))
         .route("/positions/{capture_point}/set", post(operate::set))
         .route("/positions/{capture_point}/reset", post(operate::reset))

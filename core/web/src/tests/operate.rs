@@ -72,3 +72,27 @@ async fn a_position_is_text_where_it_is_text_and_base64_where_not() {
     };
     assert_eq!(*moved, [set("eu", &[0xff, 0]), set("", b"p9")]);
 }
+
+#[tokio::test]
+async fn a_tap_shows_what_is_asked_for_and_always_what_was_lost() {
+    let world = World::new().await;
+    let path = format!("{POINTS}/leads/tap");
+    let all = world.call(Role::Auditor, "GET", &path, json!({})).await;
+    assert_eq!(all.status, 200);
+    assert_eq!(all.header("content-type"), "text/event-stream");
+    let seen: Vec<_> = all.text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(seen.len(), 3, "{}", all.text);
+
+    let path = format!("{POINTS}/leads/tap?outcome=refused");
+    let refused = world.call(Role::Supervisor, "GET", &path, json!({})).await;
+    let seen = refused.text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let seen: Vec<serde_json::Value> =
+        seen.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let expected = [json!({ "lost": 3 }), json!({ "outcome": "refused", "external_id": "L-2" })];
+    assert_eq!(seen, expected);
+
+    let path = format!("{POINTS}/leads/tap?outcome=wrong");
+    world.call(Role::Supervisor, "GET", &path, json!({})).await.is_problem(400, "GANTRY-W012");
+    let path = format!("{POINTS}/laeds/tap");
+    world.call(Role::Supervisor, "GET", &path, json!({})).await.is_problem(404, "GANTRY-W013");
+}

@@ -50,6 +50,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/capture-points/leads/pause", "-sa--"),
     ("POST", "/capture-points/leads/resume", "-sa--"),
     ("POST", "/capture-points/leads/poll", "-sa--"),
+    ("GET", "/capture-points/leads/tap", "-sa-u"),
     ("GET", "/positions", "-sa-u"),
     ("POST", "/positions/leads/set", "--a--"),
     ("POST", "/positions/leads/reset", "--a--"),

@@ -1,6 +1,6 @@
 //! A hub, a store and a web server in a temporary folder, and a client that calls the router.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -18,7 +18,8 @@ use gantry_model::spec::{
     Weekday,
 };
 use gantry_model::{
-    Actor, Classification, Command, Document, Millis, Name, Reply, Requirement, Timestamp, Value,
+    Actor, Classification, Command, Document, Millis, Name, Reply, Requirement, Timestamp,
+    TraceParent, Value,
 };
 use gantry_store::Store;
 use http_body_util::BodyExt as _;
@@ -32,7 +33,7 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::intake::{
-    Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, SourceReload, Target,
+    Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, SourceReload, Target, Watch,
 };
 use crate::token::{Claims, Key, Role};
 use crate::{Options, Parts, Web};
@@ -375,12 +376,23 @@ fn operated(point: &str) -> Result<(), IntakeError> {
     }
 }
 
+/// What is watched, until it ends.
+struct Watched(VecDeque<Json>);
+
+#[async_trait]
+impl Watch for Watched {
+    async fn next(&mut self) -> Option<Json> {
+        self.0.pop_front()
+    }
+}
+
 #[async_trait]
 impl Intake for StandIn {
     async fn capture_json(
         &self,
         capture_point: &str,
         body: Bytes,
+        _: Option<TraceParent>,
     ) -> Result<Vec<RecordResult>, IntakeError> {
         if let Some(outcome) = self.instead().await? {
             return Ok(vec![RecordResult { external_id: None, item: None, outcome }]);
@@ -522,5 +534,15 @@ impl Intake for StandIn {
 
     fn metrics(&self) -> String {
         "# TYPE gantry_hub_ready gauge\ngantry_hub_ready 1.0\n# EOF\n".to_owned()
+    }
+
+    fn watch(&self, point: &str) -> Result<Box<dyn Watch>, IntakeError> {
+        operated(point)?;
+        let seen = [
+            json!({ "outcome": "accepted", "external_id": "L-1" }),
+            json!({ "lost": 3 }),
+            json!({ "outcome": "refused", "external_id": "L-2" }),
+        ];
+        Ok(Box::new(Watched(seen.into_iter().collect())))
     }
 }
