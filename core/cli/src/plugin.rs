@@ -2,6 +2,7 @@
 //! conformance; and a plug-in of a running hub reloaded.
 
 mod docs;
+mod new;
 mod permits;
 mod reload;
 mod sign;
@@ -62,6 +63,9 @@ pub(crate) enum Command {
         #[arg(long)]
         plugins: Vec<PathBuf>,
     },
+    /// Make a project for a new plug-in, which builds and passes its tests at once.
+    #[command(after_help = new::EXAMPLE)]
+    New(new::Options),
     /// Check hash, signature, files and folders of plug-ins, and say which permissions this kernel
     /// enforces.
     #[command(after_help = verify::EXAMPLE)]
@@ -88,6 +92,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<bool> {
         Command::Inspect { file } => show(global, &refusable(inspect(&file))?),
         Command::Reload { name } => reload::run(global, &name).await,
         Command::Docs { name, plugins } => print_docs(global, &name, plugins),
+        Command::New(options) => new::new(global, options),
         Command::Verify(options) => return verify::verify(global, options),
         Command::Lock(options) => return verify::lock(global, options),
         Command::Keygen(options) => sign::keygen(global, &options),

@@ -1,0 +1,42 @@
+//! Things become work items.
+
+use gantry_plugin_api::{Batch, Capture, Context, Error, Position, Record};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::@Name@;
+use crate::config::CaptureSettings;
+
+/// A page of the list.
+#[derive(Deserialize)]
+struct Page {
+    things: Vec<Value>,
+    /// Where the page after this one begins.
+    next: String,
+    /// Whether there is one already.
+    more: bool,
+}
+
+impl Capture for @Name@ {
+    type Settings = CaptureSettings;
+
+    async fn poll(
+        &self,
+        settings: &CaptureSettings,
+        _: &Context,
+        from: Option<&Position>,
+        limit: usize,
+    ) -> Result<Batch, Error> {
+        let after = from.map(|from| String::from_utf8_lossy(from.as_bytes())).unwrap_or_default();
+        let limit = limit.to_string();
+        let query = [("after", &*after), ("limit", &limit)];
+        let page: Option<Page> = self.client.get(&settings.path, &query).await?;
+        let page = page.ok_or_else(|| Error::permanent(format!("no list `{}`", settings.path)))?;
+        let mut batch = Batch::default();
+        batch.records = page.things.iter().map(|thing| Record::json(thing.to_string())).collect();
+        // The hub stores it with the records, and asks from there next time.
+        batch.position_after = Some(Position::new(page.next)?);
+        batch.more = page.more;
+        Ok(batch)
+    }
+}
