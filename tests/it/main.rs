@@ -16,4 +16,5 @@ mod processes;
 mod reload;
 mod routing;
 mod routing_cases;
+mod scaffold;
 mod trust;

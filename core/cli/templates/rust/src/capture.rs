@@ -32,11 +32,9 @@ impl Capture for @Name@ {
         let query = [("after", &*after), ("limit", &limit)];
         let page: Option<Page> = self.client.get(&settings.path, &query).await?;
         let page = page.ok_or_else(|| Error::permanent(format!("no list `{}`", settings.path)))?;
-        let mut batch = Batch::default();
-        batch.records = page.things.iter().map(|thing| Record::json(thing.to_string())).collect();
-        // The hub stores it with the records, and asks from there next time.
-        batch.position_after = Some(Position::new(page.next)?);
-        batch.more = page.more;
-        Ok(batch)
+        let records = page.things.iter().map(|thing| Record::json(thing.to_string())).collect();
+        // The hub stores the position with the records, and asks from there next time.
+        let position_after = Some(Position::new(page.next)?);
+        Ok(Batch { records, position_after, more: page.more })
     }
 }
