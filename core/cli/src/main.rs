@@ -86,7 +86,7 @@ enum Command {
     /// Print the JSON Schema of the config, with the plug-ins' own parts, for editors and tools.
     #[command(after_help = schema::EXAMPLE)]
     Schema(schema::Options),
-    /// Show plug-ins, agree to them, sign them, test them; only `test` runs any of their code.
+    /// Write plug-ins, test them, give them away; show them, install them, agree to them.
     #[command(subcommand, after_help = "Example:\n  gantry plugin list")]
     Plugin(plugin::Command),
     /// Show work items, and move them by hand.

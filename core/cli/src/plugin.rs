@@ -1,11 +1,16 @@
-//! `gantry plugin`: what plug-ins say about themselves, none of their code running; their
-//! conformance; and a plug-in of a running hub reloaded.
+//! `gantry plugin`: what authors and operators of plug-ins need. But for `dev`, `test`, `bench` and
+//! `reload`, none of their code runs.
 
+mod bench;
+mod dev;
 mod docs;
+mod install;
 mod new;
+mod package;
 mod permits;
 mod reload;
 mod sign;
+mod stage;
 mod test;
 mod verify;
 
@@ -14,7 +19,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 use gantry_plugin_host::api::manifest::Manifest;
-use gantry_plugin_host::{Enforcement, Inspected, Refusal, Refused, inspect};
+use gantry_plugin_host::{Enforcement, Inspected, Lock, Refusal, Refused, inspect};
 use gantry_server::plugins::Folders;
 use serde_json::{Value, json};
 
@@ -66,6 +71,18 @@ pub(crate) enum Command {
     /// Make a project for a new plug-in, which builds and passes its tests at once.
     #[command(after_help = new::EXAMPLE)]
     New(new::Options),
+    /// Run a project in a hub of its own, and again after each change.
+    #[command(after_help = dev::EXAMPLE)]
+    Dev(dev::Options),
+    /// Measure a plug-in: records a second, and how long each operation takes.
+    #[command(after_help = bench::EXAMPLE)]
+    Bench(bench::Options),
+    /// Make a package of a plug-in, to give away.
+    #[command(after_help = install::PACK_EXAMPLE)]
+    Pack(install::Pack),
+    /// Place a package in the folder of plug-ins, and agree to it.
+    #[command(after_help = install::EXAMPLE)]
+    Install(install::Install),
     /// Check hash, signature, files and folders of plug-ins, and say which permissions this kernel
     /// enforces.
     #[command(after_help = verify::EXAMPLE)]
@@ -93,6 +110,10 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<bool> {
         Command::Reload { name } => reload::run(global, &name).await,
         Command::Docs { name, plugins } => print_docs(global, &name, plugins),
         Command::New(options) => new::new(global, options),
+        Command::Dev(options) => dev::dev(options).await,
+        Command::Bench(options) => bench::bench(global, options).await,
+        Command::Pack(options) => install::pack(global, &options),
+        Command::Install(options) => return install::install(global, options),
         Command::Verify(options) => return verify::verify(global, options),
         Command::Lock(options) => return verify::lock(global, options),
         Command::Keygen(options) => sign::keygen(global, &options),
@@ -136,9 +157,19 @@ fn cell(value: &Value) -> String {
 }
 
 fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
-    let scan = Folders::of(&global.config, plugins)?.host()?.scan();
+    let folders = Folders::of(&global.config, plugins)?;
+    let lock = Lock::read(&folders.lock_file())?;
+    let scan = folders.host()?.scan();
+    let trusted = |said: &Inspected| {
+        let pin = lock.as_ref().and_then(|lock| lock.pin(&said.manifest.name));
+        let publisher = pin.and_then(|pin| pin.publisher.as_deref());
+        let mut view = view(said);
+        view["pinned"] = json!(pin.is_some());
+        view["signature"] = json!(verify::signature(said, lock.as_ref(), publisher));
+        view
+    };
     if global.json {
-        let found: Vec<_> = scan.found.iter().map(|found| view(&found.inspected)).collect();
+        let found: Vec<_> = scan.found.iter().map(|found| trusted(&found.inspected)).collect();
         let refused = scan.refused.iter().map(refused_view);
         let refused = refused.collect::<Vec<_>>();
         table::json(&json!({ "found": found, "refused": refused, "enforced": enforced() }));
@@ -148,12 +179,14 @@ fn list(global: &Global, plugins: Vec<PathBuf>) -> Result<()> {
         .found
         .iter()
         .map(|found| {
-            let view = view(&found.inspected);
-            let columns = ["name", "version", "roles", "path"];
+            let mut view = trusted(&found.inspected);
+            let pinned = view["pinned"] == true;
+            view["pinned"] = json!(if pinned { "yes" } else { "no" });
+            let columns = ["name", "version", "roles", "pinned", "signature", "path"];
             columns.iter().map(|column| cell(&view[*column])).collect()
         })
         .collect();
-    table::print(&["NAME", "VERSION", "ROLES", "FILE"], &rows);
+    table::print(&["NAME", "VERSION", "ROLES", "PINNED", "SIGNATURE", "FILE"], &rows);
     say_refused(&scan.refused);
     if let Some(missing) = Enforcement::of_this_kernel().missing() {
         say!("\npermissions: declared but not enforced by this kernel: {missing}");

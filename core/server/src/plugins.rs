@@ -72,6 +72,11 @@ impl Folders {
         self.place.lock_file()
     }
 
+    /// The first of the folders: what is installed goes there.
+    pub fn first(&self) -> Option<&Path> {
+        self.folders.first().map(PathBuf::as_path)
+    }
+
     fn options(self) -> Options {
         let clock = Arc::new(|| wall_clock().0);
         let options = Options::new(PathBuf::new(), self.place.plugin_cache(), clock);
