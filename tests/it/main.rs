@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod alerts;
+mod author;
 mod bad_input;
 mod calendar;
 mod canary;

@@ -215,3 +215,6 @@ fn place(entry: &mut tar::Entry<'_, impl Read>, to: &Path, folder: &Path) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
