@@ -1,7 +1,8 @@
-//! Plug-ins reloaded in a running hub: under load nothing is lost or doubled, and what does not
-//! work leaves the old one at work.
+//! Plug-ins and the config reloaded in a running hub: under load nothing is lost or doubled, and
+//! what does not work leaves the old one at work.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use gantry_tests::built;
@@ -14,6 +15,12 @@ use crate::languages::{Source as _, add_program, is_there, items};
 
 /// Reloads in an ordinary run; `GANTRY_RELOADS` gives another number for a long one.
 const N_RELOADS: u64 = 20;
+
+/// As many as the source of `processes/numbers.toml` has.
+const N_NUMBERS: u64 = 3000;
+
+/// Versions of the config while these are captured.
+const N_CONFIGS: u64 = 10;
 
 /// So many come with another file; a library stays in the memory of the hub's process.
 const N_FILES: u64 = 5;
@@ -67,6 +74,78 @@ async fn plugins_reloaded_under_load_lose_nothing_and_double_nothing() -> Result
         let next = row["position"].as_str().and_then(|next| next.parse().ok());
         ensure!(next == Some(n + 1), "{n} numbers, and then {row}");
     }
+    world.hub.stop().await?;
+    Ok(())
+}
+
+/// What the hub made of the numbers, once all are there: each one item, in order.
+async fn all_numbers(world: &World) -> Result<()> {
+    let full = |status: &Value| status["captures"]["row"]["state"] == "running";
+    world.until("/status", full).await?;
+    let done =
+        |page: &Value| page["positions"][0]["position"] == (N_NUMBERS + 1).to_string().as_str();
+    world.until("/positions", done).await?;
+    let queues = world.hub.admin.get("/queues").await?;
+    let status = world.hub.admin.get("/status").await?;
+    ensure!(status["captures"]["row"]["repeats"] == 0, "{status}");
+    let n_waiting: u64 = queues["queues"]
+        .as_array()
+        .context("no queues")?
+        .iter()
+        .filter_map(|queue| queue["waiting"].as_u64())
+        .sum();
+    ensure!(n_waiting == N_NUMBERS, "{n_waiting} items of {N_NUMBERS} numbers: {queues}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_config_is_read_again_under_load_and_a_bad_one_changes_nothing() -> Result<()> {
+    let config = built::case("processes/numbers.toml")?;
+    let place = Place::new(&[("numbers", config.clone())])?;
+    place.add_plugin(&built::test_library("example-counter"))?;
+    let world = World::start(place, &[]).await?;
+    let pipeline = world.place.path("pipelines/numbers.toml");
+    let process = |status: &Value| status["sources"]["numbers"]["process"]["id"].as_u64();
+    let at_work = |status: &Value| count(status, "row", "created") > 0;
+    let before = process(&world.until("/status", at_work).await?).context("no process")?;
+
+    fs::write(&pipeline, config.replace("every = \"20ms\"", "evry = \"20ms\""))?;
+    let ran = world.place.gantry(&["reload"]).await?;
+    ensure!(ran.code != 0 && ran.stderr.contains("GANTRY-W041"), "{ran:?}");
+    ensure!(ran.stderr.contains("evry"), "{ran:?}");
+    fs::write(&pipeline, config.replace("last = 3000", "last = \"many\""))?;
+    let ran = world.place.gantry(&["reload"]).await?;
+    ensure!(ran.code != 0 && ran.stderr.contains("GANTRY-W041"), "{ran:?}");
+
+    for n in 0..N_CONFIGS {
+        world.until("/status", at_work).await?;
+        let named = format!("number = \"record.number\"\nname = '\"version {n}\"'");
+        fs::write(&pipeline, config.replace("number = \"record.number\"", &named))?;
+        let answer = world.post("/config/reload", &json!({})).await?;
+        ensure!(answer.status == 200, "{answer:?}");
+        let answer = answer.json()?;
+        ensure!(answer["changed"] == true && answer["kept"] == json!(["numbers"]), "{answer}");
+    }
+    let again = world.place.gantry(&["reload"]).await?;
+    ensure!(again.code == 0 && again.stdout.contains("stays active"), "{again:?}");
+    let status = world.hub.admin.get("/status").await?;
+    ensure!(process(&status) == Some(before), "another process: {status}");
+    all_numbers(&world).await?;
+
+    // Another config of the source: that one begins anew, and the row goes on.
+    fs::write(&pipeline, config.replace("last = 3000", "last = 3001"))?;
+    let answer = world.post("/config/reload", &json!({})).await?.json()?;
+    ensure!(answer["restarted"] == json!(["numbers"]) && answer["kept"] == json!([]), "{answer}");
+    let status = world.until("/status", |status| count(status, "row", "created") == 1).await?;
+    ensure!(process(&status).is_some_and(|now| now != before), "the same process: {status}");
+
+    fs::write(&pipeline, config.replace("last = 3000", "last = 3002"))?;
+    let running: Value =
+        serde_json::from_str(&fs::read_to_string(world.place.path("data/gantry.db.run"))?)?;
+    let hub = running["process"].to_string();
+    ensure!(Command::new("kill").args(["-HUP", &hub]).status()?.success());
+    let two = |page: &Value| page["positions"][0]["position"] == "3003";
+    world.until("/positions", two).await?;
     world.hub.stop().await?;
     Ok(())
 }

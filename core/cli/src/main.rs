@@ -24,6 +24,7 @@ mod moves;
 mod plugin;
 mod positions;
 mod queue;
+mod reload;
 mod rules;
 mod run;
 mod schema;
@@ -80,6 +81,9 @@ struct Global {
 enum Command {
     /// Start the hub.
     Run(run::Options),
+    /// Let the running hub read its config again, without a pause for agents and sources.
+    #[command(after_help = "Example:\n  gantry check && gantry reload")]
+    Reload,
     /// Check a config: all that is wrong with it, each with file, line and remedy.
     #[command(after_help = check::EXAMPLE)]
     Check(check::Options),
@@ -170,6 +174,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             Command::Agent(command) => return agent::run(global, command).await,
             Command::Plugin(command) => return plugin::run(global, command).await,
             Command::Doctor(options) => return doctor::doctor(global, options).await,
+            Command::Reload => reload::run(global).await,
             Command::Item(command) => item::run(global, command).await,
             Command::Explain(options) => explain::explain(global, options).await,
             Command::Curve(options) => curve::curve(global, options).await,

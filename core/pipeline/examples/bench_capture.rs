@@ -17,7 +17,7 @@ use gantry_model::spec::{
     Spec,
 };
 use gantry_model::{Actor, Command, Millis};
-use gantry_pipeline::{Handle, Limits, Pipeline, PipelineParts};
+use gantry_pipeline::{Handle, Kept, Limits, Pipeline, PipelineParts};
 use gantry_store::ConfigRow;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ async fn measure() {
     let (rules, findings) = gantry_rules::compile(&spec);
     assert!(findings.is_empty(), "{findings:?}");
     let parts = PipelineParts {
+        kept: Kept::default(),
         spec,
         version: 1,
         rules: Arc::new(rules),

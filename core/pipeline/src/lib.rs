@@ -48,7 +48,7 @@ pub use outcome::{Change, Outcome, Settled};
 pub use payload::PayloadError;
 pub use pipeline::{Handle, Pipeline, PipelineError, PipelineParts};
 pub use reload::{ReloadError, Reloaded};
-pub use source::{Settings, SourceParts};
+pub use source::{Kept, Settings, SourceParts};
 pub use status::{
     CallbackStatus, CaptureStatus, Failure, Health, LastError, LookupStatus, ProcessStatus,
     RecordCounts, RunStatus, SourceState, SourceStatus, State, Status,

@@ -1,6 +1,6 @@
 //! The pipeline as a whole: what it is built from, its services, and the handle to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gantry_model::command::Holder;
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Name, Reply};
-use gantry_plugin_host::{CallbackHandle, CaptureHandle, LookupHandle};
+use gantry_plugin_host::{CallbackHandle, CaptureHandle, Library, LookupHandle};
 use gantry_rules::Rules;
 use gantry_store::{PauseRow, Store};
 use thiserror::Error;
@@ -27,7 +27,7 @@ use crate::limits::Limits;
 use crate::metered::MeteredCapture;
 use crate::port::{CallbackPort, CapturePort, LookupPort};
 use crate::runs::{RunCounts, Runs};
-use crate::source::{self, Attached, Source, SourceParts};
+use crate::source::{self, Attached, Kept, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
 use crate::tap::Tap;
 
@@ -46,6 +46,8 @@ pub struct PipelineParts {
     pub store: Arc<dyn Store>,
     /// The sources whose plug-ins could be loaded; of the others, everything is refused as stopped.
     pub sources: BTreeMap<Name, SourceParts>,
+    /// Sources of the pipeline before that go on, with these parts.
+    pub kept: Kept,
     /// Number of the last commit at boot: where a callback begins that was never there before.
     pub after_seq: u64,
     /// Bounds.
@@ -153,7 +155,9 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError::Cursor`], [`PipelineError::Pauses`].
     pub async fn build(parts: PipelineParts) -> Result<(Self, Handle), PipelineError> {
-        let ports = Ports::of_sources(&parts.spec, parts.sources);
+        let deadline = parts.spec.hub.drain_timeout.to_std();
+        let sources = sources(&parts.spec, parts.sources, parts.kept, deadline).await;
+        let ports = Ports::of_sources(&parts.spec, sources);
         let PipelineParts { spec, version, rules, hub, store, after_seq, limits, .. } = parts;
         let core = Core { spec, version, rules, hub, store, after_seq, limits };
         Self::over(core, ports).await
@@ -250,7 +254,7 @@ impl Pipeline {
         // What is left after the deadline ends with its set, at its next await.
         for source in sources {
             let rest = deadline.saturating_duration_since(tokio::time::Instant::now());
-            source.stop(rest.max(Duration::from_millis(100))).await;
+            source.stop_unless_kept(rest.max(Duration::from_millis(100))).await;
         }
         Ok(())
     }
@@ -354,11 +358,29 @@ fn feeders(
     (feeders, points)
 }
 
+/// The sources of a config: those that go on, and new ones.
+async fn sources(
+    spec: &Spec,
+    mut parts: BTreeMap<Name, SourceParts>,
+    mut kept: Kept,
+    deadline: Duration,
+) -> BTreeMap<Name, Arc<Source>> {
+    let mut sources = BTreeMap::new();
+    for name in spec.sources.keys() {
+        let source = match (kept.0.remove(name), parts.remove(name)) {
+            (Some(source), Some(parts)) => {
+                source.refit(parts, deadline).await;
+                source
+            }
+            (_, parts) => Arc::new(Source::new(name.clone(), parts)),
+        };
+        sources.insert(name.clone(), source);
+    }
+    sources
+}
+
 impl Ports {
-    fn of_sources(spec: &Spec, mut parts: BTreeMap<Name, SourceParts>) -> Self {
-        let mut source = |name: &Name| Source::new(name.clone(), parts.remove(name));
-        let sources: BTreeMap<Name, Arc<Source>> =
-            spec.sources.keys().map(|name| (name.clone(), Arc::new(source(name)))).collect();
+    fn of_sources(spec: &Spec, sources: BTreeMap<Name, Arc<Source>>) -> Self {
         let mut ports = Self::default();
         for (name, point) in &spec.captures {
             if let Some(source) = point.source.as_ref().and_then(|source| sources.get(source)) {
@@ -439,6 +461,18 @@ impl Handle {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.0.intake.store
+    }
+
+    /// The plug-in that a source runs with; `None` if it could not be loaded.
+    pub fn library(&self, source: &str) -> Option<Arc<Library>> {
+        self.0.sources.get(source)?.library()
+    }
+
+    /// Lets sources go on when the pipeline ends, so that the next one takes them over.
+    pub fn keep(&self, names: &BTreeSet<Name>) -> Kept {
+        let kept = self.0.sources.iter().filter(|(name, _)| names.contains(*name));
+        let kept = kept.inspect(|(_, source)| source.keep());
+        Kept(kept.map(|(name, source)| (name.clone(), Arc::clone(source))).collect())
     }
 
     pub(crate) fn source(&self, name: &str) -> Option<&Arc<Source>> {

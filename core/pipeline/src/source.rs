@@ -4,7 +4,9 @@
 //! call. What stands here implements the traits in `port`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -59,7 +61,13 @@ pub(crate) struct Source {
     renewals: Count,
     /// One reload at a time.
     pub(crate) reloading: Mutex<()>,
+    /// It goes on when its pipeline ends.
+    kept: AtomicBool,
 }
+
+/// Sources that go on when their pipeline ends, for the next one.
+#[derive(Default)]
+pub struct Kept(pub(crate) BTreeMap<Name, Arc<Source>>);
 
 /// What a source is at the moment.
 #[derive(Default)]
@@ -86,6 +94,12 @@ pub(crate) trait Role: Clone + Send + Sync + Sized {
     fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>>;
     async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError>;
     async fn check(&self) -> Result<(), CallError>;
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl SourceParts {
@@ -152,7 +166,8 @@ impl Source {
     pub(crate) fn new(name: Name, parts: Option<SourceParts>) -> Self {
         let library = RwLock::new(parts.as_ref().map(|parts| Arc::clone(&parts.library)));
         let standing = Mutex::new(Standing { parts, ..Standing::default() });
-        Self { name, standing, library, renewals: Count::default(), reloading: Mutex::default() }
+        let (renewals, reloading) = (Count::default(), Mutex::default());
+        Self { name, standing, library, renewals, reloading, kept: AtomicBool::new(false) }
     }
 
     pub(crate) fn name(&self) -> &Name {
@@ -256,8 +271,34 @@ impl Source {
         }
     }
 
+    /// Goes on when its pipeline ends.
+    pub(crate) fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes other parts, of the same plug-in. Its instance stays, unless its own config is another
+    /// one by now: then the next call makes one.
+    pub(crate) async fn refit(&self, parts: SourceParts, deadline: Duration) {
+        let mut standing = self.standing.lock().await;
+        let same = standing.parts.as_ref().is_some_and(|now| now.config == parts.config);
+        let former = if same { None } else { standing.instance.take() };
+        standing.parts = Some(parts);
+        drop(standing);
+        if let Some(instance) = former {
+            finish(&self.name, &instance, deadline).await;
+        }
+    }
+
+    /// Lets the plug-in finish and close at the end of its pipeline, unless it is kept for the next
+    /// one.
+    pub(crate) async fn stop_unless_kept(&self, deadline: Duration) {
+        if !self.kept.swap(false, Ordering::Relaxed) {
+            self.stop(deadline).await;
+        }
+    }
+
     /// Lets the plug-in finish and close, for good.
-    pub(crate) async fn stop(&self, deadline: Duration) {
+    async fn stop(&self, deadline: Duration) {
         let standing = std::mem::take(&mut *self.standing.lock().await);
         standing.stop(&self.name, deadline).await;
     }

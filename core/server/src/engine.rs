@@ -34,7 +34,7 @@ pub(crate) struct Engine {
     ended: oneshot::Receiver<Result<(), gantry_hub::Error>>,
     seq: u64,
     down: Millis,
-    config: Option<(u32, [u8; 32])>,
+    config: Option<Version>,
     /// Watches the wall clock and keeps the store in shape; ends with the engine.
     _housekeeping: JoinSet<()>,
 }
@@ -74,23 +74,8 @@ impl Engine {
     }
 
     /// Makes the config the active version, if it is not that already, and gives its number.
-    pub(crate) async fn activate(&self, spec: &Spec) -> Result<u32, Error> {
-        let json = spec.to_canonical_json();
-        let sha256: [u8; 32] = Sha256::digest(&json).into();
-        let version = match self.config {
-            Some((version, active)) if active == sha256 => return Ok(version),
-            Some((version, _)) => version + 1,
-            None => 1,
-        };
-        let routing = Arc::clone(&spec.routing);
-        let work = vec![Work::new(Command::Activate { version, routing })];
-        let row = ConfigRow { version, json, sha256, at: self.handle.now() };
-        let side = Side { configs: vec![row], ..Side::default() };
-        let replies = self.handle.submit(Submission { actor: Actor::Hub, work, side }).await?;
-        match replies.first() {
-            Some(Reply::Refused(refusal)) => Err(Error::Activate { reason: refusal.to_string() }),
-            _ => Ok(version),
-        }
+    pub(crate) async fn activate(&self, spec: &Spec) -> Result<Version, Error> {
+        activate(&self.handle, self.config, spec).await
     }
 
     /// Tells the engine that it has booted, and gives the commit that boot found as the last.
@@ -112,6 +97,33 @@ impl Engine {
     pub(crate) async fn stop(mut self) -> Result<(), Error> {
         self.stop.cancel();
         if self.ended.is_terminated() { Ok(()) } else { self.ended().await }
+    }
+}
+
+/// Number and hash of a config version.
+pub(crate) type Version = (u32, [u8; 32]);
+
+/// Makes a config the active version, if it is not that already.
+pub(crate) async fn activate(
+    hub: &Handle,
+    active: Option<Version>,
+    spec: &Spec,
+) -> Result<Version, Error> {
+    let json = spec.to_canonical_json();
+    let sha256: [u8; 32] = Sha256::digest(&json).into();
+    let version = match active {
+        Some(active) if active.1 == sha256 => return Ok(active),
+        Some((version, _)) => version + 1,
+        None => 1,
+    };
+    let routing = Arc::clone(&spec.routing);
+    let work = vec![Work::new(Command::Activate { version, routing })];
+    let row = ConfigRow { version, json, sha256, at: hub.now() };
+    let side = Side { configs: vec![row], ..Side::default() };
+    let replies = hub.submit(Submission { actor: Actor::Hub, work, side }).await?;
+    match replies.first() {
+        Some(Reply::Refused(refusal)) => Err(Error::Activate { reason: refusal.to_string() }),
+        _ => Ok((version, sha256)),
     }
 }
 

@@ -16,21 +16,29 @@ use gantry_plugin_api::{HttpRequest, HttpResponse};
 use gantry_rules::ExpressionError;
 use gantry_store::Store;
 use gantry_web::intake::{
-    self, Intake, IntakeError, Message, RecordOutcome, RecordResult, SourceReload,
+    self, ConfigReload, Intake, IntakeError, Message, RecordOutcome, RecordResult, SourceReload,
 };
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::chain;
+use crate::generation::{Active, Wish};
 use crate::metrics::{self, Seen};
 use crate::reload::Reloader;
 
 /// Plugs the pipeline into the web server.
 #[derive(Debug)]
 pub(crate) struct PipelineIntake {
-    pub(crate) pipeline: Handle,
-    pub(crate) spec: Arc<Spec>,
+    pub(crate) active: Active,
     pub(crate) hub: gantry_hub::Handle,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) reloader: Reloader,
+    pub(crate) wishes: mpsc::Sender<Wish>,
+}
+
+impl PipelineIntake {
+    fn pipeline(&self) -> Handle {
+        self.active.now().pipeline.clone()
+    }
 }
 
 /// What the pipeline shows of a capture point, as JSON.
@@ -52,7 +60,7 @@ impl Intake for PipelineIntake {
         body: Bytes,
         traceparent: Option<TraceParent>,
     ) -> Result<Vec<RecordResult>, IntakeError> {
-        let outcomes = self.pipeline.capture_json(capture_point, body, traceparent).await;
+        let outcomes = self.pipeline().capture_json(capture_point, body, traceparent).await;
         let outcomes = outcomes.map_err(|error| capture_error(capture_point, error))?;
         Ok(outcomes.into_iter().map(record_result).collect())
     }
@@ -62,14 +70,14 @@ impl Intake for PipelineIntake {
         capture_point: &str,
         request: Request<Bytes>,
     ) -> Result<Response<Bytes>, IntakeError> {
-        match self.spec.captures.get(capture_point) {
+        match self.spec().captures.get(capture_point) {
             None => return Err(IntakeError::UnknownCapturePoint(capture_point.into())),
             Some(point) if point.source.is_none() => {
                 return Err(IntakeError::NoHook(capture_point.into()));
             }
             Some(_) => {}
         }
-        let answer = self.pipeline.capture_http(capture_point, plugin_request(request)).await;
+        let answer = self.pipeline().capture_http(capture_point, plugin_request(request)).await;
         web_response(capture_point, answer)
     }
 
@@ -81,7 +89,7 @@ impl Intake for PipelineIntake {
                 Target::Key { capture_point, external_id }
             }
         };
-        self.pipeline.message(actor, target, kind, body, by).await.map_err(message_error)
+        self.pipeline().message(actor, target, kind, body, by).await.map_err(message_error)
     }
 
     async fn retry_dead_letter(
@@ -90,7 +98,7 @@ impl Intake for PipelineIntake {
         id: &str,
         payload: Option<Bytes>,
     ) -> Result<(), IntakeError> {
-        let retried = self.pipeline.retry_dead_letter(id, payload, actor).await;
+        let retried = self.pipeline().retry_dead_letter(id, payload, actor).await;
         match retried.map_err(dead_letter_error)? {
             Retried::Callback => Ok(()),
             Retried::Record(outcome) => match outcome.settled {
@@ -106,7 +114,7 @@ impl Intake for PipelineIntake {
     }
 
     async fn skip_dead_letter(&self, actor: Actor, id: &str) -> Result<(), IntakeError> {
-        self.pipeline.skip_dead_letter(id, actor).await.map_err(dead_letter_error)
+        self.pipeline().skip_dead_letter(id, actor).await.map_err(dead_letter_error)
     }
 
     async fn pause(
@@ -115,15 +123,15 @@ impl Intake for PipelineIntake {
         capture_point: &str,
         reason: Option<String>,
     ) -> Result<(), IntakeError> {
-        self.pipeline.pause(actor, capture_point, reason).await.map_err(operate_error)
+        self.pipeline().pause(actor, capture_point, reason).await.map_err(operate_error)
     }
 
     async fn resume(&self, actor: Actor, capture_point: &str) -> Result<(), IntakeError> {
-        self.pipeline.resume(actor, capture_point).await.map_err(operate_error)
+        self.pipeline().resume(actor, capture_point).await.map_err(operate_error)
     }
 
     fn poll_now(&self, capture_point: &str) -> Result<(), IntakeError> {
-        self.pipeline.poll_now(capture_point).map_err(operate_error)
+        self.pipeline().poll_now(capture_point).map_err(operate_error)
     }
 
     async fn move_position(
@@ -141,7 +149,14 @@ impl Intake for PipelineIntake {
                 Move::Rewind { source_partition: partition, to }
             }
         };
-        self.pipeline.move_position(actor, capture_point, to).await.map_err(operate_error)
+        self.pipeline().move_position(actor, capture_point, to).await.map_err(operate_error)
+    }
+
+    async fn reload_config(&self) -> Result<ConfigReload, IntakeError> {
+        let (wish, granted) = oneshot::channel();
+        let stopped = || IntakeError::Hub(gantry_hub::Error::Stopped);
+        self.wishes.send(wish).await.map_err(|_| stopped())?;
+        granted.await.map_err(|_| stopped())?
     }
 
     async fn reload_plugin(
@@ -153,7 +168,7 @@ impl Intake for PipelineIntake {
     }
 
     fn requirement(&self, expression: &str) -> Result<Requirement, IntakeError> {
-        let Spec { skills, groups, .. } = &*self.spec;
+        let Spec { skills, groups, .. } = &*self.spec();
         gantry_rules::check_requirement(expression, skills, groups).map_err(|errors| {
             let text = |error: &ExpressionError| match &error.help {
                 Some(help) => format!("{}; {help}", error.message),
@@ -165,16 +180,16 @@ impl Intake for PipelineIntake {
     }
 
     fn spec(&self) -> Arc<Spec> {
-        Arc::clone(&self.spec)
+        Arc::clone(&self.active.now().spec)
     }
 
     fn status(&self) -> serde_json::Value {
-        serde_json::to_value(self.pipeline.status())
+        serde_json::to_value(self.pipeline().status())
             .expect("invariant: a status has text keys only")
     }
 
     fn watch(&self, capture_point: &str) -> Result<Box<dyn intake::Watch>, IntakeError> {
-        let watch = self.pipeline.watch(capture_point).map_err(operate_error)?;
+        let watch = self.pipeline().watch(capture_point).map_err(operate_error)?;
         Ok(Box::new(PipelineWatch(watch)))
     }
 
@@ -182,7 +197,7 @@ impl Intake for PipelineIntake {
         metrics::text(Seen {
             now: self.hub.now(),
             health: self.hub.health().borrow().clone(),
-            pipeline: self.pipeline.status(),
+            pipeline: self.pipeline().status(),
             hub: self.hub.stats(),
             store: self.store.stats(),
         })

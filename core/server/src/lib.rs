@@ -8,6 +8,7 @@
 
 mod engine;
 mod error;
+mod generation;
 mod intake;
 mod metrics;
 pub mod place;
@@ -21,17 +22,19 @@ use std::sync::Arc;
 
 use gantry_hub::Handle;
 use gantry_model::{Clock as _, Name, Timestamp};
-use gantry_pipeline::{Limits, Pipeline, PipelineParts};
+use gantry_pipeline::{Kept, Limits, Pipeline, PipelineParts};
 use gantry_store::Store;
 use gantry_web::{Claims, Key, Parts, Role, Web};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::Engine;
 pub use crate::error::Error;
+use crate::generation::{Active, Generation, Succession, WISHES_MAX};
 use crate::intake::PipelineIntake;
 use crate::place::{Place, Running};
 use crate::plugins::Loaded;
@@ -82,7 +85,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder.clone(), source })?;
     let folders = plugins::Folders::new(place.clone(), plugins);
-    let Loaded { spec, sources } = plugins::load(&config, folders.clone()).await?;
+    let Loaded { spec, sources } = plugins::load(&config, folders.clone(), |_, _| None).await?;
     let (rules, _) = gantry_rules::compile(&spec);
     let spec = Arc::new(spec);
     let opened = gantry_store::open(&place.store).await;
@@ -93,11 +96,12 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let hub = engine.handle.clone();
     let parts = PipelineParts {
         spec: Arc::clone(&spec),
-        version,
+        version: version.0,
         rules: Arc::new(rules),
         hub: hub.clone(),
         store: Arc::clone(&store),
         sources,
+        kept: Kept::default(),
         after_seq,
         limits: Limits::default(),
     };
@@ -106,21 +110,23 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let address = listen.unwrap_or_else(|| spec.hub.listen.clone());
     let listener = listen_on(&address).await?;
     let running = running(&listener, &key)?;
-    let reloader = Reloader {
+    let active = Active::new(Generation { pipeline: pipeline_handle, spec });
+    let (tasks, (wishes, wished)) = (TaskTracker::new(), mpsc::channel(WISHES_MAX));
+    let reloader = Reloader { folders: folders.clone(), active: active.clone(), tasks };
+    let succession = Succession {
+        config,
         folders,
-        spec: Arc::clone(&spec),
-        pipeline: pipeline_handle.clone(),
-        tasks: TaskTracker::new(),
-    };
-    let intake = PipelineIntake {
-        pipeline: pipeline_handle,
-        spec,
+        place: place.clone(),
         hub: hub.clone(),
         store: Arc::clone(&store),
-        reloader,
+        active: active.clone(),
+        version,
+        wishes: wished,
     };
+    let (asked, kept) = (hub.clone(), Arc::clone(&store));
+    let intake = PipelineIntake { active, hub: asked, store: kept, reloader, wishes };
     let web = web(hub.clone(), Arc::clone(&store), intake, key);
-    let services = Services { pipeline, web, listener, engine };
+    let services = Services { pipeline, succession, web, listener, engine };
     let announced = place.clone();
     let result = services
         .serve(move || {
@@ -147,6 +153,7 @@ fn absolute_all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 /// Everything that runs.
 struct Services {
     pipeline: Pipeline,
+    succession: Succession,
     web: Web,
     listener: TcpListener,
     engine: Engine,
@@ -155,12 +162,12 @@ struct Services {
 impl Services {
     /// Serves until a signal or the loss of the store, then drains in order.
     async fn serve(self, ready: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let Self { pipeline, web, listener, mut engine } = self;
+        let Self { pipeline, succession, web, listener, mut engine } = self;
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Threads)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Threads)?;
         let mut pipelines = JoinSet::new();
-        pipelines.spawn(pipeline.run(stop.clone()));
+        pipelines.spawn(succession.run(pipeline, stop.clone()));
         let mut webs = JoinSet::new();
         webs.spawn(web.run(listener, stop.clone()));
         ready()?;
@@ -168,14 +175,14 @@ impl Services {
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,
             ended = engine.ended() => Some(ended),
-            ended = pipelines.join_next() => Some(pipeline_ended(ended)),
+            ended = pipelines.join_next() => Some(succession_ended(ended)),
             ended = webs.join_next() => Some(web_ended(ended)),
         };
         tracing::info!("the hub stops: no new work, what is under way is finished");
         stop.cancel();
         while webs.join_next().await.is_some() {}
         while let Some(ended) = pipelines.join_next().await {
-            if let Err(error) = pipeline_ended(Some(ended)) {
+            if let Err(error) = succession_ended(Some(ended)) {
                 tracing::warn!(%error, "the pipeline ended with an error");
             }
         }
@@ -200,6 +207,16 @@ fn pipeline_ended(
         Some(Ok(Err(error))) => Err(error.into()),
         Some(Err(error)) => Err(Error::Broken { what: "pipeline", reason: error.to_string() }),
         Some(Ok(Ok(()))) | None => Ok(()),
+    }
+}
+
+fn succession_ended(
+    ended: Option<Result<Result<(), Error>, tokio::task::JoinError>>,
+) -> Result<(), Error> {
+    match ended {
+        Some(Ok(result)) => result,
+        Some(Err(error)) => Err(Error::Broken { what: "pipeline", reason: error.to_string() }),
+        None => Ok(()),
     }
 }
 

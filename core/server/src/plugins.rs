@@ -119,8 +119,13 @@ pub(crate) struct Loaded {
 /// Checks the config, loads the plug-ins that it names, and lets them look at their part of it.
 ///
 /// A plug-in that cannot be loaded keeps its own sources from running, and nothing else.
-pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Error> {
-    let host = folders.host()?;
+/// `reuse` gives the plug-in of a source that runs already.
+pub(crate) async fn load(
+    config: &Path,
+    folders: Folders,
+    reuse: impl Fn(&Name, &SourceSpec) -> Option<Arc<Library>>,
+) -> Result<Loaded, Error> {
+    let host = Arc::new(folders.host()?);
     let scan = host.scan();
     for refused in &scan.refused {
         let (error, remedy) = (&refused.refusal, refused.refusal.remedy());
@@ -136,7 +141,11 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
     }
     let (mut sources, mut faults) = (BTreeMap::new(), Vec::new());
     for (name, source) in &spec.sources {
-        match library(&host, name, source) {
+        let loaded = match reuse(name, source) {
+            Some(library) => Ok(library),
+            None => library(&host, name, source).await,
+        };
+        match loaded {
             Ok(library) => {
                 let (parts, found) = source_parts(&spec, name, library).await;
                 sources.insert(name.clone(), parts);
@@ -154,20 +163,24 @@ pub(crate) async fn load(config: &Path, folders: Folders) -> Result<Loaded, Erro
 }
 
 /// The plug-in of a source, where the source wants it to run.
-pub(crate) fn library(
-    host: &Host,
+pub(crate) async fn library(
+    host: &Arc<Host>,
     name: &Name,
     source: &SourceSpec,
 ) -> Result<Arc<Library>, Refusal> {
-    match source.isolation {
+    let (host, name, source) = (Arc::clone(host), name.clone(), source.clone());
+    let load = move || match source.isolation {
         Isolation::InProcess => host.load(&source.plugin),
         Isolation::Process => {
             let ProcessLimits { memory_bytes, open_files, user } = source.limits.clone();
             let limits = Limits { memory_bytes, open_files, user };
-            let isolated = Isolated { source: name, config: &source.config, limits };
+            let isolated = Isolated { source: &name, config: &source.config, limits };
             host.load_isolated(&source.plugin, &isolated)
         }
-    }
+    };
+    // It reads files, and waits for the plug-in's process to start.
+    let loaded = tokio::task::spawn_blocking(load).await;
+    loaded.expect("invariant: a plug-in is loaded or refused")
 }
 
 /// Ends the processes of plug-ins, after the last operation.
@@ -197,7 +210,7 @@ pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>,
     // Before anything is read: paths of secrets count from there too.
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder, source })?;
-    let Loaded { spec, sources } = load(config, folders).await?;
+    let Loaded { spec, sources } = load(config, folders, |_, _| None).await?;
     let mut connections = Vec::new();
     let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use gantry_model::spec::Spec;
 use gantry_model::{Actor, Name};
-use gantry_pipeline::{Handle, SourceParts};
+use gantry_pipeline::SourceParts;
 use gantry_plugin_host::{Library, Refusal};
 use gantry_web::intake::{IntakeError, SourceReload};
 use tokio_util::task::TaskTracker;
 
 use crate::error::chain;
+use crate::generation::{Active, Generation};
 use crate::plugins::{self, Folders};
 
 /// Reloads plug-ins. Cheap to clone.
@@ -19,10 +20,8 @@ use crate::plugins::{self, Folders};
 pub(crate) struct Reloader {
     /// Where plug-ins are.
     pub(crate) folders: Folders,
-    /// The active config.
-    pub(crate) spec: Arc<Spec>,
     /// What runs.
-    pub(crate) pipeline: Handle,
+    pub(crate) active: Active,
     /// Reloads under way: each goes on when whoever asked for it does not wait any more.
     pub(crate) tasks: TaskTracker,
 }
@@ -47,12 +46,14 @@ impl Reloader {
     }
 
     async fn run(&self, by: &Actor, plugin: &str) -> Result<Vec<SourceReload>, IntakeError> {
-        let all = self.prepare(plugin).await?;
+        let _one = self.active.changes().await;
+        let Generation { pipeline, spec } = &*self.active.now();
+        let all = self.prepare(spec, plugin).await?;
         let mut reloads = Vec::new();
         for (source, parts) in all {
             let said = parts.library.inspected();
             let (version, sha256) = (said.manifest.version.clone(), said.sha256.clone());
-            let result = self.pipeline.reload(&source, parts).await;
+            let result = pipeline.reload(&source, parts).await;
             let (reloaded, troubles, reason) = match result {
                 Ok(reloaded) => (true, reloaded.troubles, None),
                 Err(error) => (false, Vec::new(), Some(chain(&error))),
@@ -69,16 +70,24 @@ impl Reloader {
     }
 
     /// Loads the plug-in for each of its sources, and lets it look at their config.
-    async fn prepare(&self, plugin: &str) -> Result<BTreeMap<Name, SourceParts>, IntakeError> {
-        let sources = self.spec.sources.iter();
+    async fn prepare(
+        &self,
+        spec: &Spec,
+        plugin: &str,
+    ) -> Result<BTreeMap<Name, SourceParts>, IntakeError> {
+        let sources = spec.sources.iter();
         let names: Vec<_> =
             sources.filter(|(_, of)| of.plugin == plugin).map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
             return Err(IntakeError::UnknownPlugin(plugin.to_owned()));
         }
         let (mut all, mut faults) = (BTreeMap::new(), Vec::new());
-        for (name, library) in self.load(names).await? {
-            let (parts, found) = plugins::source_parts(&self.spec, &name, library).await;
+        let loaded = self.load(spec, names).await.map_err(|refusal| {
+            let (code, remedy) = (refusal.code(), refusal.remedy());
+            IntakeError::NotReloaded(format!("{} ({code}): {remedy}", chain(&refusal)))
+        });
+        for (name, library) in loaded? {
+            let (parts, found) = plugins::source_parts(spec, &name, library).await;
             faults.extend(found);
             all.insert(name, parts);
         }
@@ -89,21 +98,17 @@ impl Reloader {
         Err(IntakeError::NotReloaded(format!("it does not like the config:\n{faults}")))
     }
 
-    async fn load(&self, names: Vec<Name>) -> Result<Vec<(Name, Arc<Library>)>, IntakeError> {
-        let (folders, spec) = (self.folders.clone(), Arc::clone(&self.spec));
-        let load = move || {
-            let host = folders.host()?;
-            let load = |name: Name| {
-                let library = plugins::library(&host, &name, &spec.sources[&name])?;
-                Ok((name, library))
-            };
-            names.into_iter().map(load).collect::<Result<Vec<_>, Refusal>>()
-        };
-        let loaded = tokio::task::spawn_blocking(load).await;
-        let loaded = loaded.map_err(|error| IntakeError::NotReloaded(error.to_string()))?;
-        loaded.map_err(|refusal| {
-            let (code, remedy) = (refusal.code(), refusal.remedy());
-            IntakeError::NotReloaded(format!("{} ({code}): {remedy}", chain(&refusal)))
-        })
+    async fn load(
+        &self,
+        spec: &Spec,
+        names: Vec<Name>,
+    ) -> Result<Vec<(Name, Arc<Library>)>, Refusal> {
+        let host = Arc::new(self.folders.clone().host()?);
+        let mut libraries = Vec::new();
+        for name in names {
+            let library = plugins::library(&host, &name, &spec.sources[&name]).await?;
+            libraries.push((name, library));
+        }
+        Ok(libraries)
     }
 }

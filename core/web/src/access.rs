@@ -34,8 +34,8 @@ pub(crate) enum Permission {
     Tap,
     /// Pause and resume capture points, ask a source now.
     OperateCapture,
-    /// Run another file of a plug-in.
-    ReloadPlugin,
+    /// Run another file of a plug-in, or another version of the config.
+    Reload,
     /// Move the position from which a source is read.
     MovePosition,
     ReadConfig,
@@ -71,12 +71,7 @@ impl Role {
             ),
             Self::Supervisor => !matches!(
                 permission,
-                P::Capture
-                    | P::WriteAgents
-                    | P::Work
-                    | P::ReportLoad
-                    | P::MovePosition
-                    | P::ReloadPlugin
+                P::Capture | P::WriteAgents | P::Work | P::ReportLoad | P::MovePosition | P::Reload
             ),
             Self::Administrator => !matches!(permission, P::Work),
             Self::Integrator { .. } => {

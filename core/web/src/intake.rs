@@ -124,6 +124,12 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
         to: Move,
     ) -> Result<(), IntakeError>;
 
+    /// Reads the config again, and runs what it says now.
+    ///
+    /// # Errors
+    /// [`IntakeError`]: nothing changed.
+    async fn reload_config(&self) -> Result<ConfigReload, IntakeError>;
+
     /// Runs the sources of a plug-in with what its file and their secrets are now.
     ///
     /// # Errors
@@ -206,6 +212,23 @@ pub enum Move {
         /// The instant.
         to: Timestamp,
     },
+}
+
+/// What came of a config that was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigReload {
+    /// The version that is active now.
+    pub version: u32,
+    /// Whether it is another one than before.
+    pub changed: bool,
+    /// Sources that go on as they are.
+    pub kept: Vec<Name>,
+    /// Sources that are new, or began anew with another config.
+    pub restarted: Vec<Name>,
+    /// Sources that are no more.
+    pub ended: Vec<Name>,
+    /// Keys that have changed, and count after a restart of the hub only.
+    pub after_restart: Vec<&'static str>,
 }
 
 /// What became of a source whose plug-in was reloaded.
@@ -309,6 +332,9 @@ pub enum IntakeError {
     /// The capture point is busy.
     #[error("{0}")]
     Busy(String),
+    /// The config as it is now cannot be used.
+    #[error("the config was not taken, and the one before stays active: {0}")]
+    ConfigRefused(String),
     /// No source is of this plug-in.
     #[error("no source of the active config is of plug-in {0:?}")]
     UnknownPlugin(String),
@@ -355,6 +381,7 @@ impl From<IntakeError> for Problem {
             IntakeError::NoPosition(_) => &problem::NO_POSITION,
             IntakeError::NotOperable(_) => &problem::NOT_OPERABLE,
             IntakeError::Busy(_) => &problem::BUSY,
+            IntakeError::ConfigRefused(_) => &problem::CONFIG_REFUSED,
             IntakeError::UnknownPlugin(_) => &problem::NO_PLUGIN,
             IntakeError::NotReloaded(_) => &problem::NOT_RELOADED,
             IntakeError::Refused { code, .. } => {

@@ -86,6 +86,7 @@ kinds! {
     BUSY = "GANTRY-W038" 503 "The capture point is busy" retry 5;
     NO_PLUGIN = "GANTRY-W039" 404 "No such plug-in in use";
     NOT_RELOADED = "GANTRY-W040" 409 "The plug-in was not reloaded";
+    CONFIG_REFUSED = "GANTRY-W041" 409 "The config was not taken";
 }
 
 /// A refusal on its way to whoever asked. [`crate::answer`] writes it, as JSON or as a page.

@@ -77,6 +77,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/positions/{capture_point}/set", post(operate::set))
         .route("/positions/{capture_point}/reset", post(operate::reset))
         .route("/positions/{capture_point}/rewind", post(operate::rewind))
+        .route("/config/reload", post(operate::reload_config))
         .route("/plugins/{plugin}/reload", post(operate::reload))
         .route("/status", get(status::status))
 }

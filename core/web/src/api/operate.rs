@@ -1,5 +1,5 @@
 //! Capture points by hand: pause, resume, ask the source now, the positions of sources; plug-ins
-//! reloaded.
+//! and the config reloaded.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use super::moves::{check_text, fault};
 use crate::access::{Caller, Permission};
 use crate::app::{App, Shared};
 use crate::extract::{FromPath, FromQuery, Json as Body, JsonBytes, parse};
-use crate::intake::{Move, SourceReload};
+use crate::intake::{ConfigReload, Move, SourceReload};
 use crate::problem::{self, Problem};
 
 /// Why a capture point is paused.
@@ -121,13 +121,22 @@ pub(super) async fn poll(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// `POST /config/reload`: the config is read again.
+pub(super) async fn reload_config(
+    State(app): State<Shared>,
+    caller: Caller,
+) -> Result<Json<ConfigReload>, Problem> {
+    caller.must(Permission::Reload)?;
+    Ok(Json(app.intake.reload_config().await?))
+}
+
 /// `POST /plugins/{plugin}/reload`: its sources run with what its file is now, or as before.
 pub(super) async fn reload(
     State(app): State<Shared>,
     caller: Caller,
     FromPath(plugin): FromPath<String>,
 ) -> Result<Json<Vec<SourceReload>>, Problem> {
-    caller.must(Permission::ReloadPlugin)?;
+    caller.must(Permission::Reload)?;
     Ok(Json(app.intake.reload_plugin(caller.actor(), &plugin).await?))
 }
 

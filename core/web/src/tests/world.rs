@@ -33,7 +33,8 @@ use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::intake::{
-    Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, SourceReload, Target, Watch,
+    ConfigReload, Intake, IntakeError, Message, Move, RecordOutcome, RecordResult, SourceReload,
+    Target, Watch,
 };
 use crate::token::{Claims, Key, Role};
 use crate::{Options, Parts, Web};
@@ -494,6 +495,10 @@ impl Intake for StandIn {
 
     fn poll_now(&self, point: &str) -> Result<(), IntakeError> {
         operated(point)
+    }
+
+    async fn reload_config(&self) -> Result<ConfigReload, IntakeError> {
+        Err(IntakeError::ConfigRefused("[[routing]] is no table".to_owned()))
     }
 
     async fn reload_plugin(&self, _: Actor, name: &str) -> Result<Vec<SourceReload>, IntakeError> {
