@@ -151,6 +151,31 @@ async fn a_config_is_read_again_under_load_and_a_bad_one_changes_nothing() -> Re
 }
 
 #[tokio::test]
+async fn what_changes_on_the_disk_is_reloaded_where_the_hub_watches() -> Result<()> {
+    let config = built::case("processes/numbers.toml")?.replace("last = 3000", "last = 10");
+    let place = Place::new(&[("numbers", config.clone())])?;
+    let library = built::test_library("example-counter");
+    place.add_plugin(&library)?;
+    let world = World::start(place, &[("GANTRY_WATCH", "true")]).await?;
+    let read_to =
+        |position: &'static str| move |page: &Value| page["positions"][0]["position"] == position;
+    let process = |status: &Value| status["sources"]["numbers"]["process"]["id"].as_u64();
+    world.until("/positions", read_to("11")).await?;
+    let before = process(&world.hub.admin.get("/status").await?);
+
+    let laid = world.place.path("plugins").join(library.file_name().context("no name")?);
+    fs::copy(&library, laid.with_extension("new"))?;
+    fs::rename(laid.with_extension("new"), &laid)?;
+    world.until("/status", |status| process(status).is_some_and(|now| Some(now) != before)).await?;
+    let pipeline = world.place.path("pipelines/numbers.toml");
+    fs::write(&pipeline, config.replace("last = 10", "last = {}"))?;
+    fs::write(&pipeline, config.replace("last = 10", "last = 20"))?;
+    world.until("/positions", read_to("21")).await?;
+    world.hub.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_does_not_work_is_taken_back_and_the_old_one_goes_on() -> Result<()> {
     if !is_there("python3") {
         eprintln!("SKIPPED: Python is not installed");

@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// A folder with plug-ins, instead of the config's; may be given several times.
     #[arg(long)]
     plugins: Vec<PathBuf>,
+    /// Reload by itself what changes on the disk: the config, and plug-ins in use.
+    #[arg(long, env = "GANTRY_WATCH")]
+    watch: bool,
 }
 
 pub(crate) fn run(global: &Global, options: Options) -> Result<()> {
@@ -28,6 +31,7 @@ pub(crate) fn run(global: &Global, options: Options) -> Result<()> {
         config: global.config.clone(),
         listen: options.listen,
         plugins: options.plugins,
+        watch: options.watch,
     };
     gantry_server::run(options, move |ready| {
         if json {

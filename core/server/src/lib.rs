@@ -16,6 +16,7 @@ pub mod plugins;
 mod reload;
 pub mod telemetry;
 mod verify;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::place::{Place, Running};
 use crate::plugins::Loaded;
 use crate::reload::Reloader;
 pub use crate::verify::{Report, verify};
+use crate::watch::Watch;
 
 /// What a hub is started with.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Options {
     pub listen: Option<String>,
     /// Folders with plug-ins, instead of the config's.
     pub plugins: Vec<PathBuf>,
+    /// Whether what changes on the disk, the config or a plug-in in use, is reloaded by itself.
+    pub watch: bool,
 }
 
 /// A hub that takes work.
@@ -78,7 +82,7 @@ pub fn wall_clock() -> Timestamp {
 }
 
 async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error> {
-    let Options { config, listen, plugins } = options;
+    let Options { config, listen, plugins, watch } = options;
     let (config, plugins) = (absolute(&config)?, absolute_all(&plugins)?);
     let place = Place::of(&config)?;
     // Paths in plug-ins' settings count from the config's folder too.
@@ -113,6 +117,12 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let active = Active::new(Generation { pipeline: pipeline_handle, spec });
     let (tasks, (wishes, wished)) = (TaskTracker::new(), mpsc::channel(WISHES_MAX));
     let reloader = Reloader { folders: folders.clone(), active: active.clone(), tasks };
+    let watch = watch.then(|| Watch {
+        config: config.clone(),
+        active: active.clone(),
+        reloader: reloader.clone(),
+        wishes: wishes.clone(),
+    });
     let succession = Succession {
         config,
         folders,
@@ -126,7 +136,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     let (asked, kept) = (hub.clone(), Arc::clone(&store));
     let intake = PipelineIntake { active, hub: asked, store: kept, reloader, wishes };
     let web = web(hub.clone(), Arc::clone(&store), intake, key);
-    let services = Services { pipeline, succession, web, listener, engine };
+    let services = Services { pipeline, succession, watch, web, listener, engine };
     let announced = place.clone();
     let result = services
         .serve(move || {
@@ -154,6 +164,7 @@ fn absolute_all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 struct Services {
     pipeline: Pipeline,
     succession: Succession,
+    watch: Option<Watch>,
     web: Web,
     listener: TcpListener,
     engine: Engine,
@@ -162,7 +173,7 @@ struct Services {
 impl Services {
     /// Serves until a signal or the loss of the store, then drains in order.
     async fn serve(self, ready: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let Self { pipeline, succession, web, listener, mut engine } = self;
+        let Self { pipeline, succession, watch, web, listener, mut engine } = self;
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate()).map_err(Error::Threads)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Threads)?;
@@ -171,6 +182,8 @@ impl Services {
         let mut webs = JoinSet::new();
         webs.spawn(web.run(listener, stop.clone()));
         ready()?;
+        let mut watches = JoinSet::new();
+        watch.map(|watch| watches.spawn(watch.run()));
         let lost = tokio::select! {
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,
@@ -179,6 +192,7 @@ impl Services {
             ended = webs.join_next() => Some(web_ended(ended)),
         };
         tracing::info!("the hub stops: no new work, what is under way is finished");
+        watches.abort_all();
         stop.cancel();
         while webs.join_next().await.is_some() {}
         while let Some(ended) = pipelines.join_next().await {
