@@ -110,17 +110,21 @@ pub(super) fn new(global: &Global, options: Options) -> Result<()> {
         "`{}` is there already: give another folder by --path, or remove it",
         folder.display()
     );
-    let api = match (lang, api) {
-        (Language::Rust, Some(api)) => local_api(&api)?,
-        _ => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
+    let released = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let (api, testkit) = match (lang, api) {
+        (Language::Rust, Some(api)) => {
+            let api = local_api(&api)?;
+            (format!("path = {}", json!(api)), format!("path = {}", json!(api.join("testkit"))))
+        }
+        _ => (released.clone(), released),
     };
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     // All of it or nothing is there.
     let draft = tempfile::Builder::new().prefix(".gantry-new-").tempdir_in(parent)?;
-    let template = Template { name: &name, kinds: &kind, api: &api };
-    let files = template.files(lang)?;
+    let template = Template { name: &name, lang, kinds: &kind, api: &api, testkit: &testkit };
+    let files = template.files()?;
     for (path, text) in &files {
         write(&draft.path().join(path), text)?;
     }
@@ -156,26 +160,28 @@ fn check_name(name: &str, lang: Language) -> Result<()> {
     Ok(())
 }
 
-/// The crate in a folder of this machine, as a dependency.
-fn local_api(folder: &Path) -> Result<String> {
+/// The folder of the crate on this machine.
+fn local_api(folder: &Path) -> Result<PathBuf> {
     let missing = || format!("`{}` is not the folder of gantry-plugin-api", folder.display());
     let folder = fs::canonicalize(folder).with_context(missing)?;
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).with_context(missing)?;
     ensure!(manifest.contains("name = \"gantry-plugin-api\""), missing());
-    Ok(format!("path = {}", json!(folder)))
+    Ok(folder)
 }
 
 /// What the templates are filled with.
 struct Template<'a> {
     name: &'a str,
+    lang: Language,
     kinds: &'a [Kind],
     api: &'a str,
+    testkit: &'a str,
 }
 
 impl Template<'_> {
     /// The files of a project, with their paths in it.
-    fn files(&self, lang: Language) -> Result<Vec<(String, String)>> {
-        let prefix = match lang {
+    fn files(&self) -> Result<Vec<(String, String)>> {
+        let prefix = match self.lang {
             Language::Rust => "rust/",
             Language::Python => "python/",
             Language::Node => "node/",
@@ -189,7 +195,7 @@ impl Template<'_> {
                 files.push((own, self.render(&text(Templates::get(&path))?)));
             }
         }
-        let (package, folder) = match lang {
+        let (package, folder) = match self.lang {
             Language::Rust => return Ok(files),
             Language::Python => (package::<PythonPackage>()?, "plugin/gantry_plugin"),
             Language::Node => (package::<NodePackage>()?, "plugin/node_modules/gantry-plugin"),
@@ -203,6 +209,18 @@ impl Template<'_> {
         let stem = Path::new(path).file_stem().unwrap_or_default();
         let kind = stem.to_str().and_then(|stem| Kind::from_str(stem, false).ok());
         kind.is_none_or(|kind| self.kinds.contains(&kind))
+    }
+
+    /// How the fake upstream is started.
+    fn upstream(&self) -> serde_json::Value {
+        match self.lang {
+            Language::Rust => {
+                let example = format!("{}_upstream", self.name);
+                json!(["cargo", "run", "--quiet", "--example", example])
+            }
+            Language::Python => json!(["python3", "upstream.py"]),
+            Language::Node => json!(["node", "upstream.js"]),
+        }
     }
 
     fn render(&self, template: &str) -> String {
@@ -223,6 +241,8 @@ impl Template<'_> {
         text.replace("@name@", self.name)
             .replace("@Name@", &type_name(self.name))
             .replace("@api@", self.api)
+            .replace("@testkit@", self.testkit)
+            .replace("@upstream@", &self.upstream().to_string())
             .replace("@roles@", &names.join(", "))
             .replace("@kinds@", &names.join(", "))
     }

@@ -1,19 +1,19 @@
-// A fake of the other system, for the tests and for `gantry plugin dev`: it has 25 things and
-// their owners, and remembers what it was told. `node upstream.js` serves it until it is ended.
+// A fake of the other system, for the tests, `gantry plugin dev` and `gantry plugin test`: it has
+// 25 things and their owners, and remembers what it was told. `node upstream.js` serves it until it
+// is ended; for the conformance suite it takes orders on its input.
 
 import { createServer } from "node:http";
+import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
-
-const THINGS = 25;
 
 // Gives the server and its endpoint.
 export async function start(address) {
-  const told = new Set();
+  const state = { things: 25, told: new Set() };
   const server = createServer((request, response) => {
     request.resume().on("end", () => {
       const { authorization = "Bearer let-me-in" } = request.headers;
       const denied = authorization !== "Bearer let-me-in";
-      const [status, body = null] = denied ? [401] : answer(request, told);
+      const [status, body = null] = denied ? [401] : answer(request, state);
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify(body));
     });
@@ -22,10 +22,10 @@ export async function start(address) {
   await new Promise((resolve, reject) => {
     server.on("error", reject).listen(Number(port), host, resolve);
   });
-  return { server, endpoint: `http://${host}:${server.address().port}` };
+  return { server, state, endpoint: `http://${host}:${server.address().port}` };
 }
 
-function answer({ method, url, headers }, told) {
+function answer({ method, url, headers }, { things: count, told }) {
   const { pathname, searchParams } = new URL(url, "http://upstream");
   if (method === "POST" && pathname === "/events") {
     const key = headers["idempotency-key"];
@@ -36,21 +36,37 @@ function answer({ method, url, headers }, told) {
   if (method !== "GET") return [404];
   if (pathname === "/") return [200, {}];
   if (pathname === "/things") {
-    return [200, things(Number(searchParams.get("after")), Number(searchParams.get("limit")))];
+    const [after, limit] = ["after", "limit"].map((name) => Number(searchParams.get(name)));
+    return after <= count ? [200, things(count, after, limit)] : [410];
   }
   const [, owner] = pathname.match(/^\/owners\/C-([012])$/) ?? [];
   return owner ? [200, { id: `C-${owner}`, tier: owner === "0" ? "gold" : "silver" }] : [404];
 }
 
 // `after=3&limit=10`: things 4 to 13.
-function things(after, limit) {
-  const end = Math.min(after + (limit || THINGS), THINGS);
+function things(count, after, limit) {
+  const end = Math.min(after + (limit || count), count);
   const ids = Array.from({ length: Math.max(end - after, 0) }, (_, at) => after + at + 1);
   const listed = ids.map((id) => ({ id, name: `Thing ${id}`, owner: `C-${id % 3}` }));
-  return { things: listed, next: String(end), more: end < THINGS };
+  return { things: listed, next: String(end), more: end < count };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+// What the conformance suite asks for, a line each way, until its end.
+async function obey({ endpoint, state }) {
+  console.log(JSON.stringify({ endpoint }));
+  for await (const line of createInterface({ input: process.stdin })) {
+    const asked = JSON.parse(line);
+    state.things += asked.put ?? 0;
+    const delivered = Object.fromEntries([...state.told].map((key) => [key, 1]));
+    console.log(JSON.stringify(asked.delivered ? { delivered } : {}));
+  }
+  process.exit();
+}
+
+const isProgram = import.meta.url === pathToFileURL(process.argv[1]).href;
+if (isProgram && process.env.GANTRY_TEST_FOLDER) {
+  await obey(await start("127.0.0.1:0"));
+} else if (isProgram) {
   const { endpoint } = await start(process.env.UPSTREAM ?? "127.0.0.1:7878");
   console.log(`the fake upstream answers at ${endpoint}`);
 }

@@ -1,13 +1,14 @@
-"""A fake of the other system, for the tests and for `gantry plugin dev`.
+"""A fake of the other system, for the tests, `gantry plugin dev` and `gantry plugin test`.
 
 It has 25 things and their owners, and remembers what it was told. `python3 upstream.py` serves it
-until it is ended.
+until it is ended; for the conformance suite it takes orders on its input.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,6 +23,7 @@ class Upstream(ThreadingHTTPServer):
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         super().__init__((host, int(port)), Handler)
+        self.things = THINGS
         self.told: set[str] = set()
         self.endpoint = f"http://{host}:{self.server_address[1]}"
 
@@ -40,7 +42,11 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {})
         elif url.path == "/things":
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            self.answer(200, things(int(query.get("after", 0)), int(query.get("limit", THINGS))))
+            after, limit = query.get("after", "0"), int(query.get("limit", THINGS))
+            if not after.isdigit() or int(after) > self.server.things:
+                self.answer(410)
+                return
+            self.answer(200, things(self.server.things, int(after), limit))
         elif owner in ("0", "1", "2"):
             self.answer(200, {"id": f"C-{owner}", "tier": "gold" if owner == "0" else "silver"})
         else:
@@ -69,15 +75,28 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def things(after: int, limit: int) -> dict[str, Any]:
+def things(count: int, after: int, limit: int) -> dict[str, Any]:
     """`after=3&limit=10`: things 4 to 13."""
-    ids = range(after + 1, min(after + limit, THINGS) + 1)
+    end = min(after + limit, count)
+    ids = range(after + 1, end + 1)
     listed = [{"id": id, "name": f"Thing {id}", "owner": f"C-{id % 3}"} for id in ids]
-    end = min(after + limit, THINGS)
-    return {"things": listed, "next": str(end), "more": end < THINGS}
+    return {"things": listed, "next": str(end), "more": end < count}
+
+
+def obey(upstream: Upstream) -> None:
+    """What the conformance suite asks for, a line each way, until its end."""
+    print(json.dumps({"endpoint": upstream.start()}), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        upstream.things += asked.get("put", 0)
+        told = dict.fromkeys(upstream.told, 1)
+        print(json.dumps({"delivered": told} if "delivered" in asked else {}), flush=True)
 
 
 if __name__ == "__main__":
+    if "GANTRY_TEST_FOLDER" in os.environ:
+        obey(Upstream("127.0.0.1:0"))
+        sys.exit()
     upstream = Upstream(os.environ.get("UPSTREAM", "127.0.0.1:7878"))
     print(f"the fake upstream answers at {upstream.endpoint}", flush=True)
     upstream.serve_forever()

@@ -87,7 +87,7 @@ impl Project {
         let mut command = Command::new("cargo");
         command.args(["build", "--lib", "--message-format=json-render-diagnostics"]);
         if has_upstream {
-            command.args(["--example", "upstream"]);
+            command.arg("--examples");
         }
         let output = run(command.current_dir(&self.folder)).await?;
         let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -76,6 +76,7 @@ export class @Name@ extends Plugin {
 function failure({ status, headers }) {
   const message = `the other system answers ${status}`;
   if (status === 401 || status === 403) return PluginError.authDenied(message);
+  if (status === 410) return PluginError.gone(message);
   if (status === 429) {
     const seconds = Number(headers.get("retry-after"));
     return PluginError.throttled(message, seconds ? { retryAfterMs: seconds * 1000 } : {});
@@ -90,7 +91,11 @@ export class Things extends Capture {
 
   async poll(position, limit) {
     const query = new URLSearchParams({ after: position?.toString() ?? "", limit });
-    const response = await this.plugin.request(`${this.settings.path}?${query}`);
+    const response = await this.plugin.request(`${this.settings.path}?${query}`).catch((error) => {
+      if (error.errorClass !== "gone") throw error;
+      // The place is not known there any more: the hub begins anew.
+      throw PluginError.cursorExpired(`cannot go on after \`${position}\``);
+    });
     if (!response.ok) throw PluginError.permanent(`no list \`${this.settings.path}\``);
     const { things, next, more } = await response.json();
     // The hub stores the position with the records, and asks from there next time.

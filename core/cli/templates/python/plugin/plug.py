@@ -30,7 +30,7 @@ from gantry_plugin import (
     DeliveryOutcome,
     #@end
     Error,
-    #@if callback
+    #@if capture callback
     ErrorClass,
     #@end
     #@if lookup
@@ -109,6 +109,8 @@ def failure(answer: urllib.error.HTTPError) -> Error:
     message = f"the other system answers {answer.code}"
     if answer.code in (401, 403):
         return Error.auth_denied(message)
+    if answer.code == 410:
+        return Error.gone(message)
     if answer.code == 429:
         after = answer.headers.get("retry-after", "")
         return Error.throttled(message, timedelta(seconds=int(after)) if after.isdigit() else None)
@@ -129,7 +131,13 @@ class Things(Capture[@Name@, ThingsSettings]):
     async def poll(self, position: bytes | None, limit: int) -> Batch:
         after = "" if position is None else position.decode()
         query = urllib.parse.urlencode({"after": after, "limit": limit})
-        status, page = await self.plugin.request("GET", f"{self.settings.path}?{query}")
+        try:
+            status, page = await self.plugin.request("GET", f"{self.settings.path}?{query}")
+        except Error as error:
+            if error.error_class is not ErrorClass.GONE:
+                raise
+            # The place is not known there any more: the hub begins anew.
+            raise Error.cursor_expired(f"cannot go on after `{after}`") from None
         if status != 200:
             raise Error.permanent(f"no list `{self.settings.path}`")
         records = [Record.json(thing) for thing in page["things"]]

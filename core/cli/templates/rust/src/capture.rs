@@ -1,6 +1,6 @@
 //! Things become work items.
 
-use gantry_plugin_api::{Batch, Capture, Context, Error, Position, Record};
+use gantry_plugin_api::{Batch, Capture, Context, Error, ErrorClass, Position, Record};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -30,7 +30,12 @@ impl Capture for @Name@ {
         let after = from.map(|from| String::from_utf8_lossy(from.as_bytes())).unwrap_or_default();
         let limit = limit.to_string();
         let query = [("after", &*after), ("limit", &limit)];
-        let page: Option<Page> = self.client.get(&settings.path, &query).await?;
+        let page: Result<Option<Page>, Error> = self.client.get(&settings.path, &query).await;
+        let page = page.map_err(|error| match error.class() {
+            // The place is not known there any more: the hub begins anew.
+            ErrorClass::Gone => Error::cursor_expired(format!("cannot go on after `{after}`")),
+            _ => error,
+        })?;
         let page = page.ok_or_else(|| Error::permanent(format!("no list `{}`", settings.path)))?;
         let records = page.things.iter().map(|thing| Record::json(thing.to_string())).collect();
         // The hub stores the position with the records, and asks from there next time.

@@ -88,6 +88,7 @@ async fn send(request: RequestBuilder) -> Result<Response, Error> {
     match status.as_u16() {
         404 | 409 => Ok(answer),
         401 | 403 => Err(Error::auth_denied(message)),
+        410 => Err(Error::gone(message)),
         429 => Err(Error::throttled(message, retry_after(&answer))),
         400..=499 => Err(Error::permanent(message)),
         500..=599 => Err(Error::transient(message)),

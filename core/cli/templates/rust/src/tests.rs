@@ -18,8 +18,14 @@ fn plugin(endpoint: &str, token: &str) -> Result<@Name@, Error> {
 }
 
 fn connected() -> @Name@ {
-    let endpoint = upstream::start("127.0.0.1:0").expect("a free port");
+    let (endpoint, _) = upstream::start("127.0.0.1:0").expect("a free port");
     plugin(&endpoint, "let-me-in").expect("a plug-in")
+}
+
+/// All that a hub relies on, asked over and over; see `gantry plugin test --list`.
+#[test]
+fn it_conforms() {
+    gantry_plugin_testkit::conforms::<@Name@>("gantry-plugin-test.toml");
 }
 
 #[test]
@@ -31,7 +37,7 @@ fn an_endpoint_that_is_no_url_is_told() {
 #[tokio::test]
 async fn it_checks_whether_the_other_system_lets_it_in() {
     connected().check(&cx()).await.unwrap();
-    let endpoint = upstream::start("127.0.0.1:0").unwrap();
+    let (endpoint, _) = upstream::start("127.0.0.1:0").unwrap();
     let denied = plugin(&endpoint, "wrong").unwrap().check(&cx()).await.unwrap_err();
     assert_eq!(denied.class(), ErrorClass::AuthDenied);
     // Nobody listens there: the hub will try again.

@@ -1,7 +1,7 @@
-//! A fake of the other system, for the tests and for `gantry plugin dev`: it has 25 things and
-//! their owners, and remembers what it was told.
+//! A fake of the other system, for the tests, `gantry plugin dev` and `gantry plugin test`: it has
+//! 25 things and their owners, and remembers what it was told.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -9,25 +9,32 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-const THINGS: usize = 25;
 const BODY_MAX: u64 = 1 << 20;
 
-/// Serves until the process ends; gives the endpoint.
-pub(crate) fn start(address: &str) -> io::Result<String> {
-    let listener = TcpListener::bind(address)?;
-    let endpoint = format!("http://{}", listener.local_addr()?);
-    let told = Arc::new(Mutex::new(BTreeSet::new()));
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let told = Arc::clone(&told);
-            // Whoever hangs up gets no answer.
-            thread::spawn(move || serve(stream, &told).ok());
-        }
-    });
-    Ok(endpoint)
+/// What it has and knows.
+pub(crate) struct State {
+    pub(crate) things: usize,
+    /// How often each event took effect, by its key.
+    pub(crate) told: BTreeMap<String, usize>,
 }
 
-fn serve(stream: TcpStream, told: &Mutex<BTreeSet<String>>) -> io::Result<()> {
+/// Serves until the process ends; gives the endpoint.
+pub(crate) fn start(address: &str) -> io::Result<(String, Arc<Mutex<State>>)> {
+    let listener = TcpListener::bind(address)?;
+    let endpoint = format!("http://{}", listener.local_addr()?);
+    let state = Arc::new(Mutex::new(State { things: 25, told: BTreeMap::new() }));
+    let shared = Arc::clone(&state);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let state = Arc::clone(&shared);
+            // Whoever hangs up gets no answer.
+            thread::spawn(move || serve(stream, &state).ok());
+        }
+    });
+    Ok((endpoint, state))
+}
+
+fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let mut reader = BufReader::new(&stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -47,33 +54,41 @@ fn serve(stream: TcpStream, told: &Mutex<BTreeSet<String>>) -> io::Result<()> {
     let wrong = token.is_some_and(|token| token != "Bearer let-me-in");
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let mut state = state.lock().map_err(|_| io::Error::other("it broke down"))?;
     let (status, body) = match (method, target.split_once('?').unwrap_or((target, ""))) {
         _ if wrong => (401, Value::Null),
         ("GET", ("/", _)) => (200, json!({})),
-        ("GET", ("/things", query)) => (200, things(query)),
+        ("GET", ("/things", query)) => {
+            things(state.things, query).map_or((410, Value::Null), |page| (200, page))
+        }
         ("GET", (path, _)) => owner(path).map_or((404, Value::Null), |owner| (200, owner)),
         ("POST", ("/events", _)) => {
-            let is_new = told.lock().is_ok_and(|mut told| told.insert(key));
+            let is_new = state.told.insert(key, 1).is_none();
             (if is_new { 201 } else { 409 }, Value::Null)
         }
         _ => (404, Value::Null),
     };
+    drop(state);
     let body = body.to_string();
     let head = format!("HTTP/1.1 {status} \r\ncontent-length: {}\r\nconnection: close", body.len());
     (&stream).write_all(format!("{head}\r\n\r\n{body}").as_bytes())
 }
 
-/// `after=3&limit=10`: things 4 to 13.
-fn things(query: &str) -> Value {
-    let number = |name: &str| {
-        let values = query.split('&').filter_map(|pair| pair.split_once('='));
-        values.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse::<usize>().ok())
+/// `after=3&limit=10`: things 4 to 13. None if there is no such place.
+fn things(count: usize, query: &str) -> Option<Value> {
+    let value = |name: &str| {
+        let mut values = query.split('&').filter_map(|pair| pair.split_once('='));
+        values.find(|(key, value)| *key == name && !value.is_empty()).map(|(_, value)| value)
     };
-    let after = number("after").unwrap_or(0).min(THINGS);
-    let end = after.saturating_add(number("limit").unwrap_or(THINGS)).min(THINGS);
+    let number = |name: &str, absent: usize| match value(name) {
+        Some(value) => value.parse::<usize>().ok(),
+        None => Some(absent),
+    };
+    let after = number("after", 0).filter(|after| *after <= count)?;
+    let end = after.saturating_add(number("limit", count)?).min(count);
     let thing = |id| json!({ "id": id, "name": format!("Thing {id}"), "owner": owner_of(id) });
     let list: Vec<Value> = (after + 1..=end).map(thing).collect();
-    json!({ "things": list, "next": end.to_string(), "more": end < THINGS })
+    Some(json!({ "things": list, "next": end.to_string(), "more": end < count }))
 }
 
 fn owner_of(id: usize) -> String {
