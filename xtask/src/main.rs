@@ -1,4 +1,4 @@
-//! The project's only task runner: `cargo xtask demo | test | bench | soak | tidy`.
+//! The project's only task runner: `cargo xtask demo | test | bench | soak | fuzz | tidy`.
 //!
 //! It is small on purpose: it must be built before it can say anything. What takes a database or
 //! a web client lives in the packages that it builds and starts.
@@ -8,6 +8,7 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod packages;
 mod sdk;
 mod soak;
@@ -44,6 +45,14 @@ enum Task {
     /// Example: `cargo xtask soak oracle --decisions 1000000 --seed 7`. What they disagree about
     /// is printed as a case file, as small as it goes.
     Soak(soak::Options),
+    /// Feed the readers of foreign bytes with what nobody thought of, by libFuzzer.
+    ///
+    /// Example: `cargo xtask fuzz frames --seconds 600`. What breaks one lies in `fuzz/artifacts`.
+    Fuzz(fuzz::Options),
+    /// Run the plug-in host's tests, libraries and all, with AddressSanitizer.
+    Asan,
+    /// Run those of them that stay in one process under valgrind.
+    Valgrind,
     /// Check the rules that a machine can see: layers, file sizes, module docs, error pages.
     Tidy,
 }
@@ -54,6 +63,9 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
+        Task::Asan => fuzz::address_sanitizer(),
+        Task::Valgrind => fuzz::valgrind(),
         Task::Tidy => tidy::run(),
     };
     match result {

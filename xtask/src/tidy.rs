@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-server", ANY),
     ("gantry-cli", ANY),
     ("gantry-tests", ANY),
+    ("gantry-fuzz-targets", &["gantry-plugin-api", "gantry-plugin-host"]),
 ];
 
 /// May import everything of ours.
