@@ -211,10 +211,26 @@ async fn administrator(office: &Office, browser: &Browser) -> Result<()> {
         ensure!(text.contains(part), "the item does not say {part:?}:\n{text}");
     }
     office.picture(browser, "item").await?;
+    sources(office, browser).await?;
     browser.open(&office.address("/items?text=no+such+name")).await?;
     browser.until("document.querySelector('.empty').innerText.includes('No work item')").await?;
     office.picture(browser, "items-empty").await?;
     nothing_in_the_console(browser).await
+}
+
+/// The sources are told with their rates, and a pause shows by itself.
+async fn sources(office: &Office, browser: &Browser) -> Result<()> {
+    browser.click("nav a[href='/sources']").await?;
+    browser.until("document.querySelector('[data-source=customers] .tag.running')").await?;
+    let leads = "document.querySelector('[data-part=\"capture point/leads\"]')";
+    browser.until(&format!("/^\\d+\\.\\d$/.test({leads}.cells[3].innerText)")).await?;
+    browser.read("window.loadedOnce = true").await?;
+    let reason = serde_json::json!({ "reason": "the CRM is being moved" });
+    office.hub.admin.post("/capture-points/leads/pause", &reason).await?;
+    browser.until(&format!("{leads}.innerText.includes('the CRM is being moved')")).await?;
+    ensure!(browser.read("window.loadedOnce").await? == true, "the page was loaded again");
+    office.hub.admin.post("/capture-points/leads/resume", &serde_json::json!({})).await?;
+    office.picture(browser, "sources").await
 }
 
 async fn nothing_in_the_console(browser: &Browser) -> Result<()> {

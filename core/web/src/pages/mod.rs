@@ -1,4 +1,4 @@
-//! Pages for people: sign in, the list of work items, one item, an agent's desk.
+//! Pages for people: sign in, the list of work items, one item, an agent's desk, the sources.
 //!
 //! Each page is a template over the very struct that the API answers with, and answers
 //! `Accept: application/json` with that struct. Scripts only save reloading: what they show comes
@@ -9,6 +9,7 @@ mod describe;
 mod desk;
 mod items;
 mod session;
+mod sources;
 
 use askama::Template;
 use axum::Router;
@@ -17,7 +18,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use crate::access::Caller;
+use crate::access::{Caller, Permission};
 use crate::answer::accepts_html;
 use crate::app::Shared;
 use crate::problem::{Body, Problem};
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/items", get(items::list))
         .route("/items/{item}", get(items::one))
         .route("/desk", get(desk::desk))
+        .route("/sources", get(sources::sources))
         .route("/static/{file}", get(assets::file))
         .route("/docs/errors/{code}", get(assets::error_page))
 }
@@ -45,6 +47,8 @@ pub(crate) struct Frame {
     role: &'static str,
     /// `true` if there is a desk to link to.
     desk: bool,
+    /// `true` if they may see the sources.
+    sources: bool,
     /// The address in the menu that the page belongs to.
     at: &'static str,
 }
@@ -55,6 +59,7 @@ impl Frame {
             name: caller.0.name.to_string(),
             role: caller.0.role.as_str(),
             desk: caller.agent().is_some(),
+            sources: caller.must(Permission::ReadStatus).is_ok(),
             at,
         }
     }

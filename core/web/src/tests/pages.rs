@@ -129,6 +129,32 @@ async fn the_desk_shows_offers_and_work() {
 }
 
 #[tokio::test]
+async fn the_sources_show_what_troubles_them() {
+    let world = World::new().await;
+    let page = browse(&world, Role::Supervisor, "/sources").await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    for part in [
+        r#"<a href="/sources" aria-current="page">Sources</a>"#,
+        r#"<span class="tag restarting">restarting</span>"#,
+        "killed by &#60;SIGSEGV&#62;",
+        "5 MiB",
+        "no answer, <time",
+        "paused by ada",
+        r#"data-count="7" data-key="capture point/leads""#,
+    ] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+    }
+    assert!(!page.text.contains("long over"), "trouble that is over is none");
+    let cookie = format!("gantry_session={}", world.token(Role::Auditor));
+    let json = get(&world, "/sources", &cookie, "application/json").await.json();
+    assert_eq!(json["sources"]["crm"]["process"]["restarts"], 3);
+    let agent = browse(&world, as_agent("anna"), "/sources").await;
+    assert_eq!(agent.status, 403);
+    let items = browse(&world, as_agent("anna"), "/items").await;
+    assert!(!items.text.contains("/sources"), "{}", items.text);
+}
+
+#[tokio::test]
 async fn pages_answer_json_from_the_same_view() {
     let world = World::new().await;
     let item = world.capture("a").await;

@@ -133,7 +133,7 @@ async fn status_names_the_parts_and_hooks_reach_the_plugin() {
     let world = World::new().await;
     let status = world.get(Role::Auditor, "/status").await.json();
     assert_eq!(status["health"], "ready");
-    assert_eq!(status["capture_points"]["leads"]["state"], "running");
+    assert_eq!(status["captures"]["leads"]["state"], "backing_off");
     assert!(status["hub"]["commits"].as_u64().unwrap() >= 1, "{status}");
     assert!(status["version"].is_string());
     let request = axum::http::Request::put("/api/v1/hooks/carts?x=1").body("hello".into());

@@ -534,7 +534,24 @@ impl Intake for StandIn {
     }
 
     fn status(&self) -> Json {
-        json!({ "capture_points": { "leads": { "state": "running" } }, "callbacks": {} })
+        json!({
+            "sources": {
+                "crm": { "plugin": "database", "version": "1.2", "state": "restarting",
+                    "process": { "restarts": 3, "cpu_seconds": 1.5, "memory_bytes": 5 << 20,
+                        "last_failure": { "at": "2027-03-02T09:14:07Z",
+                            "reason": "killed by <SIGSEGV>" } } },
+                "files": { "plugin": "files", "state": "running", "process": null },
+            },
+            "captures": {
+                "leads": { "source": "crm", "state": "backing_off", "read": 7, "refused": 2,
+                    "last_error": { "at": "2027-03-02T09:14:07Z", "message": "no answer" } },
+                "orders": { "source": null, "state": "paused", "read": 1, "refused": 0,
+                    "paused": { "at": "2027-03-02T09:14:07Z", "by": "ada", "reason": null } },
+            },
+            "lookups": { "nps": { "source": "crm", "state": "running", "asked": 5, "failed": 1,
+                "last_error": { "at": "2027-03-02T09:14:07Z", "message": "long over" } } },
+            "callbacks": {},
+        })
     }
 
     fn metrics(&self) -> String {
