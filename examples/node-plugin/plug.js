@@ -39,6 +39,12 @@ class Rest extends Plugin {
     return [{ path: "endpoint", message: "must begin with `http://` or `https://`" }];
   }
 
+  async check() {
+    const response = await this.request("/");
+    // Whether there is anything at this path is the API's business.
+    if (!response.ok && response.status !== 404) throw failure("ask the API", response);
+  }
+
   // Answers what the API does; only trouble of the network is thrown.
   async request(path, { method = "GET", headers = {}, body } = {}) {
     const { endpoint, token, timeout } = this.config;

@@ -63,6 +63,8 @@ class Rows(Capture[Csv, RowsSettings]):
         await asyncio.to_thread(self.plugin.path(self.settings.file).stat)
 
     async def poll(self, position: bytes | None, limit: int) -> Batch:
+        if position is not None and not position.isdigit():
+            raise Error.cursor_expired(f"cannot read position {position!r}")
         begin = 0 if position is None else int(position)
         return await asyncio.to_thread(self.read, begin, limit)
 

@@ -9,6 +9,7 @@ mod bad_input;
 mod calendar;
 mod canary;
 mod cli;
+mod conformance;
 mod demo_once;
 mod languages;
 mod pages;

@@ -17,6 +17,21 @@ import { Callback, Capture, Lookup } from "./plugin.js";
 
 const STREAM = 17;
 
+// What the request of an operation must have in it.
+const FIELDS = new Map([
+  [1, ["json"]],
+  [2, ["name", "config"]],
+  [4, ["instance", "role", "name", "settings"]],
+  [7, []],
+  [16, ["limit"]],
+  [STREAM, ["credit"]],
+  [18, ["method", "path", "query"]],
+  [19, ["outcomes"]],
+]);
+
+// Operations whose request is a list.
+const LISTS = [32, 48];
+
 // All that a hub has made in this process.
 export class Session {
   #plugin;
@@ -92,8 +107,7 @@ export class Session {
     const method = this.#methods.get(code);
     if (!method) throw PluginError.unsupported(`operation ${code}`);
     const target = body.readBigUInt64LE(0);
-    const request = body.length > 8 ? JSON.parse(body.toString("utf8", 8)) : undefined;
-    const reply = await method({ number, target, request, signal });
+    const reply = await method({ number, target, request: requestOf(code, body), signal });
     return Session.#REPLY.has(code) ? JSON.stringify(reply) : "";
   }
 
@@ -216,6 +230,25 @@ export class Session {
     if (!(role instanceof kind)) throw PluginError.unsupported(kind.name.toLowerCase());
     return role;
   }
+}
+
+// Reads a request; what is none is no bug of the author's.
+function requestOf(code, body) {
+  let request;
+  try {
+    request = body.length > 8 ? JSON.parse(body.toString("utf8", 8)) : undefined;
+  } catch (error) {
+    throw new PluginError("protocol", `cannot read the request: ${error.message}`);
+  }
+  const fields = FIELDS.get(code);
+  const has = (field) => request[field] !== undefined;
+  if (fields && !(request instanceof Object && fields.every(has))) {
+    throw new PluginError("protocol", `the request needs ${fields.join(", ") || "an object"}`);
+  }
+  if (LISTS.includes(code) && !Array.isArray(request)) {
+    throw new PluginError("protocol", "the request is no list");
+  }
+  return request;
 }
 
 function unknown(target) {

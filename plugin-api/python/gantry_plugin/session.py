@@ -31,6 +31,19 @@ from .plugin import Callback, Capture, Lookup, Plugin, Role
 _TARGET = struct.Struct("<Q")
 _CREDIT = struct.Struct("<I")
 _STREAM = 17
+_FIELDS: dict[int, tuple[str, ...]] = {
+    1: ("json",),
+    2: ("name", "config"),
+    4: ("instance", "role", "name", "settings"),
+    7: (),
+    16: ("limit",),
+    _STREAM: ("credit",),
+    18: ("method", "path", "query"),
+    19: ("outcomes",),
+}
+"""What the request of an operation must have in it."""
+_LISTS = (32, 48)
+"""Operations whose request is a list."""
 _LEVELS = (
     logging.CRITICAL + 1,
     logging.ERROR,
@@ -120,7 +133,7 @@ class Session:
             raise Error.unsupported(f"operation {frame.code}")
         (target,) = _TARGET.unpack_from(frame.body)
         body = frame.body[_TARGET.size :]
-        reply = await method(_Op(frame.number, target, json.loads(body) if body else None))
+        reply = await method(_Op(frame.number, target, _request(frame.code, body)))
         return b"" if reply is None else write_json(reply).encode()
 
     def _end(self, number: int, task: asyncio.Task[bytes]) -> None:
@@ -257,6 +270,22 @@ class Session:
         if not isinstance(attachment.role, kind):
             raise Error.unsupported(kind.__name__.lower())
         return attachment.role
+
+
+def _request(code: int, body: bytes) -> Any:
+    """Reads a request; what is none is no bug of the author's."""
+    try:
+        request = json.loads(body) if body else None
+    except ValueError as error:
+        raise Error(ErrorClass.PROTOCOL, f"cannot read the request: {error}") from error
+    fields = _FIELDS.get(code)
+    if fields is not None and not (
+        isinstance(request, dict) and all(field in request for field in fields)
+    ):
+        raise Error(ErrorClass.PROTOCOL, f"the request needs {', '.join(fields) or 'an object'}")
+    if code in _LISTS and not isinstance(request, list):
+        raise Error(ErrorClass.PROTOCOL, "the request is no list")
+    return request
 
 
 class HubLog(logging.Handler):

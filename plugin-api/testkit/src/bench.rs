@@ -38,6 +38,12 @@ const N_POLLS_MAX: usize = 400;
 /// Longer than a process takes to be started again.
 const RESTART: Duration = Duration::from_secs(20);
 
+/// Longer than a connection takes to be made again.
+const RECONNECT: Duration = Duration::from_secs(3);
+
+/// Longer than a stream takes to send a record that is there.
+const FIRST_RECORD: Duration = Duration::from_secs(2);
+
 /// One plug-in on one transport.
 pub(crate) struct Bench {
     pub(crate) transport: Transport,
@@ -130,7 +136,9 @@ impl Call {
             Self::Poll(capture) => vec![debug(&capture.poll(None, MANY).await?)],
             Self::Stream(capture) => {
                 let mut stream = capture.stream(None, 1)?;
-                let batch = stream.next().await.transpose()?;
+                // Without a record it goes on for ever, and there is nothing to see.
+                let first = tokio::time::timeout(FIRST_RECORD, stream.next()).await;
+                let batch = first.ok().flatten().transpose()?;
                 batch.iter().map(|batch| debug(batch)).collect()
             }
             Self::Http(capture, request) => vec![debug(&capture.http(request).await?)],
@@ -441,7 +449,7 @@ impl Bench {
         expected: &str,
         ask: impl Fn() -> F,
     ) -> Result<T, Stop> {
-        let until = Instant::now() + RESTART;
+        let until = Instant::now() + if self.is_isolated() { RESTART } else { RECONNECT };
         let mut pause = tokio::time::interval(Duration::from_millis(5));
         loop {
             pause.tick().await;
