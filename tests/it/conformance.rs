@@ -1,4 +1,4 @@
-//! `gantry plugin test`: what ships with Gantry conforms, and what does not is told as it should be.
+//! `gantry plugin test`: what ships with Gantry conforms, and what does not is told.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -200,7 +200,7 @@ async fn the_page_tells_each_case() -> Result<()> {
     let page = fs::read_to_string(source("docs/plugins/testing.md")?)?;
     let told: Vec<_> = page
         .lines()
-        .filter(|line| line.starts_with("| `") && line.contains("/"))
+        .filter(|line| line.starts_with("| `") && line.contains('/'))
         .filter(|line| !line.contains("cargo test") && !line.contains("gantry plugin test"))
         .collect();
     let cases = listed.as_array().context("no list")?;

@@ -21,7 +21,7 @@ cases! {
     "correct the test file, or what `check` does beyond what running does", check;
     "lifecycle/check_says_no", "`check` is an error while the source is down",
     "let `check` connect just as running does", check_says_no;
-    "lifecycle/stop", "`stop` ends within 5 s, and a second one does nothing",
+    "lifecycle/stop", "`stop` ends within 3 s, and a second one does nothing",
     "bound the time of what you say good-bye to", stop;
     "lifecycle/stop_unused", "An instance that was never used stops as well",
     "do not wait in `stop` for what only an operation starts", stop_unused;
@@ -133,8 +133,8 @@ async fn stop(bench: &Bench) -> Outcome {
     // What it said is the business of another case.
     let _ = instance.check().await;
     for _ in 0..2 {
-        let stopped = timeout(Duration::from_secs(5), instance.stop()).await;
-        let stopped = stopped.map_err(|_| fail("`stop` ends within 5 s", "it does not"))?;
+        let stopped = timeout(Duration::from_secs(3), instance.stop()).await;
+        let stopped = stopped.map_err(|_| fail("`stop` ends within 3 s", "it does not"))?;
         stopped.works("`stop` goes well")?;
     }
     let state = instance.health().state;
@@ -143,8 +143,8 @@ async fn stop(bench: &Bench) -> Outcome {
 
 async fn stop_unused(bench: &Bench) -> Outcome {
     let instance = bench.instance().await?;
-    let stopped = timeout(Duration::from_secs(5), instance.stop()).await;
-    let stopped = stopped.map_err(|_| fail("`stop` ends within 5 s", "it does not"))?;
+    let stopped = timeout(Duration::from_secs(3), instance.stop()).await;
+    let stopped = stopped.map_err(|_| fail("`stop` ends within 3 s", "it does not"))?;
     stopped.works("`stop` goes well")
 }
 

@@ -28,7 +28,7 @@ cases! {
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Longer than a stream takes to end.
-const END: Duration = Duration::from_secs(3);
+const END: Duration = Duration::from_secs(2);
 
 async fn streamer(bench: &Bench) -> Result<(Instance, CaptureHandle), Stop> {
     bench.needs_mode(CaptureMode::Stream)?;
@@ -116,8 +116,8 @@ async fn drain(bench: &Bench) -> Outcome {
             }
         }
     };
-    let (drained, ended) = tokio::join!(instance.drain(END), timeout(END, ended));
-    ensure(ended.is_ok(), "the stream ends", || "it goes on 3 s later".to_owned())?;
+    let (drained, ended) = tokio::join!(instance.drain(2 * END), timeout(END, ended));
+    ensure(ended.is_ok(), "the stream ends", || "it goes on 2 s later".to_owned())?;
     drained.works("`drain` goes well")
 }
 

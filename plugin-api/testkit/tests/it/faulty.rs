@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Secret, export_plugin};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -27,7 +28,7 @@ pub(crate) struct Config {
     address: String,
     token: Secret<String>,
     #[serde(default)]
-    extra: Option<serde_json::Value>,
+    extra: Option<Value>,
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -185,7 +186,7 @@ impl Plugin for Faulty {
                 assert!(config.address.len() < 1000, "too long an address");
                 Vec::new()
             }
-            "faults_tell_token" if config.extra.as_ref().is_some_and(|extra| extra.is_array()) => {
+            "faults_tell_token" if config.extra.as_ref().is_some_and(Value::is_array) => {
                 fault(format!("does not go with {}", config.token.expose()))
             }
             _ => Vec::new(),

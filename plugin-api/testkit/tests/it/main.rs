@@ -1,5 +1,6 @@
 //! The suite itself under test: a sound plug-in passes all of it, and for each case there is a
 //! fault that it finds.
+#![allow(clippy::unwrap_used, reason = "these are tests, what helps them included")]
 
 mod faulty;
 mod source;
