@@ -23,7 +23,7 @@ pub(super) const PACK_EXAMPLE: &str = "Example:\n  \
 pub(super) const EXAMPLE: &str = "Example:\n  gantry plugin install shop-1.2.0-x86_64.tar.gz\n  \
     gantry plugin install shop-1.3.0-x86_64.tar.gz --update --yes\n\n\
     It checks the package, shows what it asks for, places it, and agrees to it in plugins.lock. \
-    None of its code runs. A hub takes it up with its next start.";
+    None of its code runs. A running hub takes an update up by `gantry plugin reload NAME`.";
 
 #[derive(Args)]
 pub(crate) struct Pack {
