@@ -134,7 +134,7 @@ async fn the_bench_measures_both_isolations_beside_the_peer() -> Result<()> {
     let place = Place::new(&[("numbers", built::case("reload/numbers.toml")?)])?;
     let file = built::test_library("example-counter");
     let file = file.to_str().context("a path that is no text")?;
-    let arguments = ["--seconds", "1", "--query", "{\"number\": 3}", "--peer", file, "--json"];
+    let arguments = ["--seconds", "1", "--query", "number=3", "--peer", file, "--json"];
     let ran = place.gantry(&[&["plugin", "bench", file], &arguments[..]].concat()).await?;
     let figures = ran.json()?;
     let figures = figures.as_array().context("no figures")?;

@@ -82,7 +82,7 @@ enum Command {
     /// Start the hub.
     Run(run::Options),
     /// Let the running hub read its config again, without a pause for agents and sources.
-    #[command(after_help = "Example:\n  gantry check && gantry reload")]
+    #[command(after_help = "Example:\n  gantry reload")]
     Reload,
     /// Check a config: all that is wrong with it, each with file, line and remedy.
     #[command(after_help = check::EXAMPLE)]

@@ -9,7 +9,7 @@ use crate::client::{self, segment};
 use crate::table::{self, cell};
 
 pub(crate) const EXAMPLE: &str = "Example:\n  gantry tap leads --outcome refused -n 10\n  \
-    gantry tap leads --json | jq .payload\n\n\
+    gantry tap leads --json\n\n\
     Secrets are taken out. Whoever reads too slowly misses records and is told how many; capture \
     waits for nobody.";
 

@@ -19,8 +19,8 @@ use crate::{Global, table};
 
 pub(super) const EXAMPLE: &str = "Example:\n  \
     gantry plugin bench target/release/libshop.so\n  \
-    gantry plugin bench target/release/libshop.so --query '{\"customer_id\": \"C-1\"}' \\\n    \
-    --peer ~/gantry/target/release/libgantry_example_counter.so\n\n\
+    gantry plugin bench target/release/libshop.so --query customer_id=C-1\n  \
+    gantry plugin bench target/release/libshop.so --peer libgantry_example_counter.so\n\n\
     It reads from the system that the config names, again and again from the beginning, and \
     acknowledges nothing. Callbacks are not measured: they would change something.";
 
@@ -33,9 +33,9 @@ pub(crate) struct Options {
     /// The library, or the folder of a program; its source, capture point and look-up are the first
     /// of that plug-in in the config.
     file: PathBuf,
-    /// The attributes to look up by, as a JSON object.
-    #[arg(long, default_value = "{}")]
-    query: String,
+    /// An attribute to look up by, as `NAME=VALUE`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    query: Vec<String>,
     /// The example `counter`, measured beside: what any plug-in costs here.
     #[arg(long)]
     peer: Option<PathBuf>,
@@ -74,8 +74,13 @@ struct Figure {
 
 pub(super) async fn bench(global: &Global, options: Options) -> Result<()> {
     let Options { file, query, peer, seconds } = options;
-    let query: Value = serde_json::from_str(&query).context("reading --query as JSON")?;
-    ensure!(query.is_object(), "--query is a JSON object, such as {{\"customer_id\": \"C-1\"}}");
+    let query = query.iter().map(|attribute| {
+        let (name, value) = attribute.split_once('=').context("write --query NAME=VALUE")?;
+        // Numbers and the like are what they look like; all else is text.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        Ok((name.to_owned(), value))
+    });
+    let query = Value::Object(query.collect::<Result<_>>()?);
     let seconds = Duration::from_secs(seconds);
     let mut subjects = vec![Subject::of_config(global, &file, &query)?];
     if let Some(peer) = peer {

@@ -23,7 +23,7 @@ use super::stage;
 use project::{Built, Project, Seen};
 
 pub(super) const EXAMPLE: &str = "Example:\n  gantry plugin dev\n  \
-    gantry plugin dev ~/plugins/shop --listen 127.0.0.1:0\n\n\
+    gantry plugin dev --listen 127.0.0.1:0\n\n\
     It builds the project, starts its fake upstream and a hub on a copy of its gantry.toml, and \
     shows the hub's log. After each change it builds again and reloads the plug-in; a change of \
     gantry.toml starts the hub anew, which goes on from where it was. Ctrl-C ends all of it and leaves nothing behind.";
