@@ -95,6 +95,9 @@ fn next_number(from: &Position) -> Result<u64, Error> {
     })
 }
 
+#[cfg(test)]
+mod tests;
+
 export_plugin! {
     plugin: Counter,
     roles: [capture, lookup],

@@ -15,8 +15,8 @@ use gantry_plugin_testkit::{Report, Script, Suite, Verdict, cases, conforms_with
 use serde_json::{Value, json};
 use source::Source;
 
-/// What only a library file, a process, or a plug-in that was not made with this crate's sibling
-/// can do wrong; `tests/it/conformance` of the workspace has programs and libraries that do.
+/// What only a library file, a process, or a plug-in made without the packages for authors can do
+/// wrong: the workspace's `tests/it/conformance.rs` has some that do.
 const ELSEWHERE: &[&str] = &[
     "abi/",
     "capture/killed_before_acknowledged",
