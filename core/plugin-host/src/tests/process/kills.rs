@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::*;
 
 /// Kills in an ordinary run; `GANTRY_KILLS` gives another number for a long one.
-const N_KILLS: usize = 200;
+const N_KILLS: usize = 1000;
 
 /// What a hub stores: the records and the position after them, together.
 #[derive(Default)]
