@@ -82,10 +82,13 @@ async fn each_is_one_item(world: &World) -> Result<()> {
     let positions = world.hub.admin.get("/positions").await?;
     let next = positions["positions"][0]["position"].as_str().and_then(|next| next.parse().ok());
     let next: u64 = next.with_context(|| format!("no position: {positions}"))?;
-    let queues = world.hub.admin.get("/queues").await?;
-    let queues = queues["queues"].as_array().context("no queues")?;
-    let n_waiting: u64 = queues.iter().filter_map(|queue| queue["waiting"].as_u64()).sum();
-    ensure!(n_waiting == next - 1, "{n_waiting} items, and then number {next}");
+    // What came while the versions changed is classified by the new one first.
+    let n_waiting = |queues: &Value| -> u64 {
+        let queues = queues["queues"].as_array().into_iter().flatten();
+        queues.filter_map(|queue| queue["waiting"].as_u64()).sum()
+    };
+    let queues = world.until("/queues", |queues| n_waiting(queues) >= next - 1).await?;
+    ensure!(n_waiting(&queues) == next - 1, "{queues}, and then number {next}");
     let status = world.hub.admin.get("/status").await?;
     ensure!(status["captures"]["row"]["repeats"] == 0, "{status}");
     let ran = world.place.gantry(&["capture", "resume", "row"]).await?;
