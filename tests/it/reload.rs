@@ -142,6 +142,13 @@ async fn a_config_is_read_again_under_load_and_a_bad_one_changes_nothing() -> Re
     ensure!(process(&status).is_some_and(|now| now != before), "the same process: {status}");
     each_is_one_item(&world).await?;
 
+    // A source that could not run with its new config runs on with the old one.
+    let in_vain = with_last("7") + "\n[source.numbers.limits]\nuser = \"nobody-of-that-name\"\n";
+    fs::write(&pipeline, in_vain)?;
+    let ran = world.place.gantry(&["reload"]).await?;
+    ensure!(ran.code != 0 && ran.stderr.contains("nobody-of-that-name"), "{ran:?}");
+    each_is_one_item(&world).await?;
+
     // Whoever edits the file may also send a signal.
     fs::write(&pipeline, with_last("2"))?;
     let running: Value =

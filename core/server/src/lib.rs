@@ -89,7 +89,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder.clone(), source })?;
     let folders = plugins::Folders::new(place.clone(), plugins);
-    let Loaded { spec, sources } = plugins::load(&config, folders.clone(), |_, _| None).await?;
+    let Loaded { spec, sources, .. } = plugins::load(&config, folders.clone(), |_, _| None).await?;
     let (rules, _) = gantry_rules::compile(&spec);
     let spec = Arc::new(spec);
     let opened = gantry_store::open(&place.store).await;

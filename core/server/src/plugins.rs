@@ -114,6 +114,8 @@ pub fn json_schema(
 pub(crate) struct Loaded {
     pub(crate) spec: Spec,
     pub(crate) sources: BTreeMap<Name, SourceParts>,
+    /// The sources whose plug-in could not be loaded, and why.
+    pub(crate) refused: BTreeMap<Name, Refusal>,
 }
 
 /// Checks the config, loads the plug-ins that it names, and lets them look at their part of it.
@@ -140,6 +142,7 @@ pub(crate) async fn load(
         tracing::warn!("{}", render_human(&checked.findings, &checked.sources));
     }
     let (mut sources, mut faults) = (BTreeMap::new(), Vec::new());
+    let mut refused = BTreeMap::new();
     for (name, source) in &spec.sources {
         let loaded = match reuse(name, source) {
             Some(library) => Ok(library),
@@ -153,13 +156,14 @@ pub(crate) async fn load(
             }
             Err(error) => {
                 tracing::error!(source = %name, code = error.code(), %error, "a source cannot run");
+                refused.insert(name.clone(), error);
             }
         }
     }
     if !faults.is_empty() {
         return Err(Error::PluginConfig { faults: faults.join("\n") });
     }
-    Ok(Loaded { spec, sources })
+    Ok(Loaded { spec, sources, refused })
 }
 
 /// The plug-in of a source, where the source wants it to run.
@@ -210,7 +214,7 @@ pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>,
     // Before anything is read: paths of secrets count from there too.
     std::env::set_current_dir(&place.folder)
         .map_err(|source| Error::Folder { path: place.folder, source })?;
-    let Loaded { spec, sources } = load(config, folders, |_, _| None).await?;
+    let Loaded { spec, sources, .. } = load(config, folders, |_, _| None).await?;
     let mut connections = Vec::new();
     let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {
