@@ -7,7 +7,7 @@ use std::io;
 use std::process::Child;
 use std::sync::{Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 /// The plug-in processes that are supervised, by process id: no orphans, though in sessions of
 /// their own.
@@ -58,27 +58,41 @@ pub(crate) fn sweep() -> usize {
 }
 
 fn orphans(supervised: &BTreeSet<i32>) -> Vec<Pid> {
-    let (us, session) = (getpid(), getsid(None).ok());
+    let us = getpid();
+    // Read like the others' and not asked of the kernel's call, so that both say the same where
+    // the session was begun outside of this container: there it is 0, which is no process id.
+    let Some(Stat { session, .. }) = stat(us) else { return Vec::new() };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let pids = pids.filter(|pid| !supervised.contains(pid)).filter_map(Pid::from_raw);
-    pids.filter(|pid| is_orphan(*pid, us, session)).collect()
+    pids.filter(|pid| stat(*pid).is_some_and(|of| of.is_orphan_of(us, session))).collect()
 }
 
-fn is_orphan(pid: Pid, us: Pid, session: Option<Pid>) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    stat.is_ok_and(|stat| shows_orphan(&stat, us, session))
+/// What counts of a line of `/proc/PID/stat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stat {
+    parent: i32,
+    session: i32,
 }
 
-/// Whether a line of `/proc/PID/stat` shows a child of ours in a session that is not ours.
-fn shows_orphan(stat: &str, us: Pid, session: Option<Pid>) -> bool {
-    // The name of the program, in brackets, may hold anything: what counts comes after it.
-    let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(1);
-    // A process that is just being reaped has the group and session -1; no number of a process.
-    let mut number =
-        || fields.next()?.parse().ok().filter(|n: &i32| *n > 0).and_then(Pid::from_raw);
-    let (parent, _group, of_session) = (number(), number(), number());
-    parent == Some(us) && of_session.is_some() && of_session != session
+impl Stat {
+    fn parse(line: &str) -> Option<Self> {
+        // The name of the program, in brackets, may hold anything: what counts comes after it.
+        let mut fields = line.rsplit_once(')')?.1.split_whitespace().skip(1);
+        let mut number = || fields.next()?.parse().ok();
+        let (parent, _group, session) = (number()?, number()?, number()?);
+        Some(Self { parent, session })
+    }
+
+    /// Whether this is a child of ours in a session of its own. A process that is just being
+    /// reaped has the session -1.
+    fn is_orphan_of(self, us: Pid, session: i32) -> bool {
+        self.parent == us.as_raw_pid() && self.session > 0 && self.session != session
+    }
+}
+
+fn stat(pid: Pid) -> Option<Stat> {
+    Stat::parse(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
 }
 
 #[cfg(test)]
