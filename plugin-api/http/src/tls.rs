@@ -1,0 +1,52 @@
+//! Whom a connection trusts: the public roots, or those of a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gantry_plugin_api::Error;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Connects with and without TLS.
+pub(crate) async fn connector(ca: Option<&Path>) -> Result<HttpsConnector<HttpConnector>, Error> {
+    let roots = match ca {
+        None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        Some(path) => read(path).await?,
+    };
+    // The provider is named here: a process-wide one is not the library's to install.
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("invariant: ring offers the versions of TLS that are safe")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    let https = HttpsConnectorBuilder::new().with_tls_config(config);
+    Ok(https.https_or_http().enable_http1().wrap_connector(http))
+}
+
+async fn read(path: &Path) -> Result<RootCertStore, Error> {
+    let wrong = |message: String| Error::config("tls_ca", message);
+    let shown = path.display();
+    let pem = tokio::fs::read(path)
+        .await
+        .map_err(|error| wrong(format!("cannot read `{shown}`")).because(&error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate
+            .map_err(|error| wrong(format!("cannot read `{shown}` as PEM")).because(&error))
+            .map(|certificate| roots.add(certificate))?;
+        added.map_err(|error| {
+            wrong(format!("cannot trust a certificate in `{shown}`")).because(&error)
+        })?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(format!("no certificate in `{shown}`: it holds them as PEM")));
+    }
+    Ok(roots)
+}
