@@ -5,4 +5,5 @@ pub mod built;
 pub mod cli;
 pub mod place;
 pub mod postgres;
+pub mod proxy;
 pub mod world;
