@@ -2,8 +2,8 @@
 //! hub and a source, as it is on a bad day.
 //!
 //! Point the source's config at [`Proxy::addr`], then [`Proxy::set`] a [`Fault`] that lasts until
-//! [`Proxy::heal`], or one that strikes [`Proxy::once`] and heals by itself; [`Proxy::struck`] waits
-//! until it did. A command is in force once its call returns, for connections that are open and for
+//! [`Proxy::heal`], or one that strikes [`Proxy::once`] and heals by itself; [`Proxy::struck`]
+//! waits until it did. A command is in force once its call returns, for connections that are open and for
 //! those to come. The proxy has a thread of its own, so that it works while a test blocks.
 
 mod connection;
@@ -45,8 +45,8 @@ pub enum Fault {
         /// The bytes that still pass.
         after: usize,
     },
-    /// What the server answers after it was sent these bytes is lost, and the connection with it: the
-    /// request took effect and the client cannot know. Without bytes, any request. The bytes
+    /// What the server answers after it was sent these bytes is lost, and the connection with it:
+    /// the request took effect and the client cannot know. Without bytes, any request. The bytes
     /// are looked for in what passes, so not in what TLS hides.
     AnswerLost {
         /// What the request holds.
