@@ -111,7 +111,16 @@ impl Plugin {
     /// Declares the capture role, its modes and the type of the settings in `[capture.NAME]`.
     pub fn capture<T: JsonSchema>(mut self, modes: impl IntoIterator<Item = CaptureMode>) -> Self {
         let modes = modes.into_iter().collect();
-        self.capture = Some(CaptureRole { modes, settings: schema::<T>() });
+        self.capture = Some(CaptureRole { modes, leases: false, settings: schema::<T>() });
+        self
+    }
+
+    /// Declares that records are lent (`Record::lease`) and `Capture::extend` extends that; after
+    /// [`Plugin::capture`].
+    pub fn leases(mut self) -> Self {
+        if let Some(capture) = &mut self.capture {
+            capture.leases = true;
+        }
         self
     }
 

@@ -92,9 +92,9 @@ pub use emitter::Emitter;
 pub use error::{Error, ErrorClass};
 #[cfg(feature = "plugin")]
 pub use message::{
-    Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, HttpResponse,
-    Json, MessageKind, Outcome, Position, Query, Record, RecordOutcome, ResponseBody,
-    ResponseTemplate,
+    Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, Extended, HttpCapture, HttpRequest,
+    HttpResponse, Json, Lease, MessageKind, Outcome, Position, Query, Record, RecordOutcome,
+    ResponseBody, ResponseTemplate,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{Callback, Capture, Lookup, Plugin};

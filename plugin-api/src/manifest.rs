@@ -53,6 +53,9 @@ pub struct Manifest {
 pub struct CaptureRole {
     /// How records can reach the hub; at least one.
     pub modes: Vec<CaptureMode>,
+    /// Whether it lends what it gives (`Record::lease`) and extends that (`Capture::extend`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leases: bool,
     /// JSON Schema of the settings in `[capture.NAME]`.
     pub settings: Schema,
 }

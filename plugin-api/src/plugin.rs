@@ -22,8 +22,8 @@ use crate::context::Context;
 use crate::emitter::Emitter;
 use crate::error::Error;
 use crate::message::{
-    Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position,
-    Query, RecordOutcome,
+    Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, Extended, HttpCapture, HttpRequest,
+    Lease, Position, Query, RecordOutcome,
 };
 
 /// A connection to a source system: one value is one `[source.NAME]` of the operator.
@@ -173,6 +173,26 @@ pub trait Capture: Plugin {
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = (settings, cx, outcomes);
         async { Ok(()) }
+    }
+
+    /// Extends what the source has lent ([`crate::Record::lease`]), one answer a lease, in the
+    /// order given. Called after a third of its time, and at once after a start of the hub, for as
+    /// long as the work item is open, wherever it waits and whoever works on it; also while the
+    /// capture point is paused. Never twice at a time for one capture point.
+    ///
+    /// What is [`Extended::Lost`] is withdrawn from its agent with that reason. When the item has
+    /// ended, nobody extends its lease any more: the callback of its end gives the thing back.
+    ///
+    /// # Errors
+    /// The outer error is that of the call as a whole (no connection): the hub asks again.
+    fn extend(
+        &self,
+        settings: &Self::Settings,
+        cx: &Context,
+        leases: &[Lease],
+    ) -> impl Future<Output = Result<Vec<Extended>, Error>> + Send {
+        let _ = (settings, cx, leases);
+        async { Err(Error::unsupported("extend")) }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::{AttributeType, Value};
 use crate::name::Name;
+use crate::time::Millis;
 use crate::trace::TraceParent;
 
 /// Attributes by name, in order of name.
@@ -38,6 +39,18 @@ pub struct Document {
     /// The trace that the latest content came with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<TraceParent>,
+    /// The source has only lent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// What the source extends a loan by: a lock, a visibility time-out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Text that the plug-in understands; the same for the same thing, whenever it is lent.
+    pub token: Box<str>,
+    /// How long it was lent for.
+    pub span: Millis,
 }
 
 /// An attribute's value before a rule replaced it.
@@ -71,6 +84,8 @@ impl Document {
             replaced: BTreeMap<Name, StoredReplaced>,
             #[serde(default)]
             traceparent: Option<TraceParent>,
+            #[serde(default)]
+            lease: Option<Lease>,
         }
         #[derive(Deserialize)]
         struct StoredReplaced {
@@ -97,6 +112,7 @@ impl Document {
             origins: stored.origins,
             replaced: replaced.collect(),
             traceparent: stored.traceparent,
+            lease: stored.lease,
         })
     }
 

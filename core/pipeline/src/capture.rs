@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_hub::{Side, Submission};
+use gantry_model::document::Lease;
 use gantry_model::spec::{CAPTURE_TIMEOUT, CaptureSpec, MessageKind};
 use gantry_model::{Millis, Name, Timestamp, TraceParent};
 use gantry_plugin_host::api::{
@@ -429,8 +430,25 @@ pub(crate) fn incoming(record: &Record) -> Incoming {
         kind: record.message.and_then(kind),
         occurred_at: record.occurred_at_ms.map(Timestamp),
         traceparent: record.traceparent.as_deref().and_then(TraceParent::parse),
-        unreadable: record.unreadable.clone(),
+        lease: record.lease.as_ref().filter(|lease| can_keep(lease)).map(lease),
+        unreadable: record.unreadable.clone().or_else(|| token_too_long(record)),
     }
+}
+
+fn can_keep(lease: &api::Lease) -> bool {
+    lease.token.len() <= api::Lease::TOKEN_LEN_MAX
+}
+
+/// What cannot be kept cannot be extended: better nobody begins to work on it.
+fn token_too_long(record: &Record) -> Option<String> {
+    let lease = record.lease.as_ref().filter(|lease| !can_keep(lease))?;
+    let (len, max) = (lease.token.len(), api::Lease::TOKEN_LEN_MAX);
+    Some(format!("the token of its lease has {len} bytes: at most {max}"))
+}
+
+fn lease(lease: &api::Lease) -> Lease {
+    let span = Millis(i64::try_from(lease.for_ms).unwrap_or(i64::MAX));
+    Lease { token: lease.token.as_str().into(), span }
 }
 
 fn kind(message: api::MessageKind) -> Option<MessageKind> {

@@ -36,6 +36,8 @@ pub struct Limits {
     pub probation: Duration,
     /// Records of a stream on their way at once: the credit its plug-in gets.
     pub stream_credit: u32,
+    /// No lease is extended more often than this.
+    pub lease_every_min: Duration,
     /// How long a plug-in may think about a request that was sent to a capture point.
     pub http_timeout: Duration,
     /// Longest pauses between the attempts of a callback; the last one repeats. Full jitter.
@@ -69,6 +71,7 @@ impl Default for Limits {
             rest_timeout: Duration::from_secs(30),
             probation: Duration::from_secs(2),
             stream_credit: 1024,
+            lease_every_min: Duration::from_secs(1),
             http_timeout: Duration::from_secs(10),
             callback_pauses: [5, 30, 120, 600, 3600].map(Duration::from_secs).to_vec(),
             deliveries_max: 32,

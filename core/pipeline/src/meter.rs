@@ -73,7 +73,7 @@ impl Histogram {
 /// How operations of one kind that ended alike went.
 #[derive(Clone, Debug, Serialize)]
 pub struct OperationStatus {
-    /// `poll`, `stream`, `http`, `acknowledge`, `lookup` or `deliver`.
+    /// `poll`, `stream`, `http`, `acknowledge`, `extend`, `lookup` or `deliver`.
     pub operation: &'static str,
     /// `ok`, or the class of the error.
     pub outcome: &'static str,
@@ -135,13 +135,21 @@ pub(crate) enum Operation {
     Stream,
     Http,
     Acknowledge,
+    Extend,
     Lookup,
     Deliver,
 }
 
 impl Operation {
-    const ALL: [Self; 6] =
-        [Self::Poll, Self::Stream, Self::Http, Self::Acknowledge, Self::Lookup, Self::Deliver];
+    const ALL: [Self; 7] = [
+        Self::Poll,
+        Self::Stream,
+        Self::Http,
+        Self::Acknowledge,
+        Self::Extend,
+        Self::Lookup,
+        Self::Deliver,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -149,6 +157,7 @@ impl Operation {
             Self::Stream => "stream",
             Self::Http => "http",
             Self::Acknowledge => "acknowledge",
+            Self::Extend => "extend",
             Self::Lookup => "lookup",
             Self::Deliver => "deliver",
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use gantry_model::ItemId;
 use gantry_plugin_host::api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, HttpCapture, HttpRequest, Position, Query,
-    RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, Extended, HttpCapture, HttpRequest, Lease,
+    Position, Query, RecordOutcome,
 };
 use serde_json::Value;
 
@@ -70,6 +70,14 @@ impl CapturePort for MeteredCapture {
 
     async fn acknowledge(&self, outcomes: Vec<RecordOutcome>) -> Result<(), Trouble> {
         self.operations.measure(Operation::Acknowledge, self.port.acknowledge(outcomes)).await
+    }
+
+    fn gives_leases(&self) -> bool {
+        self.port.gives_leases()
+    }
+
+    async fn extend(&self, leases: Vec<Lease>) -> Result<Vec<Extended>, Trouble> {
+        self.operations.measure(Operation::Extend, self.port.extend(leases)).await
     }
 }
 

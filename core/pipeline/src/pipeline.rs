@@ -23,6 +23,7 @@ use crate::control::{Control, Paused};
 use crate::enrich::Enrich;
 use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
+use crate::leases::{Book, Keeper};
 use crate::limits::Limits;
 use crate::metered::MeteredCapture;
 use crate::port::{CallbackPort, CapturePort, LookupPort};
@@ -86,6 +87,7 @@ pub enum PipelineError {
 /// The pipeline's services. Nothing runs before [`Pipeline::run`].
 pub struct Pipeline {
     feeders: Vec<Feeder>,
+    keepers: Vec<Keeper>,
     subscribers: Vec<Subscriber>,
     runs: Runs,
     alerts: Alerts,
@@ -143,6 +145,7 @@ impl PointParts {
             settling: flow.settling.read(),
             oldest_unacknowledged_at: flow.oldest_unacknowledged_at(),
             credit: flow.credit(),
+            leases: point.leases.status(),
             in_flight: point.operations.in_flight(),
             operations: point.operations.read(),
         }
@@ -188,6 +191,7 @@ impl Pipeline {
         });
         let pauses = store.pauses().await.map_err(PipelineError::Pauses)?;
         let (feeders, points) = feeders(&intake, captures, pauses);
+        let keepers = feeders.iter().map(Keeper::beside).collect();
         let (mut subscribers, mut desks) = (Vec::new(), BTreeMap::new());
         for (name, port) in callbacks {
             let Some(callback) = spec.callbacks.get(&name) else { continue };
@@ -212,8 +216,17 @@ impl Pipeline {
         let handle = Handle(Arc::new(Shared { intake, points, desks, sources, runs: counts }));
         let alerts = Alerts::new(handle.clone());
         let sources = all_sources;
-        let pipeline =
-            Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout };
+        let pipeline = Self {
+            feeders,
+            keepers,
+            subscribers,
+            runs,
+            alerts,
+            sources,
+            hub,
+            limits,
+            drain_timeout,
+        };
         Ok((pipeline, handle))
     }
 
@@ -228,7 +241,8 @@ impl Pipeline {
     /// Dropping the future ends the services at their next await; what was under way is taken up
     /// after the next start.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PipelineError> {
-        let Self { feeders, subscribers, runs, alerts, sources, hub, limits, drain_timeout } = self;
+        let Self { feeders, keepers, subscribers, runs, alerts, sources, hub, .. } = self;
+        let (limits, drain_timeout) = (self.limits, self.drain_timeout);
         let subscribers = settle_in(subscribers, &hub, &limits, &stop).await?;
         let force = CancellationToken::new();
         let (stop_runs, stop_callbacks) = (CancellationToken::new(), CancellationToken::new());
@@ -240,6 +254,9 @@ impl Pipeline {
         middle.spawn(runs.run(stop_runs.clone(), force.clone()));
         for feeder in feeders {
             captures.spawn(feeder.run(stop.clone()));
+        }
+        for keeper in keepers {
+            captures.spawn(keeper.run(stop.clone()));
         }
         captures.spawn(alerts.run(stop.clone()));
         stop.cancelled().await;
@@ -318,6 +335,7 @@ fn points(spec: &Spec, enrich: &Enrich) -> BTreeMap<Name, Point> {
             counts: Counts::default(),
             tap: Tap::default(),
             flow: Arc::default(),
+            leases: Book::default(),
             operations: Arc::default(),
         };
         (name.clone(), point)

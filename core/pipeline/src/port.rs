@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use gantry_model::ItemId;
 use gantry_plugin_host::api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
-    Query, RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, Extended, HttpCapture, HttpRequest,
+    Lease, Position, Query, RecordOutcome,
 };
 use serde_json::Value;
 
@@ -27,6 +27,9 @@ pub(crate) trait CapturePort: Send + Sync {
     ) -> Result<Box<dyn BatchStream>, Trouble>;
     async fn http(&self, request: HttpRequest) -> Result<HttpCapture, Trouble>;
     async fn acknowledge(&self, outcomes: Vec<RecordOutcome>) -> Result<(), Trouble>;
+    /// Whether it lends what it gives, at the moment.
+    fn gives_leases(&self) -> bool;
+    async fn extend(&self, leases: Vec<Lease>) -> Result<Vec<Extended>, Trouble>;
 }
 
 /// Batches as a source sends them.

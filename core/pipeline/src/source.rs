@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use gantry_model::spec::SourceSpec;
 use gantry_model::{ItemId, Name, Timestamp};
 use gantry_plugin_host::api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
-    Query, RecordOutcome, Secret,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, Extended, HttpCapture, HttpRequest,
+    Lease, Position, Query, RecordOutcome, Secret,
 };
 use gantry_plugin_host::{
     CallError, CallbackHandle, CaptureHandle, Instance, Library, LookupHandle, RecordStream, Usage,
@@ -536,6 +536,18 @@ impl CapturePort for Attached<CaptureHandle> {
             async move { handle.acknowledge(outcomes).await }
         })
         .await
+    }
+
+    fn gives_leases(&self) -> bool {
+        let library = self.source.library();
+        library.is_some_and(|library| {
+            library.manifest().capture.as_ref().is_some_and(|capture| capture.leases)
+        })
+    }
+
+    async fn extend(&self, leases: Vec<Lease>) -> Result<Vec<Extended>, Trouble> {
+        let leases = &leases[..];
+        self.call(|handle| async move { handle.extend(leases).await }).await
     }
 }
 

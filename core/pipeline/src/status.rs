@@ -8,6 +8,7 @@ use gantry_model::{Name, Timestamp};
 use serde::Serialize;
 
 use crate::control::Paused;
+use crate::leases::LeaseStatus;
 use crate::meter::{Histogram, OperationStatus};
 use crate::outcome::{Change, Outcome, Settled};
 use crate::port::Trouble;
@@ -123,6 +124,8 @@ pub struct CaptureStatus {
     /// Records that the source may send before it is granted more; `None` where it does not
     /// stream.
     pub credit: Option<u64>,
+    /// What its source has only lent; `None` where it lends nothing.
+    pub leases: Option<LeaseStatus>,
     /// Operations under way.
     pub in_flight: u64,
     /// What its plug-in was asked for, since the start.

@@ -7,6 +7,7 @@ mod feeding;
 mod flaky;
 mod history;
 mod intake;
+mod leases;
 mod lookups;
 mod metering;
 mod operating;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gantry_plugin_api::message::{Acknowledge, Answered, Opcode, Poll, Stream, decode, encode};
 use gantry_plugin_api::{
-    Answer, Batch, Delivery, DeliveryOutcome, Error, ErrorClass, HttpCapture, HttpRequest,
-    Position, Query, RecordOutcome,
+    Answer, Batch, Delivery, DeliveryOutcome, Error, ErrorClass, Extended, HttpCapture,
+    HttpRequest, Lease, Position, Query, RecordOutcome,
 };
 
 use crate::instance::{Attachment, CallError};
@@ -92,6 +92,26 @@ impl CaptureHandle {
     pub async fn acknowledge(&self, outcomes: Vec<RecordOutcome>) -> Result<(), CallError> {
         let request = encode(&Acknowledge { outcomes });
         self.0.call(Opcode::Acknowledge, &request).await.map(drop)
+    }
+
+    /// Has leases extended, and gives one answer a lease, in the same order. Not twice at a time.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, some may have been extended; ask for all of them again.
+    pub async fn extend(&self, leases: &[Lease]) -> Result<Vec<Extended>, CallError> {
+        let reply = self.0.call(Opcode::Extend, &encode(&leases)).await?;
+        let failed = |error| CallError::failed(Opcode::Extend, self.name(), error);
+        let extended: Vec<Extended> = decode(&reply, "extended leases").map_err(failed)?;
+        same_length(extended.len(), leases.len()).map_err(failed)?;
+        let scrubber = &self.0.library().ears().scrubber;
+        let clean = |extended| match extended {
+            Extended::Lost { reason } => {
+                Extended::Lost { reason: scrubber.text(&reason).into_owned() }
+            }
+            Extended::Failed(error) => Extended::Failed(scrubber.error(error)),
+            kept => kept,
+        };
+        Ok(extended.into_iter().map(clean).collect())
     }
 }
 

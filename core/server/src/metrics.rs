@@ -118,6 +118,8 @@ impl Seen {
         page.gauge(CAPTURE_IN_HAND, each(|capture| Some(capture.counts.in_hand)))?;
         page.counter(CAPTURE_BYTES, each(|capture| Some(capture.bytes)))?;
         page.gauge(CAPTURE_CREDIT, each(|capture| capture.credit))?;
+        page.gauge(CAPTURE_LEASES, each(|capture| Some(capture.leases.as_ref()?.held)))?;
+        page.counter(CAPTURE_LEASES_LOST, each(|capture| Some(capture.leases.as_ref()?.lost)))?;
         let oldest = self::each(captures, "capture_point", |capture| {
             Some(age(capture.oldest_unacknowledged_at, now))
         });
@@ -261,6 +263,10 @@ const CAPTURE_BYTES: Metric =
     ("capture_payload", Some(Unit::Bytes), "Payloads of the records that came in");
 const CAPTURE_CREDIT: Metric =
     ("capture_credit", None, "Records that a stream may send before it is granted more");
+const CAPTURE_LEASES: Metric =
+    ("capture_leases", None, "Open items whose thing in the source is only lent");
+const CAPTURE_LEASES_LOST: Metric =
+    ("capture_leases_lost", None, "Items withdrawn because the source took the thing back");
 const CAPTURE_OLDEST: Metric = (
     "capture_oldest_unacknowledged",
     Some(Unit::Seconds),

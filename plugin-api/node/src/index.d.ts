@@ -185,7 +185,23 @@ export interface RecordFields {
   occurredAtMs?: number;
   /** W3C trace context the source sent along. */
   traceparent?: string;
+  /** The source has only lent it: `Capture.extend` is called as long as the item is open. */
+  lease?: Lease;
 }
+
+/** A thing that the source lent to us and takes back in time: a lock, a visibility time-out. */
+export interface Lease {
+  /** Of one thing it stays the same, also when the thing is lent again; at most 1024 bytes. */
+  token: string;
+  /** How long it was lent for when it was last granted, in milliseconds. */
+  forMs: number;
+}
+
+/**
+ * What became of a lease that was to be extended: it is ours for so long from now on; somebody else
+ * has it, or it is gone, and the item is withdrawn with that reason; or that cannot be said now.
+ */
+export type Extended = { keptForMs: number; lost?: undefined } | { lost: string } | Error;
 
 /** One thing a source handed over; the hub's mapping reads the payload. */
 export interface SourceRecord extends RecordFields {
@@ -451,6 +467,12 @@ export class Capture<P extends Plugin<any> = Plugin, S = unknown> extends Role<P
    * and may not come at all after a crash.
    */
   acknowledge(outcomes: RecordOutcome[], signal: AbortSignal): Promise<void>;
+  /**
+   * Extends what the source has lent (`RecordFields.lease`), one answer a lease, in order. Called
+   * after a third of its time as long as the work item is open, and at once after a start of the
+   * hub; never twice at a time. A thrown error is that of the call as a whole: the hub asks again.
+   */
+  extend(leases: Lease[], signal: AbortSignal): Promise<Extended[]>;
 }
 
 /** Answers questions about an item: one object is one `[lookup.NAME]`. */

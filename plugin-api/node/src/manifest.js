@@ -32,21 +32,20 @@ export function manifest(plugin, roles, program) {
   for (const role of ROLES) {
     if (!roles[role]) continue;
     const { settings } = roles[role];
-    said[role] = role === "capture" ? { modes: modes(roles[role]), settings } : { settings };
+    said[role] = role === "capture" ? { ...written(roles[role]), settings } : { settings };
   }
   const sdk = `gantry-plugin ${VERSION} (Node.js ${process.versions.node})`;
   return { ...said, permissions, build: { plugin_api: VERSION, sdk } };
 }
 
-// The modes of capture that the author wrote.
-function modes(capture) {
-  const written = ["poll", "stream", "http"].filter(
-    (mode) => capture.prototype[mode] !== Capture.prototype[mode],
-  );
-  if (written.length === 0) {
+// What the author wrote of capture: the modes, and whether leases are extended.
+function written(capture) {
+  const has = (method) => capture.prototype[method] !== Capture.prototype[method];
+  const modes = ["poll", "stream", "http"].filter(has);
+  if (modes.length === 0) {
     throw new TypeError(`${capture.name}: write \`poll\`, \`stream\` or \`http\``);
   }
-  return written;
+  return has("extend") ? { modes, leases: true } : { modes };
 }
 
 export function write(said, folder) {

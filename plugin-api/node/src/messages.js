@@ -64,6 +64,7 @@ function recordToJson(record) {
     occurred_at_ms: record.occurredAtMs,
     traceparent: record.traceparent,
     unreadable: record.unreadable,
+    lease: record.lease && { token: record.lease.token, for_ms: record.lease.forMs },
   };
 }
 
@@ -118,6 +119,16 @@ export function answerToJson(answer) {
   if (answer === undefined || answer === null) return "missing";
   if (answer instanceof Error) return { failed: PluginError.of(answer) };
   return { found: { attributes: answer } };
+}
+
+export function leaseFromJson(told) {
+  return { token: told.token, forMs: told.for_ms };
+}
+
+export function extendedToJson(extended) {
+  if (extended instanceof Error) return { failed: PluginError.of(extended) };
+  if (extended.lost !== undefined) return { lost: { reason: extended.lost } };
+  return { kept: { for_ms: extended.keptForMs } };
 }
 
 export function deliveryFromJson(told) {

@@ -53,6 +53,10 @@ export class Capture extends Role {
   }
 
   async acknowledge() {}
+
+  async extend() {
+    throw PluginError.unsupported("extend");
+  }
 }
 
 export class Lookup extends Role {

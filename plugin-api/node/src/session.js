@@ -10,6 +10,8 @@ import {
   bytesFromJson,
   captureToJson,
   deliveryFromJson,
+  extendedToJson,
+  leaseFromJson,
   outcomeFromJson,
   requestFromJson,
 } from "./messages.js";
@@ -30,7 +32,7 @@ const FIELDS = new Map([
 ]);
 
 // Operations whose request is a list.
-const LISTS = [32, 48];
+const LISTS = [20, 32, 48];
 
 // All that a hub has made in this process.
 export class Session {
@@ -58,12 +60,13 @@ export class Session {
     [STREAM, (op) => this.#stream(op)],
     [18, (op) => this.#http(op)],
     [19, (op) => this.#acknowledge(op)],
+    [20, (op) => this.#extend(op)],
     [32, (op) => this.#lookup(op)],
     [48, (op) => this.#deliver(op)],
   ]);
 
   // Operations that have a reply.
-  static #REPLY = new Set([1, 16, 18, 32, 48]);
+  static #REPLY = new Set([1, 16, 18, 20, 32, 48]);
 
   constructor(plugin, roles, send, clock) {
     this.#plugin = plugin;
@@ -195,6 +198,13 @@ export class Session {
   async #acknowledge(op) {
     const outcomes = op.request.outcomes.map(outcomeFromJson);
     await this.#role(op, Capture).acknowledge(outcomes, op.signal);
+  }
+
+  async #extend(op) {
+    const leases = op.request.map(leaseFromJson);
+    const extended = await this.#role(op, Capture).extend(leases, op.signal);
+    count("extend", leases, extended);
+    return extended.map(extendedToJson);
   }
 
   async #lookup(op) {

@@ -61,7 +61,9 @@ class Numbers extends Capture {
     const records = [];
     const { last } = this.plugin.config;
     for (let n = Number(position ?? 1); n <= last && records.length < limit; n += 1) {
-      records.push(record.json({ number: n }, { messageId: `${n}`, position: `${n + 1}` }));
+      const fields = { messageId: `${n}`, position: `${n + 1}` };
+      const lease = { token: `${n}`, forMs: 1000 };
+      records.push(record.json({ number: n }, { ...fields, lease }));
     }
     return { records, more: records.length === limit };
   }
@@ -81,6 +83,13 @@ class Numbers extends Capture {
     if (outcomes.some(({ outcome }) => outcome === "retry")) {
       throw PluginError.throttled("cannot acknowledge", { retryAfterMs: 2000, cause: "HTTP 429" });
     }
+  }
+
+  async extend(leases) {
+    return leases.map(({ token, forMs }) => {
+      if (Number.isNaN(Number(token))) return PluginError.transient("cannot tell");
+      return token > this.plugin.config.last ? { lost: "taken" } : { keptForMs: forMs * 2 };
+    });
   }
 }
 

@@ -12,7 +12,8 @@ import { Hub } from "./hub.js";
 
 const PLUG = new URL("plug.js", import.meta.url).pathname;
 const [VALIDATE, CREATE, CHECK, ATTACH, DETACH, DRAIN, STOP, DESTROY] = [1, 2, 3, 4, 6, 7, 8, 9];
-const [POLL, STREAM, HTTP, ACKNOWLEDGE, LOOKUP, DELIVER] = [16, 17, 18, 19, 32, 48];
+const [POLL, STREAM, HTTP, ACKNOWLEDGE, EXTEND, LOOKUP, DELIVER] =
+  [16, 17, 18, 19, 20, 32, 48];
 const [OK, TRANSIENT, CONFIG, PANIC, CANCELED, UNSUPPORTED, PROTOCOL] = [0, 4, 9, 10, 11, 12, 13];
 const [INSTANCE, CAPTURE, PARITY, TOLD] = [1, 2, 3, 4];
 
@@ -47,6 +48,7 @@ describe("a plug-in that runs", () => {
     assert.deepEqual([hello.protocol, hello.encodings], [[1, 1], ["json"]]);
     assert.deepEqual([hello.name, hello.version], ["counter", "1.2.3"]);
     assert.deepEqual(hello.manifest.capture.modes, ["poll", "stream", "http"]);
+    assert.equal(hello.manifest.capture.leases, true);
   });
 
   test("tells faults with their place", async () => {
@@ -64,8 +66,9 @@ describe("a plug-in that runs", () => {
     assert.equal(first.more, true);
     const payloads = first.records.map(({ payload }) => payload);
     assert.deepEqual(payloads, ['{"number":1}', '{"number":2}']);
-    const [, { message_id: id, position }] = first.records;
+    const [, { message_id: id, position, lease }] = first.records;
     assert.deepEqual([id, position], ["2", "3"]);
+    assert.deepEqual(lease, { token: "2", for_ms: 1000 });
     const rest = await ok(POLL, CAPTURE, { from: position, limit: 10 });
     assert.equal(rest.records.length, 4);
   });
@@ -110,6 +113,13 @@ describe("a plug-in that runs", () => {
     const error = await fails(3, ACKNOWLEDGE, CAPTURE, { outcomes: [{ outcome: "retry" }] });
     const { class: errorClass, retry_after_ms: after, causes } = error;
     assert.deepEqual([errorClass, after, causes], ["throttled", 2000, ["HTTP 429"]]);
+  });
+
+  test("extends leases, each in its way", async () => {
+    const leases = ["4", "40", "x"].map((token) => ({ token, for_ms: 1000 }));
+    const [kept, lost, failed] = await ok(EXTEND, CAPTURE, leases);
+    assert.deepEqual([kept, lost], [{ kept: { for_ms: 2000 } }, { lost: { reason: "taken" } }]);
+    assert.equal(failed.failed.class, "transient");
   });
 
   test("finds, misses and fails in a look-up", async () => {

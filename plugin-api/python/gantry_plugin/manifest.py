@@ -74,7 +74,7 @@ def manifest(definition: Definition, program: Path) -> dict[str, Any]:
     }
     for role, kind in definition.roles.items():
         settings = {"settings": config.schema(definition.settings(role))}
-        said[role] = {"modes": _modes(kind), **settings} if role == "capture" else settings
+        said[role] = {**_written(kind), **settings} if role == "capture" else settings
     said["permissions"] = {key: value for key, value in permissions.items() if value}
     said["build"] = {
         "plugin_api": VERSION,
@@ -83,12 +83,16 @@ def manifest(definition: Definition, program: Path) -> dict[str, Any]:
     return said
 
 
-def _modes(capture: type[Role[Any, Any]]) -> list[str]:
-    modes = ["poll", "stream", "http"]
-    written = [mode for mode in modes if getattr(capture, mode) is not getattr(Capture, mode)]
-    if not written:
+def _written(capture: type[Role[Any, Any]]) -> dict[str, Any]:
+    """What the author wrote: the modes, and whether leases are extended."""
+
+    def written(method: str) -> bool:
+        return getattr(capture, method) is not getattr(Capture, method)
+
+    modes = [mode for mode in ("poll", "stream", "http") if written(mode)]
+    if not modes:
         raise TypeError(f"{capture.__name__}: write `poll`, `stream` or `http`")
-    return written
+    return {"modes": modes, "leases": True} if written("extend") else {"modes": modes}
 
 
 def write(said: dict[str, Any], folder: Path) -> Path:

@@ -51,6 +51,48 @@ class Outcome(enum.Enum):
     """Not settled: make it come again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A thing that the source lent to us and takes back in time: a lock, a visibility time-out."""
+
+    token: str
+    """Of one thing it stays the same, also when the thing is lent again; at most 1024 bytes."""
+    for_ms: int
+    """How long it was lent for when it was last granted, in milliseconds."""
+
+    @classmethod
+    def from_json(cls, told: JsonObject) -> Lease:
+        """From what the hub said."""
+        return cls(told["token"], told["for_ms"])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A lease was extended: it is ours for so many milliseconds from now on."""
+
+    for_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Somebody else has the thing, or it is gone: the hub withdraws the item with this reason."""
+
+    reason: str
+
+
+Extended = Kept | Lost | Error
+"""What became of one lease; an `Error`: that cannot be said now, the hub asks again."""
+
+
+def extended_to_json(extended: Extended) -> Any:
+    """As the hub reads it."""
+    if isinstance(extended, Kept):
+        return {"kept": {"for_ms": extended.for_ms}}
+    if isinstance(extended, Lost):
+        return {"lost": {"reason": extended.reason}}
+    return {"failed": extended.to_json()}
+
+
 @dataclass(slots=True)
 class Record:
     """One thing a source handed over; the hub's mapping reads the payload."""
@@ -76,6 +118,8 @@ class Record:
     """W3C trace context the source sent along."""
     unreadable_because: str | None = None
     """See `Record.unreadable`."""
+    lease: Lease | None = None
+    """The source has only lent it: `Capture.extend` is called as long as the item is open."""
 
     @classmethod
     def json(cls, value: Any, **fields: Any) -> Record:
@@ -113,6 +157,8 @@ class Record:
             told["traceparent"] = self.traceparent
         if self.unreadable_because is not None:
             told["unreadable"] = self.unreadable_because
+        if self.lease is not None:
+            told["lease"] = {"token": self.lease.token, "for_ms": self.lease.for_ms}
         return told
 
 

@@ -24,9 +24,11 @@ from .messages import (
     ConfigFault,
     Delivery,
     DeliveryOutcome,
+    Extended,
     HttpCapture,
     HttpRequest,
     HttpResponse,
+    Lease,
     Query,
     RecordOutcome,
 )
@@ -148,6 +150,15 @@ class Capture(Role[P, S]):
         May repeat, and may not come at all after a crash. `Outcome.RETRY` is no acknowledgement:
         make the record come again.
         """
+
+    async def extend(self, leases: list[Lease]) -> list[Extended]:
+        """Extends what the source has lent (`Record.lease`), one answer a lease, in order.
+
+        Called after a third of its time as long as the work item is open, and at once after a
+        start of the hub; never twice at a time. `Lost` withdraws the item; a list's `Error` is that
+        of one lease, a raised one that of the call as a whole: the hub asks again.
+        """
+        raise Error.unsupported("extend")
 
 
 class Lookup(Role[P, S]):

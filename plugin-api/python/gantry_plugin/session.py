@@ -20,9 +20,11 @@ from .messages import (
     ConfigFault,
     Delivery,
     HttpRequest,
+    Lease,
     Query,
     RecordOutcome,
     answer_to_json,
+    extended_to_json,
     optional_bytes_from_json,
     write_json,
 )
@@ -42,7 +44,7 @@ _FIELDS: dict[int, tuple[str, ...]] = {
     19: ("outcomes",),
 }
 """What the request of an operation must have in it."""
-_LISTS = (32, 48)
+_LISTS = (20, 32, 48)
 """Operations whose request is a list."""
 _LEVELS = (
     logging.CRITICAL + 1,
@@ -101,6 +103,7 @@ class Session:
             _STREAM: self._stream,
             18: self._http,
             19: self._acknowledge,
+            20: self._extend,
             32: self._lookup,
             48: self._deliver,
         }
@@ -234,6 +237,12 @@ class Session:
     async def _acknowledge(self, op: _Op) -> None:
         outcomes = [RecordOutcome.from_json(told) for told in op.request["outcomes"]]
         await self._capture(op).acknowledge(outcomes)
+
+    async def _extend(self, op: _Op) -> Any:
+        leases = [Lease.from_json(told) for told in op.request]
+        extended = await self._capture(op).extend(leases)
+        _count("extend", len(leases), len(extended))
+        return [extended_to_json(one) for one in extended]
 
     async def _lookup(self, op: _Op) -> Any:
         queries = [Query(told["attributes"], told.get("traceparent")) for told in op.request]

@@ -18,10 +18,14 @@ from gantry_plugin import (
     DeliveryOutcome,
     Emitter,
     Error,
+    Extended,
     HttpCapture,
     HttpRequest,
     HttpResponse,
+    Kept,
+    Lease,
     Lookup,
+    Lost,
     Outcome,
     Permissions,
     Plugin,
@@ -80,7 +84,12 @@ class Numbers(Capture[Counter, Step]):
         first = 1 if position is None else int(position)
         numbers = range(first, self.plugin.config.last + 1, self.settings.step)[:limit]
         records = [
-            Record.json({"number": n}, message_id=str(n), position=str(n + self.settings.step))
+            Record.json(
+                {"number": n},
+                message_id=str(n),
+                position=str(n + self.settings.step),
+                lease=Lease(str(n), 1000),
+            )
             for n in numbers
         ]
         return Batch(records, more=len(records) == limit)
@@ -100,6 +109,16 @@ class Numbers(Capture[Counter, Step]):
         type(self).acknowledged += len(settled)
         if type(self).acknowledged == 2:
             raise Error.throttled("cannot acknowledge", timedelta(seconds=2))
+
+    async def extend(self, leases: list[Lease]) -> list[Extended]:
+        return [self.extended(lease) for lease in leases]
+
+    def extended(self, lease: Lease) -> Extended:
+        if not lease.token.isdecimal():
+            return Error.transient("cannot tell")
+        if int(lease.token) > self.plugin.config.last:
+            return Lost("somebody has it")
+        return Kept(lease.for_ms * 2)
 
 
 class Parity(Lookup[Counter, None]):

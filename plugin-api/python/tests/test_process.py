@@ -17,7 +17,7 @@ from .hub import TIMEOUT_S, Hub, environment
 
 PLUG = Path(__file__).parent / "plug.py"
 VALIDATE, CREATE, CHECK, ATTACH, CHECK_SETTINGS, DETACH, DRAIN, STOP, DESTROY = range(1, 10)
-POLL, STREAM, HTTP, ACKNOWLEDGE, LOOKUP, DELIVER = 16, 17, 18, 19, 32, 48
+POLL, STREAM, HTTP, ACKNOWLEDGE, EXTEND, LOOKUP, DELIVER = 16, 17, 18, 19, 20, 32, 48
 OK, TRANSIENT, CONFIG, PANIC, CANCELED, UNSUPPORTED, PROTOCOL = 0, 4, 9, 10, 11, 12, 13
 INSTANCE, CAPTURE, PARITY, TOLD = 1, 2, 3, 4
 
@@ -49,7 +49,9 @@ class Serving(unittest.TestCase):
         self.assertEqual(self.hello["protocol"], [1, 1])
         self.assertEqual(self.hello["encodings"], ["json"])
         self.assertEqual((self.hello["name"], self.hello["version"]), ("counter", "1.2.3"))
-        self.assertEqual(self.hello["manifest"]["capture"]["modes"], ["poll", "stream", "http"])
+        capture = self.hello["manifest"]["capture"]
+        self.assertEqual(capture["modes"], ["poll", "stream", "http"])
+        self.assertTrue(capture["leases"])
 
     def test_faults_have_their_place(self) -> None:
         faults = self.ok(VALIDATE, 0, {"json": {"last": 3}})
@@ -67,6 +69,7 @@ class Serving(unittest.TestCase):
         self.assertEqual(payloads, ['{"number":1}', '{"number":2}'])
         last = first["records"][1]
         self.assertEqual((last["message_id"], last["position"]), ("2", "3"))
+        self.assertEqual(last["lease"], {"token": "2", "for_ms": 1000})
         rest = self.ok(POLL, CAPTURE, {"from": last["position"], "limit": 10})
         self.assertEqual(len(rest["records"]), 4)
         self.assertNotIn("more", rest)
@@ -106,6 +109,13 @@ class Serving(unittest.TestCase):
         self.ok(ACKNOWLEDGE, CAPTURE, {"outcomes": outcomes})
         error = self.fails(3, ACKNOWLEDGE, CAPTURE, {"outcomes": outcomes[:1]})
         self.assertEqual((error["class"], error["retry_after_ms"]), ("throttled", 2000))
+
+    def test_leases_are_extended_each_in_its_way(self) -> None:
+        leases = [{"token": token, "for_ms": 1000} for token in ("4", "40", "x")]
+        kept, lost, failed = self.ok(EXTEND, CAPTURE, leases)
+        self.assertEqual(kept, {"kept": {"for_ms": 2000}})
+        self.assertEqual(lost, {"lost": {"reason": "somebody has it"}})
+        self.assertEqual(failed["failed"]["class"], "transient")
 
     def test_a_lookup_finds_misses_and_fails(self) -> None:
         queries = [{"attributes": {"number": number}} for number in (4, 40, -4)]

@@ -9,7 +9,8 @@ use super::{Encoding, LogLine};
 use crate::error::{Error, ErrorClass};
 use crate::message::{
     Acknowledge, Answered, Attach, Batch, ConfigFault, Create, Delivery, DeliveryOutcome, Drain,
-    HttpCapture, HttpRequest, Opcode, Poll, Query, Stream, Validate, decode, encode,
+    Extended, HttpCapture, HttpRequest, Lease, Opcode, Poll, Query, Stream, Validate, decode,
+    encode,
 };
 
 /// Turns a request of an operation from CBOR into JSON.
@@ -26,6 +27,7 @@ pub fn request_to_json(opcode: Opcode, cbor: &[u8]) -> Result<Vec<u8>, Error> {
         Opcode::Stream => to_json::<Stream>(cbor),
         Opcode::Http => to_json::<HttpRequest>(cbor),
         Opcode::Acknowledge => to_json::<Acknowledge>(cbor),
+        Opcode::Extend => to_json::<Vec<Lease>>(cbor),
         Opcode::Lookup => to_json::<Vec<Query>>(cbor),
         Opcode::Deliver => to_json::<Vec<Delivery>>(cbor),
         Opcode::Check | Opcode::CheckSettings | Opcode::Detach | Opcode::Stop | Opcode::Destroy => {
@@ -44,6 +46,7 @@ pub fn reply_to_cbor(opcode: Opcode, json: &[u8]) -> Result<Vec<u8>, Error> {
         Opcode::Validate => to_cbor::<Vec<ConfigFault>>(json, "faults"),
         Opcode::Poll | Opcode::Stream => to_cbor::<Batch>(json, "batch"),
         Opcode::Http => to_cbor::<HttpCapture>(json, "http capture"),
+        Opcode::Extend => to_cbor::<Vec<Extended>>(json, "extended leases"),
         Opcode::Lookup => to_cbor::<Vec<Answered>>(json, "answers"),
         Opcode::Deliver => to_cbor::<Vec<DeliveryOutcome>>(json, "outcomes"),
         Opcode::Create

@@ -11,6 +11,7 @@ mod capture;
 mod field;
 mod http;
 mod json;
+mod lease;
 mod lifecycle;
 mod lookup;
 mod record;
@@ -21,6 +22,7 @@ pub use callback::{Delivery, DeliveryOutcome};
 pub use capture::{Acknowledge, Batch, Poll, Stream};
 pub use http::{HttpCapture, HttpRequest, HttpResponse, ResponseBody, ResponseTemplate};
 pub use json::Json;
+pub use lease::{Extended, Lease};
 pub use lifecycle::{Attach, ConfigFault, Create, Drain, RoleName, Validate};
 pub use lookup::{Answer, Answered, Query};
 pub use record::{MessageKind, Outcome, Position, PositionTooLong, Record, RecordOutcome};
@@ -61,6 +63,8 @@ pub enum Opcode {
     Http = 18,
     /// [`Acknowledge`] → nothing; target attachment.
     Acknowledge = 19,
+    /// `Vec<Lease>` → `Vec<Extended>`, of the same length; target attachment.
+    Extend = 20,
     /// `Vec<Query>` → `Vec<Answered>`, of the same length; target attachment.
     Lookup = 32,
     /// `Vec<Delivery>` → `Vec<DeliveryOutcome>`, of the same length; target attachment.
@@ -68,7 +72,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Validate,
         Self::Create,
         Self::Check,
@@ -82,6 +86,7 @@ impl Opcode {
         Self::Stream,
         Self::Http,
         Self::Acknowledge,
+        Self::Extend,
         Self::Lookup,
         Self::Deliver,
     ];
@@ -107,6 +112,7 @@ impl Opcode {
             Self::Stream => "stream",
             Self::Http => "http",
             Self::Acknowledge => "acknowledge",
+            Self::Extend => "extend",
             Self::Lookup => "lookup",
             Self::Deliver => "deliver",
         }

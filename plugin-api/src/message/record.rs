@@ -7,6 +7,7 @@ use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
 use super::field;
+use super::lease::Lease;
 
 /// A place in the source, in bytes only the plug-in understands; at most 4 KiB.
 ///
@@ -164,6 +165,11 @@ pub struct Record {
     #[n(10)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
+    /// The source has only lent it: the hub has it extended ([`crate::Capture::extend`]) for as
+    /// long as the work item is open.
+    #[n(11)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 impl Record {
@@ -181,6 +187,7 @@ impl Record {
             occurred_at_ms: None,
             traceparent: None,
             unreadable: None,
+            lease: None,
         }
     }
 
@@ -206,6 +213,13 @@ impl Record {
     #[must_use]
     pub fn with_position(mut self, position: Position) -> Self {
         self.position = Some(position);
+        self
+    }
+
+    /// Sets [`Record::lease`].
+    #[must_use]
+    pub fn with_lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
         self
     }
 }

@@ -33,6 +33,7 @@ fn record() -> Record {
         occurred_at_ms: Some(-1),
         traceparent: Some("00-…".into()),
         unreadable: Some("line 7".into()),
+        lease: Some(Lease::new("task-7", 600_000)),
     }
 }
 
@@ -66,6 +67,12 @@ fn every_message_survives_the_way() {
         DeliveryOutcome::AlreadyDone,
         DeliveryOutcome::Retry(error.clone()),
         DeliveryOutcome::Refused(error),
+    ]);
+    round_trip(vec![Lease::new("task-7", 600_000)]);
+    round_trip(vec![
+        Extended::Kept { for_ms: u64::MAX },
+        Extended::Lost { reason: "another worker has it".into() },
+        Extended::Failed(Error::transient("time-out")),
     ]);
     round_trip(vec![ConfigFault::new("a.b", "is wrong")]);
     round_trip(Validate { role: Some(RoleName::Callback), json: Bytes::from_static(b"{}") });
@@ -112,7 +119,7 @@ fn a_position_is_no_store() {
 #[test]
 fn opcodes_keep_their_numbers() {
     let numbers: Vec<_> = Opcode::ALL.into_iter().map(|opcode| opcode as u32).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 32, 48]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 32, 48]);
     for opcode in Opcode::ALL {
         assert_eq!(Opcode::from_code(opcode as u32), Some(opcode));
     }

@@ -11,8 +11,8 @@ use crate::context::{Clock, Context};
 use crate::emitter::Emitter;
 use crate::error::{Error, ErrorClass};
 use crate::message::{
-    Acknowledge, Answered, ConfigFault, Create, Delivery, HttpRequest, Opcode, Poll, Position,
-    Query, RoleName, decode, encode,
+    Acknowledge, Answered, ConfigFault, Create, Delivery, HttpRequest, Lease, Opcode, Poll,
+    Position, Query, RoleName, decode, encode,
 };
 use crate::plugin::{Callback, Capture, Lookup, Plugin};
 
@@ -258,6 +258,15 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
                     let plugin = &self.live.plugin;
                     plugin.acknowledge(&self.settings, &self.cx, &outcomes).await?;
                     Ok(Vec::new())
+                }))
+            }
+            Opcode::Extend => {
+                let leases: Vec<Lease> = decode(request, "extend request")?;
+                Ok(Box::pin(async move {
+                    let plugin = &self.live.plugin;
+                    let extended = plugin.extend(&self.settings, &self.cx, &leases).await?;
+                    same_length("answers", extended.len(), "leases", leases.len())?;
+                    Ok(encode(&extended))
                 }))
             }
             other => Err(Error::unsupported(other.name())),

@@ -3,6 +3,7 @@
 use gantry_hub::{CaptureKey, NewDocument, Side, Work};
 use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::Holder;
+use gantry_model::document::Lease;
 use gantry_model::spec::MessageKind;
 use gantry_model::{Command, Document, Hold, ItemId, Refusal, Reply, TraceParent, Value};
 
@@ -28,6 +29,8 @@ pub(super) struct Update {
     pub(super) by: Option<Holder>,
     /// The trace that it came with.
     pub(super) traceparent: Option<TraceParent>,
+    /// The source has lent it, or lent it again.
+    pub(super) lease: Option<Lease>,
 }
 
 impl Intake {
@@ -75,9 +78,9 @@ impl Intake {
             Ok(mapped) => mapped,
             Err(refused) => return Ok(Err(refused)),
         };
-        let Document { attributes, traceparent, .. } = mapped.document;
+        let Document { attributes, traceparent, lease, .. } = mapped.document;
         let reschedule = mapped.kind == MessageKind::Reschedule;
-        let how = Update { reschedule, by: None, traceparent };
+        let how = Update { reschedule, by: None, traceparent, lease };
         let merged = self.merge(Some(point), merge.item, attributes, how).await?;
         let Merged { command, mut document } = merged;
         document.payload = point.kept_payload(merge.record);
@@ -117,8 +120,9 @@ impl Intake {
                 verdict = Some(Box::new(found));
             }
         }
-        let Update { reschedule, by, traceparent } = how;
+        let Update { reschedule, by, traceparent, lease } = how;
         document.traceparent = traceparent.or(document.traceparent);
+        document.lease = lease.or(document.lease);
         let command = Command::Update { item, base_revision, rerun, verdict, reschedule, by };
         Ok(Merged { command, document: self.document_row(&document) })
     }
@@ -132,7 +136,10 @@ impl Intake {
     }
 
     /// An item's latest document.
-    async fn document(&self, item: ItemId) -> Result<(u32, Document), gantry_hub::Error> {
+    pub(crate) async fn document(
+        &self,
+        item: ItemId,
+    ) -> Result<(u32, Document), gantry_hub::Error> {
         let row = self.store.document(item, None).await.map_err(|error| unavailable(&error))?;
         let broken = |problem: String| gantry_hub::Error::Unavailable {
             reason: format!("the document of work item {item} cannot be read: {problem}"),

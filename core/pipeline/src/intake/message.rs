@@ -145,7 +145,7 @@ impl Intake {
             (_, None) => {
                 let attributes = self.read_attributes(&capture_point, &body)?;
                 let reschedule = kind == MessageKind::Reschedule;
-                let how = Update { reschedule, by, traceparent: None };
+                let how = Update { reschedule, by, ..Update::default() };
                 self.update(actor, item, &capture_point, attributes, &how).await
             }
         }

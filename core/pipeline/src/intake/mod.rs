@@ -16,12 +16,14 @@ use bytes::Bytes;
 use gantry_hub::{Head, NewDocument};
 use gantry_model::attribute::CAPTURED_AT;
 use gantry_model::command::{Capture, Verdict};
+use gantry_model::document::Lease;
 use gantry_model::spec::{CaptureSpec, MessageKind, Spec};
 use gantry_model::{Actor, Command, Document, ItemId, Name, Timestamp, TraceParent, Value};
 use gantry_rules::{Mapped, Rules};
 use gantry_store::Store;
 
 use crate::enrich::Enrich;
+use crate::leases::Book;
 use crate::limits::Limits;
 use crate::meter::{Flow, Operations};
 use crate::payload::{self, PayloadError};
@@ -58,6 +60,7 @@ pub(crate) struct Point {
     pub(crate) counts: Counts,
     pub(crate) tap: Tap,
     pub(crate) flow: Arc<Flow>,
+    pub(crate) leases: Book,
     pub(crate) operations: Arc<Operations>,
 }
 
@@ -80,6 +83,8 @@ pub(crate) struct Incoming {
     pub(crate) occurred_at: Option<Timestamp>,
     /// The trace it came with.
     pub(crate) traceparent: Option<TraceParent>,
+    /// The source has only lent it.
+    pub(crate) lease: Option<Lease>,
     /// Why the plug-in could not read it.
     pub(crate) unreadable: Option<String>,
 }
@@ -139,6 +144,7 @@ impl Intake {
         })?;
         let mut mapped = Mapped { kind: record.kind.unwrap_or(mapped.kind), ..mapped };
         mapped.document.traceparent.clone_from(&record.traceparent);
+        mapped.document.lease.clone_from(&record.lease);
         Ok(mapped)
     }
 

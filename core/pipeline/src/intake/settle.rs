@@ -106,6 +106,7 @@ impl Intake {
         in_hand.settled(&outcomes);
         point.flow.settling.note_since(begun);
         self.note_lag(point, records, &outcomes);
+        self.note_leases(point, records, &outcomes);
         point.tap.show(self.hub.now(), records, &outcomes);
         Ok(outcomes)
     }
@@ -120,6 +121,17 @@ impl Intake {
             );
             if let (true, Some(at)) = (new, record.occurred_at) {
                 point.flow.lag.note_late(at, now);
+            }
+        }
+    }
+
+    /// Notes what the source has lent with records that are open items now.
+    fn note_leases(&self, point: &Point, records: &[Incoming], outcomes: &[Outcome]) {
+        let now = self.hub.now();
+        for (record, outcome) in records.iter().zip(outcomes) {
+            if let (Some(lease), Settled::Accepted { item, .. }) = (&record.lease, &outcome.settled)
+            {
+                point.leases.note(*item, lease.clone(), now);
             }
         }
     }

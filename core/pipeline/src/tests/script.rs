@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use gantry_model::ItemId;
 use gantry_plugin_host::api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, HttpCapture, HttpRequest, Position,
-    Query, Record, RecordOutcome,
+    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, Extended, HttpCapture, HttpRequest,
+    Lease, Position, Query, Record, RecordOutcome,
 };
 use serde_json::Value;
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
 use super::world::soon;
 use crate::pipeline::Ports;
@@ -22,14 +22,19 @@ pub(super) struct SourceEnd {
     batches: mpsc::Sender<Result<Batch, Trouble>>,
     asked: mpsc::Receiver<Option<Position>>,
     told: mpsc::Receiver<Vec<RecordOutcome>>,
+    extending: mpsc::Receiver<Extending>,
     /// One acknowledgement is let through for each permit.
     pub(super) may_acknowledge: Arc<Semaphore>,
 }
+
+/// Leases that are to be extended, and where the answer goes.
+type Extending = (Vec<Lease>, oneshot::Sender<Result<Vec<Extended>, Trouble>>);
 
 struct ScriptedCapture {
     batches: Mutex<mpsc::Receiver<Result<Batch, Trouble>>>,
     asked: mpsc::Sender<Option<Position>>,
     told: mpsc::Sender<Vec<RecordOutcome>>,
+    extending: mpsc::Sender<Extending>,
     may_acknowledge: Arc<Semaphore>,
     mode: CaptureMode,
     http: Option<HttpCapture>,
@@ -44,17 +49,19 @@ pub(super) fn capture_point(
     let (batches, batches_in) = mpsc::channel(100);
     let (asked_out, asked) = mpsc::channel(100);
     let (told_out, told) = mpsc::channel(100);
+    let (extending_out, extending) = mpsc::channel(100);
     let may_acknowledge = Arc::new(Semaphore::new(1000));
     let port = ScriptedCapture {
         batches: Mutex::new(batches_in),
         asked: asked_out,
         told: told_out,
+        extending: extending_out,
         may_acknowledge: Arc::clone(&may_acknowledge),
         mode,
         http,
     };
     ports.captures.insert("leads".into(), Arc::new(port));
-    SourceEnd { batches, asked, told, may_acknowledge }
+    SourceEnd { batches, asked, told, extending, may_acknowledge }
 }
 
 impl SourceEnd {
@@ -76,6 +83,22 @@ impl SourceEnd {
     /// The next acknowledgement.
     pub(super) async fn told(&mut self) -> Vec<RecordOutcome> {
         soon(self.told.recv()).await.unwrap()
+    }
+
+    /// The next leases to be extended, by their tokens; they end as `answer` says.
+    pub(super) async fn extends(
+        &mut self,
+        answer: impl FnOnce(&[Lease]) -> Result<Vec<Extended>, Trouble>,
+    ) -> Vec<String> {
+        let (leases, reply) = soon(self.extending.recv()).await.unwrap();
+        // Nobody waits any more at the end of a test.
+        let _ = reply.send(answer(&leases));
+        leases.into_iter().map(|lease| lease.token).collect()
+    }
+
+    /// `true` if leases are to be extended that nobody looked at.
+    pub(super) fn is_extending(&self) -> bool {
+        !self.extending.is_empty()
     }
 }
 
@@ -123,6 +146,16 @@ impl CapturePort for ScriptedCapture {
         self.may_acknowledge.acquire().await.unwrap().forget();
         self.told.send(outcomes).await.unwrap();
         Ok(())
+    }
+
+    fn gives_leases(&self) -> bool {
+        true
+    }
+
+    async fn extend(&self, leases: Vec<Lease>) -> Result<Vec<Extended>, Trouble> {
+        let (reply, answer) = oneshot::channel();
+        self.extending.send((leases, reply)).await.unwrap();
+        answer.await.unwrap()
     }
 }
 

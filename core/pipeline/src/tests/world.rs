@@ -211,6 +211,7 @@ fn quick() -> Limits {
         callback_pauses: vec![Duration::from_millis(1)],
         breaker_failures: 1000,
         alerts_every: Duration::from_millis(5),
+        lease_every_min: Duration::from_millis(1),
         ..Limits::default()
     }
 }

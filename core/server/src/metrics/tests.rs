@@ -1,8 +1,8 @@
 //! The text as monitors see it.
 
 use gantry_pipeline::{
-    CallbackStatus, CaptureStatus, Health as PartHealth, LookupStatus, ProcessStatus, RecordCounts,
-    RunStatus, SourceState, SourceStatus, State,
+    CallbackStatus, CaptureStatus, Health as PartHealth, LeaseStatus, LookupStatus, ProcessStatus,
+    RecordCounts, RunStatus, SourceState, SourceStatus, State,
 };
 
 use super::*;
@@ -32,6 +32,7 @@ fn capture() -> CaptureStatus {
         settling: histogram(),
         oldest_unacknowledged_at: Some(Timestamp(7_500)),
         credit: Some(900),
+        leases: Some(LeaseStatus { held: 5, lost: 2, next_at: None }),
         in_flight: 1,
         operations: operations("poll", "auth_expired"),
     }

@@ -83,6 +83,9 @@ fn its_messages_are_true() {
     manual.message("batch", &batch);
     let outcome = RecordOutcome::of(&record(), Outcome::Refused, Some("no customer".into()));
     manual.message("acknowledge", &Acknowledge { outcomes: vec![outcome] });
+    manual.message("extend", &vec![Lease::new("task-7", 600_000)]);
+    let lost = Extended::Lost { reason: "another worker has it".into() };
+    manual.message("extended", &vec![Extended::Kept { for_ms: 600_000 }, lost]);
     let request = HttpRequest {
         headers: vec![("content-type".into(), "application/json".into())],
         ..HttpRequest::new("POST", "/", r#"{"id":7}"#)
