@@ -10,6 +10,7 @@ mod calendar;
 mod canary;
 mod cli;
 mod conformance;
+mod connectors;
 mod demo_once;
 mod languages;
 mod pages;

@@ -3,6 +3,7 @@
 
 pub mod built;
 pub mod cli;
+pub mod connector;
 pub mod place;
 pub mod postgres;
 pub mod proxy;

@@ -22,7 +22,8 @@ pub struct Postgres {
     server: Child,
     /// Its port on 127.0.0.1; the user is `postgres`, without a password.
     pub port: u16,
-    _folder: TempDir,
+    programs: PathBuf,
+    folder: TempDir,
 }
 
 impl Postgres {
@@ -45,20 +46,36 @@ impl Postgres {
             .status()?;
         ensure!(initialised.success(), "initdb ended with {initialised}");
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let log = fs::File::create(folder.path().join("log"))?;
-        let server = unprivileged(&programs.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-k"])
-            .arg(folder.path())
-            .current_dir(folder.path())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("starting postgres")?;
-        let server = Self { server, port, _folder: folder };
+        let server = spawn(&programs, folder.path(), port)?;
+        let server = Self { server, port, programs, folder };
         let pool = server.connect().await?;
         Ok(Some((server, pool)))
+    }
+
+    /// Ends it at once, as a power failure would, and starts it again on its data and port.
+    ///
+    /// # Errors
+    /// If it does not start again.
+    pub async fn kill_and_start(&mut self) -> Result<()> {
+        self.quit();
+        self.server = spawn(&self.programs, self.folder.path(), self.port)?;
+        self.connect().await?.close().await;
+        Ok(())
+    }
+
+    /// Makes a user who has to know this password; `postgres` comes in as before.
+    ///
+    /// # Errors
+    /// If the server does not take it.
+    pub async fn add_user(&self, pool: &PgPool, user: &str, password: &str) -> Result<()> {
+        let rules =
+            "host all postgres 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.folder.path().join("data/pg_hba.conf"), rules)?;
+        let make = format!(
+            "CREATE ROLE {user} LOGIN SUPERUSER PASSWORD '{password}'; SELECT pg_reload_conf();"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(make)).execute(pool).await?;
+        Ok(())
     }
 
     /// Connects; the pool itself waits until the server takes connections.
@@ -78,12 +95,33 @@ impl Postgres {
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
+impl Postgres {
+    fn quit(&mut self) {
         // SIGQUIT to the process itself: an immediate stop, which also ends its children.
         let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
         let _ = self.server.wait();
     }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.quit();
+    }
+}
+
+/// Starts the server on the data in the folder.
+fn spawn(programs: &Path, folder: &Path, port: u16) -> Result<Child> {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
+    unprivileged(&programs.join("postgres"))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-k"])
+        .arg(folder)
+        .current_dir(folder)
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("starting postgres")
 }
 
 /// The folder of the newest installed server's programs.

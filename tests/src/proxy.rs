@@ -1,10 +1,11 @@
 //! A TCP proxy before any server on loopback, whose faults a test commands: the network between the
 //! hub and a source, as it is on a bad day.
 //!
-//! Point the source's config at [`Proxy::addr`], then [`Proxy::set`] a [`Fault`] that lasts until
-//! [`Proxy::heal`], or one that strikes [`Proxy::once`] and heals by itself; [`Proxy::struck`]
-//! waits until it did. A command is in force once its call returns, for connections that are open and for
-//! those to come. The proxy has a thread of its own, so that it works while a test blocks.
+//! Point the source's config at [`Proxy::addr`], then [`Proxy::set`] a [`Fault`] that lasts
+//! until [`Proxy::heal`], or one that strikes [`Proxy::once`] and heals by itself;
+//! [`Proxy::struck`] waits until it did. A command is in force once its call returns, for
+//! connections that are open and for those to come. The proxy has a thread of its own, so that it
+//! works while a test blocks.
 
 mod connection;
 #[cfg(test)]

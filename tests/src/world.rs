@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gantry_demo::events::Events;
 use gantry_demo::hub::{Hub, Options};
 use reqwest::Method;
@@ -13,7 +13,7 @@ use crate::built;
 use crate::place::Place;
 
 /// What a test waits for has to happen within this time.
-const WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 /// How often something is asked that sends no events by itself.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -25,6 +25,7 @@ pub struct World {
     /// Its folder.
     pub place: Place,
     web: reqwest::Client,
+    env: Vec<(String, String)>,
     n_probes: AtomicU32,
 }
 
@@ -60,16 +61,43 @@ impl World {
     /// # Errors
     /// If it does not get ready.
     pub async fn start(place: Place, env: &[(&str, &str)]) -> Result<Self> {
+        let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Self::open(place, env).await
+    }
+
+    async fn open(place: Place, env: Vec<(String, String)>) -> Result<Self> {
         let options = Options {
             gantry: built::gantry(),
             plugins: place.path("plugins"),
             config: place.path("gantry.toml"),
             listen: "127.0.0.1:0".into(),
-            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            env: env.clone(),
         };
         let hub = Hub::start(options).await?;
         let web = reqwest::Client::builder().timeout(WITHIN).build()?;
-        Ok(Self { hub, place, web, n_probes: AtomicU32::new(0) })
+        Ok(Self { hub, place, web, env, n_probes: AtomicU32::new(0) })
+    }
+
+    /// Kills the hub (SIGKILL) and starts another one in its place.
+    ///
+    /// # Errors
+    /// If that one does not get ready.
+    pub async fn kill_and_start(self) -> Result<Self> {
+        let Self { hub, place, env, .. } = self;
+        hub.kill().await?;
+        Self::open(place, env).await
+    }
+
+    /// Stops the hub as an operator would, and checks that the journal gives the stored state.
+    ///
+    /// # Errors
+    /// If it does not stop, or the journal gives another state.
+    pub async fn stop_and_verify(self) -> Result<()> {
+        let Self { hub, place, .. } = self;
+        hub.stop().await?;
+        let verified = place.gantry(&["verify", "--json"]).await?;
+        ensure!(verified.code == 0, "the journal does not give the stored state: {verified:?}");
+        Ok(())
     }
 
     /// The administrator's request.
@@ -179,6 +207,27 @@ impl World {
         };
         let waited = tokio::time::timeout(WITHIN, asked).await;
         waited.with_context(|| self.tail(&format!("GET {path} never gives what is wanted")))?
+    }
+
+    /// Asks until there is such a thing, and gives it.
+    ///
+    /// # Errors
+    /// If there never is.
+    pub async fn until_found(&self, path: &str) -> Result<Value> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        let asked = async {
+            loop {
+                look.tick().await;
+                let answer = self.send(self.request(Method::GET, path)).await?;
+                match answer.status {
+                    404 => {}
+                    200 => return answer.json(),
+                    _ => bail!("GET {path} is answered with {}", answer.text),
+                }
+            }
+        };
+        let waited = tokio::time::timeout(WITHIN, asked).await;
+        waited.with_context(|| self.tail(&format!("GET {path} never finds anything")))?
     }
 
     /// The open dead letters of a capture point or callback, once there are `n`. The command line

@@ -41,7 +41,9 @@ pub(crate) fn classify(error: &sqlx::Error, task: Task<'_>) -> Error {
 type Make = fn(String, &str) -> Error;
 
 const TRANSIENT: Make = |text, _| Error::transient(text);
-const DENIED: Make = |text, _| Error::auth_denied(text);
+const FILE: Make = |text, _| Error::auth_denied(text + "; check the rights on the file");
+const SIGN_IN: Make = |text, _| Error::auth_denied(text + "; check `user` and `password`");
+const RIGHTS: Make = |text, _| Error::auth_denied(text + "; grant `user` the right to it");
 const CONFLICT: Make = |text, _| Error::conflict(text);
 const PERMANENT: Make = |text, _| Error::permanent(text);
 const SQL: Make = |text, field| Error::config(field, text);
@@ -60,7 +62,7 @@ fn sqlite(code: u32) -> Make {
         // Busy, locked, no memory, interrupted, input or output, full, schema changed.
         (_, 5 | 6 | 7 | 9 | 10 | 13 | 17) => TRANSIENT,
         // No permission, read only, authorisation denied.
-        (_, 3 | 8 | 23) => DENIED,
+        (_, 3 | 8 | 23) => FILE,
         // Corrupt, cannot open, not a database.
         (_, 11 | 14 | 26) => PATH,
         // No such table or column, wrong syntax: all the same code.
@@ -72,7 +74,8 @@ fn sqlite(code: u32) -> Make {
 /// Source: PostgreSQL documentation, appendix A (error codes); the first two places are the class.
 fn postgres(code: &str) -> Make {
     match (code, code.get(..2).unwrap_or_default()) {
-        ("42501", _) | (_, "28") => DENIED,
+        ("42501", _) => RIGHTS,
+        (_, "28") => SIGN_IN,
         ("23505" | "23P01", _) => CONFLICT,
         ("3D000", _) => DATABASE,
         // Connection, rollback, resources, not in the right state (locks), intervention, system.

@@ -1,0 +1,3 @@
+//! The suite of all connectors, each against its real source: see `gantry_tests::connector`.
+
+mod database;
