@@ -75,6 +75,11 @@ async fn the_database_connector_conforms() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_salesforce_connector_conforms() -> Result<()> {
+    connector_conforms("salesforce", 180).await
+}
+
+#[tokio::test]
 async fn the_example_in_rust_conforms() -> Result<()> {
     let library = built::test_library("example-counter");
     library_conforms(&library, "examples/rust-plugin/gantry-plugin-test.toml", 139).await

@@ -19,5 +19,6 @@ mod processes;
 mod reload;
 mod routing;
 mod routing_cases;
+mod salesforce;
 mod scaffold;
 mod trust;

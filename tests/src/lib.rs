@@ -4,6 +4,7 @@
 pub mod built;
 pub mod cli;
 pub mod connector;
+pub mod peers;
 pub mod place;
 pub mod postgres;
 pub mod proxy;

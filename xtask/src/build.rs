@@ -8,9 +8,10 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 
 /// The connectors that ship with Gantry: package, and the file its library is built as.
-const CONNECTORS: [(&str, &str); 3] = [
+const CONNECTORS: [(&str, &str); 4] = [
     ("gantry-connector-database", "libgantry_connector_database.so"),
     ("gantry-connector-files", "libgantry_connector_files.so"),
+    ("gantry-connector-salesforce", "libgantry_connector_salesforce.so"),
     ("gantry-connector-webhook", "libgantry_connector_webhook.so"),
 ];
 

@@ -45,6 +45,22 @@ pub struct Bounds {
     pub earliest: Option<Timestamp>,
 }
 
+impl Bounds {
+    /// What [`Sweep::since`] will be: for those who ask first, and learn the server's time from the
+    /// answer.
+    ///
+    /// # Errors
+    /// Of class `cursor_expired` if the position is not one of ours.
+    pub fn since(&self, from: Option<&Position>) -> Result<Option<Timestamp>, Error> {
+        let mark = from.map(Mark::read).transpose()?;
+        Ok(self.again(mark.as_ref()))
+    }
+
+    fn again(&self, mark: Option<&Mark>) -> Option<Timestamp> {
+        mark.map(|mark| before(mark.at, self.overlap)).max(self.earliest)
+    }
+}
+
 /// A place in the source: right after the row with this timestamp and id. It is the position that
 /// the hub stores, and that an operator can write: `{"at": "2026-01-31T12:00:00Z"}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,10 +117,9 @@ impl<C> Sweep<C> {
         let mark = from.map(Mark::read).transpose()?;
         let now = Timestamp::from_millisecond(now_ms)
             .map_err(|error| Error::transient("cannot read the server's clock").because(&error))?;
-        let again = mark.as_ref().map(|mark| before(mark.at, bounds.overlap));
         Ok(Self {
             cursor,
-            since: again.max(bounds.earliest),
+            since: bounds.again(mark.as_ref()),
             until: before(now, bounds.lag),
             moves_on: mark.is_none(),
             mark,

@@ -94,6 +94,8 @@ fn all_rows_come_once_also_those_of_one_moment_across_a_page() {
 fn what_is_committed_late_is_found_within_the_overlap() {
     let poller = Poller::new(120, 15);
     let (_, end) = poller.drain(&[(900, "a")], 1000, None);
+    assert_eq!(poller.bounds.since(Some(&end)).unwrap(), Some(second(865)));
+    assert_eq!(poller.bounds.since(None).unwrap(), None);
     // 985 is the end of the first window: 865 is inside the overlap, 864 is not.
     let rows = [(864, "lost"), (865, "old"), (900, "a")];
     assert_eq!(poller.drain(&rows, 1001, Some(end)).0, "old");

@@ -1,0 +1,7 @@
+//! The Salesforce connector against the stand-in for an org, through the real hub.
+
+mod page;
+mod scene;
+mod story;
+
+use scene::Scene;
