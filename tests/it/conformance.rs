@@ -66,7 +66,7 @@ async fn the_files_connector_conforms() -> Result<()> {
 
 #[tokio::test]
 async fn the_webhook_connector_conforms() -> Result<()> {
-    connector_conforms("webhook", 89).await
+    connector_conforms("webhook", 127).await
 }
 
 #[tokio::test]

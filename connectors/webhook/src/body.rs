@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 const DEPTH_MAX: usize = 64;
 
 /// So many records are committed together without holding up others.
-const N_RECORDS_MAX: usize = 10_000;
+pub(crate) const N_RECORDS_MAX: usize = 10_000;
 
 /// Why a body cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +56,7 @@ pub(crate) fn records(
     request: &HttpRequest,
     message_id: Option<&str>,
 ) -> Result<Vec<Record>, Fault> {
-    check_media_type(request)?;
-    let text = std::str::from_utf8(&request.body)
-        .map_err(|error| Fault::NotUtf8(error.valid_up_to() + 1))?;
-    check_depth(text)?;
-    let whole: &RawValue = serde_json::from_str(text)?;
+    let whole = whole(request)?;
     let found = pointer.map_or(Some(whole), |pointer| resolve(whole, pointer));
     let elements = found.filter(|found| found.get().starts_with('['));
     let cut = |raw: &RawValue, message_id: Option<String>| {
@@ -89,6 +85,15 @@ pub(crate) fn records(
         }
         (None, None) => Err(Fault::NoRecord),
     }
+}
+
+/// The body as one JSON value.
+pub(crate) fn whole(request: &HttpRequest) -> Result<&RawValue, Fault> {
+    check_media_type(request)?;
+    let text = std::str::from_utf8(&request.body)
+        .map_err(|error| Fault::NotUtf8(error.valid_up_to() + 1))?;
+    check_depth(text)?;
+    Ok(serde_json::from_str(text)?)
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), Fault> {

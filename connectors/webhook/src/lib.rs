@@ -1,19 +1,24 @@
-//! Captures records from webhooks that the hub's own server receives.
+//! Captures records from webhooks that the hub's own server receives, and posts signed webhooks
+//! about items.
 //!
 //! A request is let in by a signature ([`signature`], Standard Webhooks) or a bearer token
 //! ([`bearer`]); its JSON body is one record or many ([`body`]). The sender is answered 202 once
 //! each record is durable; what the request was refused for stands in the log, and for a sender
-//! that was let in also in the answer.
+//! that was let in also in the answer. A capture point may take CloudEvents instead
+//! ([`cloudevents`]). Callbacks ([`callback`]) are signed in the same way, and are CloudEvents
+//! where the receiver wants that.
 //!
-//! Source: Standard Webhooks, `spec/standard-webhooks.md` (read 2026-08); RFC 6750 (bearer tokens),
-//! RFC 6901 (JSON pointers), RFC 9457 (problem details).
+//! Source: Standard Webhooks, `spec/standard-webhooks.md` (read 2026-08); CloudEvents 1.0.2; RFC
+//! 6750 (bearer tokens), RFC 6901 (JSON pointers), RFC 9457 (problem details).
 //!
 //! Limits: POST with JSON in UTF-8, not compressed, at most 64 levels deep and 10,000 records;
-//! symmetric signatures (`v1`) only.
+//! symmetric signatures (`v1`) only; what is posted is not compressed either.
 #![forbid(unsafe_code)]
 
 mod bearer;
 mod body;
+mod callback;
+mod cloudevents;
 mod config;
 mod signature;
 #[cfg(test)]
@@ -21,20 +26,44 @@ mod tests;
 
 use config::{Auth, Config, Settings};
 use gantry_plugin_api::{
-    Capture, ConfigFault, Context, Error, HttpCapture, HttpRequest, HttpResponse, Plugin,
-    ResponseBody, ResponseTemplate, export_plugin,
+    Capture, ConfigFault, Context, Error, ErrorClass, HttpCapture, HttpRequest, HttpResponse,
+    Plugin, ResponseBody, ResponseTemplate, export_plugin,
 };
+use gantry_plugin_http::{Client, Method, Options, Request};
 
 /// A body up to this length is checked within 100 µs, so on the thread that calls.
 const INLINE_BODY_LEN_MAX: usize = 16 * 1024;
 
-struct Webhook;
+struct Webhook {
+    /// Posts callbacks; none if the source has no `endpoint`.
+    client: Option<Client>,
+}
 
 impl Plugin for Webhook {
     type Config = Config;
 
-    fn create(_: Config, _: &Context) -> Result<Self, Error> {
-        Ok(Self)
+    fn validate(config: &Config) -> Vec<ConfigFault> {
+        let is_zero = config.request_timeout.get().is_zero();
+        let fault = || ConfigFault::new("request_timeout", "must be longer than 0");
+        is_zero.then(fault).into_iter().collect()
+    }
+
+    fn create(config: Config, cx: &Context) -> Result<Self, Error> {
+        let options = |endpoint| {
+            let timeout = config.request_timeout.get();
+            Options::new(endpoint, cx).timeout(timeout).tls_ca(config.tls_ca.clone())
+        };
+        let client = config.endpoint.as_ref().map(|endpoint| Client::new(options(endpoint)));
+        Ok(Self { client: client.transpose()? })
+    }
+
+    /// Any answer will do: what a receiver says to a request that changes nothing is its affair.
+    async fn check(&self, _: &Context) -> Result<(), Error> {
+        let Some(client) = &self.client else { return Ok(()) };
+        match client.send(Request::new(Method::OPTIONS, "")).await {
+            Err(error) if error.class() != ErrorClass::AuthDenied => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -49,6 +78,12 @@ impl Capture for Webhook {
             Auth::Bearer(auth) => bearer::faults(auth),
         };
         faults.extend(settings.records.as_deref().and_then(body::pointer_fault));
+        if let Some(events) = &settings.cloud_events {
+            faults.extend(cloudevents::faults(events));
+            let both = settings.records.is_some();
+            let message = "has no meaning with `cloud_events`: each event is a record";
+            faults.extend(both.then(|| ConfigFault::new("records", message)));
+        }
         faults
     }
 
@@ -85,6 +120,8 @@ enum RequestFault {
     Bearer(#[from] bearer::Fault),
     #[error(transparent)]
     Body(#[from] body::Fault),
+    #[error(transparent)]
+    CloudEvents(#[from] cloudevents::Fault),
 }
 
 impl RequestFault {
@@ -95,6 +132,7 @@ impl RequestFault {
             Self::TooLong(_) => 413,
             Self::Signature(_) | Self::Bearer(_) => 401,
             Self::Body(fault) => fault.status(),
+            Self::CloudEvents(fault) => fault.status(),
         }
     }
 
@@ -123,6 +161,9 @@ fn take(
     if !["", "/"].contains(&request.path.as_str()) {
         return Err(RequestFault::Path);
     }
+    if let Some(events) = settings.cloud_events.as_ref().filter(|_| request.method == "OPTIONS") {
+        return Ok(cloudevents::handshake(events, request));
+    }
     if request.method != "POST" {
         return Err(RequestFault::Method);
     }
@@ -138,7 +179,10 @@ fn take(
             (request.header(signature::ID).filter(|id| signature::fits_id(id)), 422)
         }
     };
-    let records = body::records(settings.records.as_deref(), request, message_id)?;
+    let records = match &settings.cloud_events {
+        Some(_) => cloudevents::records(request)?,
+        None => body::records(settings.records.as_deref(), request, message_id)?,
+    };
     let response = ResponseTemplate {
         status: 202,
         status_refused,
@@ -168,6 +212,6 @@ enum HeaderFault {
 
 export_plugin! {
     plugin: Webhook,
-    roles: [capture],
+    roles: [capture, callback],
     manifest: include_str!(concat!(env!("OUT_DIR"), "/gantry-manifest.json")),
 }

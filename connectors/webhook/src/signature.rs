@@ -1,4 +1,4 @@
-//! Signed requests, as Standard Webhooks has them.
+//! Signed requests, as Standard Webhooks has them: those that come in, and those that go out.
 //!
 //! Signed is `ID.TIMESTAMP.BODY`, over the bytes as received. A sender that changes its key signs
 //! with both, so one match of any signature with any key is enough.
@@ -22,7 +22,7 @@ const KEY_PREFIX: &str = "whsec_";
 const KEY_LEN: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Longer ids are no ids, and the hub keeps each.
-const ID_LEN_MAX: usize = 256;
+pub(crate) const ID_LEN_MAX: usize = 256;
 
 /// Why a request is not let in. The first three words are the classes that other verifiers log,
 /// too.
@@ -45,27 +45,39 @@ pub(crate) enum Fault {
 
 /// What is wrong with the keys, all of it.
 pub(crate) fn faults(auth: &StandardWebhooks) -> Vec<ConfigFault> {
-    let mut faults: Vec<_> = auth
-        .secrets
-        .iter()
-        .enumerate()
-        .filter(|(_, secret)| key(secret).is_none())
-        .map(|(index, _)| {
-            let path = format!("auth.standard_webhooks.secrets[{index}]");
-            let (min, max) = KEY_LEN.into_inner();
-            let message =
-                format!("must be `{KEY_PREFIX}` followed by {min} to {max} bytes in base64");
-            ConfigFault::new(path, message)
-        })
-        .collect();
-    if auth.secrets.is_empty() {
-        faults.push(ConfigFault::new("auth.standard_webhooks.secrets", "must have a key"));
-    }
+    let mut faults = key_faults("auth.standard_webhooks.secrets", &auth.secrets);
     if auth.tolerance.get().as_secs() == 0 {
         let path = "auth.standard_webhooks.tolerance";
         faults.push(ConfigFault::new(path, "must be at least `1s`"));
     }
     faults
+}
+
+/// What is wrong with a list of keys.
+pub(crate) fn key_faults(path: &str, secrets: &[Secret<String>]) -> Vec<ConfigFault> {
+    let (min, max) = KEY_LEN.into_inner();
+    let message = format!("must be `{KEY_PREFIX}` followed by {min} to {max} bytes in base64");
+    let wrong = secrets.iter().enumerate().filter(|(_, secret)| key(secret).is_none());
+    let mut faults: Vec<_> = wrong
+        .map(|(index, _)| ConfigFault::new(format!("{path}[{index}]"), message.clone()))
+        .collect();
+    if secrets.is_empty() {
+        faults.push(ConfigFault::new(path, "must have a key"));
+    }
+    faults
+}
+
+/// The header that signs a message with each of the keys; none if one of them is no key.
+pub(crate) fn signatures(
+    secrets: &[Secret<String>],
+    id: &str,
+    timestamp: &str,
+    body: &[u8],
+) -> Option<String> {
+    let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+    let one = |secret| Some(format!("v1,{}", STANDARD.encode(sign(&key(secret)?, &signed)?)));
+    let all: Option<Vec<_>> = secrets.iter().map(one).collect();
+    Some(all?.join(" "))
 }
 
 /// Lets a request in, and gives the id of its event.
