@@ -156,11 +156,13 @@ pub enum MessageKind {
     Restart,
     /// New dates: taken from its agent or workbin, and distributed again when they say so.
     Reschedule,
+    /// Nothing: the record is filtered, and counted as that.
+    Ignore,
 }
 
 impl MessageKind {
     /// All kinds, in the order of the domain's list.
-    pub const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 9] = [
         ("create", Self::Create),
         ("update", Self::Update),
         ("hold", Self::Hold),
@@ -169,6 +171,7 @@ impl MessageKind {
         ("complete", Self::Complete),
         ("restart", Self::Restart),
         ("reschedule", Self::Reschedule),
+        ("ignore", Self::Ignore),
     ];
 
     /// The kind of that name.

@@ -113,7 +113,10 @@ pub(super) fn command_of(mapped: &Mapped, item: ItemId) -> Option<Command> {
 fn command(kind: MessageKind, item: ItemId, texts: &Texts<'_>) -> Option<Command> {
     let reason = || texts.reason.unwrap_or(NO_REASON).to_owned();
     Some(match kind {
-        MessageKind::Create | MessageKind::Update | MessageKind::Reschedule => return None,
+        MessageKind::Create
+        | MessageKind::Update
+        | MessageKind::Reschedule
+        | MessageKind::Ignore => return None,
         MessageKind::Hold => Command::Hold { item, reason: reason() },
         MessageKind::Resume => Command::Resume { item },
         MessageKind::Cancel => Command::Cancel { item, reason: reason() },
@@ -140,7 +143,7 @@ impl Intake {
         let force = body.get("force").and_then(serde_json::Value::as_bool).unwrap_or(false);
         let texts = Texts { reason: text("reason"), result_code: text("result_code"), force };
         match (kind, command(kind, item, &texts)) {
-            (MessageKind::Create, _) => Err(MessageError::Create),
+            (MessageKind::Create | MessageKind::Ignore, _) => Err(MessageError::Create),
             (_, Some(command)) => Ok(self.hub.command(actor, command).await?),
             (_, None) => {
                 let attributes = self.read_attributes(&capture_point, &body)?;

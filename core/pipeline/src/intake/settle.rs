@@ -82,6 +82,10 @@ impl Intake {
             match self.map(point, record) {
                 Ok(mapped) => {
                     batch.external_ids[index] = Some(mapped.external_id.clone());
+                    if mapped.kind == MessageKind::Ignore {
+                        batch.settle(index, filtered(None, "its capture point ignores it"));
+                        continue;
+                    }
                     ready.push(Ready { index, record, mapped });
                 }
                 Err(refused) => self.refuse(&mut batch, index, refused),

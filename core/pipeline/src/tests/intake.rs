@@ -132,6 +132,22 @@ async fn other_content_is_a_conflict_or_ignored_where_the_capture_point_says_so(
 }
 
 #[tokio::test]
+async fn what_the_mapping_ignores_is_filtered_and_changes_nothing() {
+    let world = World::start(spec(), Ports::default()).await;
+    world.create(json!({"external_id": "L-1", "name": "Ada"})).await;
+    let ignored = json!({"external_id": "L-1", "name": "Bob", "message": "ignore"});
+    assert_eq!(shorts(&world.capture(ignored).await), ["Filtered"]);
+    let new = json!({"external_id": "L-2", "name": "Cy", "message": "ignore"});
+    assert_eq!(shorts(&world.capture(new).await), ["Filtered"]);
+    let again = world.capture(json!({"external_id": "L-1", "name": "Ada"})).await;
+    assert_eq!(shorts(&again), ["Repeat"]);
+    let counts = world.pipeline.status().captures["leads"].counts;
+    assert_eq!((counts.created, counts.filtered), (1, 2));
+    assert!(world.dead_letters().await.is_empty());
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_newer_version_of_an_ended_item_is_new_or_refused() {
     let refuse = spec_with(|point| point.on_reopen = OnReopen::DeadLetter);
     for (spec, expected) in [(spec(), "Created"), (refuse, "GANTRY-R012")] {

@@ -92,11 +92,13 @@ fn answered(reply: Reply) -> Result<axum::Json<Reply>, Problem> {
 
 /// The kind of a message about an item that is there.
 fn message_kind(name: &str) -> Result<MessageKind, Problem> {
+    let is_about_one =
+        |kind: &MessageKind| !matches!(kind, MessageKind::Create | MessageKind::Ignore);
     match MessageKind::parse(name) {
-        Some(kind) if kind != MessageKind::Create => Ok(kind),
+        Some(kind) if is_about_one(&kind) => Ok(kind),
         _ => {
-            let names = MessageKind::ALL.iter().map(|(name, _)| *name);
-            let names: Vec<_> = names.filter(|name| *name != "create").collect();
+            let kinds = MessageKind::ALL.iter().filter(|(_, kind)| is_about_one(kind));
+            let names: Vec<_> = kinds.map(|(name, _)| *name).collect();
             let detail = format!("{name:?} is no message about an item; one of {names:?} is");
             Err(Problem::new(&problem::PARAMETER, detail))
         }
