@@ -12,6 +12,7 @@ mod cli;
 mod conformance;
 mod connectors;
 mod demo_once;
+mod email;
 mod languages;
 mod pages;
 mod permits;

@@ -8,8 +8,9 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 
 /// The connectors that ship with Gantry: package, and the file its library is built as.
-const CONNECTORS: [(&str, &str); 4] = [
+const CONNECTORS: [(&str, &str); 5] = [
     ("gantry-connector-database", "libgantry_connector_database.so"),
+    ("gantry-connector-email", "libgantry_connector_email.so"),
     ("gantry-connector-files", "libgantry_connector_files.so"),
     ("gantry-connector-salesforce", "libgantry_connector_salesforce.so"),
     ("gantry-connector-webhook", "libgantry_connector_webhook.so"),

@@ -31,6 +31,21 @@ const PACKAGES: &[Package] = &[
         needed_for: "the pages in a real browser",
     },
     Package {
+        name: "dovecot-imapd",
+        installed: || Path::new("/usr/lib/dovecot/imap").exists(),
+        needed_for: "mail from a real IMAP server",
+    },
+    Package {
+        name: "dovecot-lmtpd",
+        installed: || Path::new("/usr/lib/dovecot/lmtp").exists(),
+        needed_for: "mail from a real IMAP server",
+    },
+    Package {
+        name: "postfix",
+        installed: || Path::new("/usr/sbin/postfix").exists(),
+        needed_for: "replies by a real SMTP server",
+    },
+    Package {
         name: "python3",
         installed: || Path::new("/usr/bin/python3").exists(),
         needed_for: "plug-ins in Python",

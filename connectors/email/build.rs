@@ -1,0 +1,23 @@
+//! Writes the manifest from the configuration types.
+
+#[path = "src/config.rs"]
+#[allow(dead_code, reason = "only the schemas are derived here")]
+mod config;
+
+use gantry_plugin_api::build::{self, Plugin};
+use gantry_plugin_api::{CaptureMode, Permissions};
+
+fn main() -> Result<(), build::Error> {
+    let permissions = Permissions {
+        network: vec!["config:imap.host".to_owned(), "config:smtp.host".to_owned()],
+        read: vec!["config:tls_ca".to_owned()],
+        ..Permissions::default()
+    };
+    Plugin::new("email")
+        .config::<config::Config>()
+        .capture::<config::CaptureSettings>([CaptureMode::Stream, CaptureMode::Poll])
+        .lookup::<config::LookupSettings>()
+        .callback::<config::CallbackSettings>()
+        .permissions(permissions)
+        .write()
+}

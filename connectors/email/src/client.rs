@@ -1,0 +1,239 @@
+//! The way to the mailbox: who signs in, how connections are encrypted and shared, and what a
+//! server's refusals mean to the hub.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use gantry_plugin_api::{Error, Secret};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_rustls::TlsConnector;
+
+use crate::config::{Config, Server, Tls};
+use crate::imap::{Failure, Session, Stream};
+use crate::wire::Command;
+
+/// A connection that rested longer is asked whether it is still there.
+const RESTED: Duration = Duration::from_secs(10);
+/// A connection that rested longer is not used again: servers close them after 30 minutes.
+const RESTED_MAX: Duration = Duration::from_mins(10);
+
+/// One server, and who signs in there.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) server: Server,
+    pub(crate) user: String,
+    pub(crate) patience: Duration,
+    password: Option<Secret<String>>,
+    token: Option<Secret<String>>,
+    tls_ca: Option<String>,
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
+}
+
+/// What proves who we are.
+pub(crate) struct Credential<'a> {
+    pub(crate) secret: &'a str,
+    pub(crate) is_token: bool,
+}
+
+impl Access {
+    pub(crate) fn new(config: &Config, server: &Server) -> Self {
+        Self {
+            server: server.clone(),
+            user: config.user.clone(),
+            patience: config.request_timeout.get(),
+            password: config.password.clone(),
+            token: config.token.clone(),
+            tls_ca: config.tls_ca.clone(),
+            tls: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn credential(&self) -> Credential<'_> {
+        let secret = self.token.as_ref().or(self.password.as_ref());
+        let secret = secret.map(|secret| secret.expose().as_str()).unwrap_or_default();
+        Credential { secret, is_token: self.token.is_some() }
+    }
+
+    /// Encrypts a connection; the certificate has to be valid for the server's name.
+    pub(crate) async fn encrypt(&self, stream: Box<dyn Stream>) -> io::Result<Box<dyn Stream>> {
+        let config = self.tls_config()?;
+        let name = ServerName::try_from(self.server.host.clone()).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(Box::new(stream))
+    }
+
+    fn tls_config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        if let Some(pem) = self.trusted()? {
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(io::Error::other)?;
+                roots.add(certificate).map_err(io::Error::other)?;
+            }
+        } else {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    }
+
+    /// The certificates of the operator's own, if there are any.
+    pub(crate) fn trusted(&self) -> io::Result<Option<Vec<u8>>> {
+        self.tls_ca.as_ref().map(std::fs::read).transpose()
+    }
+}
+
+impl Credential<'_> {
+    /// The SASL mechanism, and what is said in it at once.
+    pub(crate) fn initial_response(&self, user: &str) -> (&'static str, String) {
+        let secret = self.secret;
+        if self.is_token {
+            ("XOAUTH2", format!("user={user}\x01auth=Bearer {secret}\x01\x01"))
+        } else {
+            ("PLAIN", format!("\0{user}\0{secret}"))
+        }
+    }
+}
+
+/// The mailbox: connections that are used one after the other, at most so many at once.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) access: Access,
+    resting: Mutex<Vec<(Session, Instant)>>,
+    places: Semaphore,
+}
+
+/// A connection, for one task. It rests afterwards only if it is said to be in order.
+pub(crate) struct Loan<'c> {
+    client: &'c Client,
+    session: Option<Session>,
+    _place: SemaphorePermit<'c>,
+}
+
+impl Client {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            access: Access::new(config, &config.imap),
+            resting: Mutex::default(),
+            places: Semaphore::new(config.max_connections.get() as usize),
+        }
+    }
+
+    /// A connection beside those that are shared, for a stream.
+    pub(crate) async fn open(&self) -> Result<Session, Error> {
+        Session::open(&self.access).await.map_err(|failure| self.error("sign in", failure))
+    }
+
+    /// A connection that rested, or a new one.
+    pub(crate) async fn borrow(&self) -> Result<Loan<'_>, Error> {
+        let place = self.places.acquire().await;
+        let place = place.map_err(|_| Error::transient("the instance has stopped"))?;
+        while let Some((mut session, since)) = self.take_rested() {
+            let rested = since.elapsed();
+            let fresh = rested < RESTED
+                || (rested < RESTED_MAX && session.run(Command::new("NOOP")).await.is_ok());
+            if fresh {
+                return Ok(Loan { client: self, session: Some(session), _place: place });
+            }
+        }
+        let session = self.open().await?;
+        Ok(Loan { client: self, session: Some(session), _place: place })
+    }
+
+    fn take_rested(&self) -> Option<(Session, Instant)> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Closes what rests; nothing is lent any more.
+    pub(crate) fn close(&self) {
+        self.places.close();
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// What a failure means to the hub. `what` completes "cannot …".
+    pub(crate) fn error(&self, what: &str, failure: Failure) -> Error {
+        let Server { host, tls, .. } = &self.access.server;
+        let text = format!("cannot {what} at {host}");
+        let error = match &failure {
+            Failure::Lost(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let remedy = "check `imap.host`, and `tls_ca` if it has a certificate of your own";
+                Error::config("imap.tls", format!("{text}: {remedy}"))
+            }
+            Failure::Lost(_) | Failure::Closed | Failure::Silent(_) | Failure::Bye(_) => {
+                Error::transient(text)
+            }
+            Failure::Garbled(_) if *tls == Tls::None => {
+                Error::transient(format!("{text}: is it a server that wants TLS?"))
+            }
+            Failure::Garbled(_) => Error::transient(text),
+            Failure::Lacks(_) => {
+                let remedy = "set `imap.tls` or sign in another way";
+                Error::config("imap", format!("{text}: {remedy}"))
+            }
+            Failure::Refused { command, status } => self.refused(text, command, status),
+        };
+        error.because(&failure)
+    }
+
+    fn refused(&self, text: String, command: &str, status: &crate::wire::Status) -> Error {
+        let user = &self.access.user;
+        let code = status.code.as_ref().map(|(code, _)| &**code);
+        match (command, code) {
+            (_, Some("UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN")) => {
+                Error::transient(text)
+            }
+            (_, Some("LIMIT" | "OVERQUOTA")) => Error::throttled(text, None),
+            (_, Some("EXPIRED")) => Error::auth_expired(text),
+            ("LOGIN" | "AUTHENTICATE", _) if status.kind == "NO" => {
+                if self.access.credential().is_token {
+                    let text = format!("{text}: the token of `{user}` is not taken");
+                    return Error::auth_expired(text);
+                }
+                let remedy = "check `user` and `password`, and that the mailbox allows IMAP";
+                Error::auth_denied(format!("{text}: `{user}` is not let in; {remedy}"))
+            }
+            (_, Some("NOPERM")) => Error::auth_denied(text),
+            ("SELECT" | "EXAMINE", _) | (_, Some("NONEXISTENT" | "TRYCREATE" | "CANNOT")) => {
+                Error::config("folder", text)
+            }
+            _ => Error::permanent(text),
+        }
+    }
+}
+
+impl Loan<'_> {
+    /// Lets the connection rest for the next task.
+    pub(crate) fn done(mut self) {
+        if let Some(session) = self.session.take()
+            && !self.client.places.is_closed()
+        {
+            let mut resting = self.client.resting.lock().unwrap_or_else(PoisonError::into_inner);
+            resting.push((session, Instant::now()));
+        }
+    }
+}
+
+impl Deref for Loan<'_> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.session.as_ref().expect("invariant: it is taken at the end only")
+    }
+}
+
+impl DerefMut for Loan<'_> {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.session.as_mut().expect("invariant: it is taken at the end only")
+    }
+}

@@ -1,0 +1,79 @@
+//! What servers say is cut by length and read without trust.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+
+use crate::wire::{Command, Cutter, Response, Token, WireError, parse, uid_set};
+
+/// Feeds bytes piece by piece and gives the responses that come out.
+fn responses(bytes: &[u8], piece: usize) -> Result<Vec<Response>, WireError> {
+    let (mut cutter, mut buffer, mut found) = (Cutter::default(), BytesMut::new(), Vec::new());
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        while let Some(response) = cutter.cut(&mut buffer)? {
+            found.push(parse(&response)?);
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn literals_are_cut_by_length_wherever_the_pieces_end() {
+    let said =
+        b"* 1 FETCH (UID 7 BODY[] {11}\r\na\r\n)\r\nb {3})\r\n+ go on\r\ng1 OK [UIDNEXT 8] ok\r\n";
+    let whole = responses(said, said.len()).unwrap();
+    for piece in 1..said.len() {
+        assert_eq!(responses(said, piece).unwrap(), whole);
+    }
+    let [Response::Data(data), Response::Continue, Response::Status(Some(tag), status)] = &*whole
+    else {
+        panic!("{whole:?}");
+    };
+    let list = data[2].list();
+    assert!(list[2].is("body[]"));
+    assert_eq!(list[3], Token::Text(Bytes::from_static(b"a\r\n)\r\nb {3}")));
+    assert_eq!((&**tag, &*status.kind, &*status.text), ("g1", "OK", "ok"));
+    let (code, arguments) = status.code.as_ref().unwrap();
+    assert_eq!((&**code, arguments[0].number()), ("UIDNEXT", Some(8)));
+}
+
+#[test]
+fn what_is_too_long_or_too_deep_is_an_error() {
+    let long = b"* 1 FETCH (BODY[] {99999999999}\r\n";
+    assert_eq!(responses(long, 7).unwrap_err(), WireError::LiteralTooLong);
+    let deep = [b"* ", &*b"(".repeat(40), b"\r\n"].concat();
+    assert_eq!(responses(&deep, 50).unwrap_err(), WireError::TooDeep);
+    assert_eq!(responses(b"* (a\r\n", 50).unwrap_err(), WireError::CutOff);
+}
+
+#[test]
+fn arguments_cannot_leave_their_place() {
+    let login = Command::new("LOGIN").string("a\"b\\c").string("x\r\ny");
+    let pieces: Vec<_> = login.pieces.iter().map(|piece| String::from_utf8_lossy(piece)).collect();
+    assert_eq!(pieces, [r#"LOGIN "a\"b\\c" {4}"#, "x\r\ny"]);
+    let select = Command::new("SELECT").folder("Entwürfe & mehr/日本");
+    assert_eq!(select.pieces[0], br#"SELECT "Entw&APw-rfe &- mehr/&ZeVnLA-""#);
+}
+
+#[test]
+fn uids_are_written_as_ranges() {
+    assert_eq!(uid_set(&[1, 2, 3, 7, u32::MAX]), "1:3,7,4294967295");
+    assert_eq!(uid_set(&[]), "");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        piece in 1..50_usize,
+    ) {
+        let _ = responses(&bytes, piece);
+    }
+
+    #[test]
+    fn nothing_like_a_response_panics(
+        text in r#"(\* |g1 |\+ )?(OK |NO |[0-9]{1,3} )?[\[\]()"{} \\a-cA-C0-9\r\n]{0,60}\r\n"#,
+    ) {
+        let _ = responses(text.as_bytes(), 5);
+    }
+}
