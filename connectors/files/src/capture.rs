@@ -109,7 +109,12 @@ impl Poll {
         let mut reader = Reader::open(file, size, format, &self.settings, place)?;
         let n_before = page.records.len();
         while page.records.len() < self.n_records_max && page.n_bytes < PAGE_BYTES_MAX {
-            let Some(entry) = reader.next()? else {
+            let next = match reader.next() {
+                // The file is put aside only once the records before that place are settled.
+                Err(Trouble::File(_)) if page.records.len() > n_before => return Ok(Look::Full),
+                next => next?,
+            };
+            let Some(entry) = next else {
                 return Ok(if page.records.len() == n_before {
                     Look::Settled
                 } else {
@@ -118,7 +123,7 @@ impl Poll {
                 });
             };
             (progress.offset, progress.n_lines) = reader.place();
-            page.push(&progress, entry)?;
+            page.push(&progress, reader.unit(), entry)?;
         }
         Ok(Look::Full)
     }
@@ -152,17 +157,17 @@ impl Poll {
 }
 
 impl Page {
-    fn push(&mut self, progress: &Progress, entry: Entry) -> Result<(), Trouble> {
-        let Entry { line, content } = entry;
+    fn push(&mut self, progress: &Progress, unit: &str, entry: Entry) -> Result<(), Trouble> {
+        let Entry { at, content } = entry;
         let record = match content {
             Ok(json) => Record::json(json),
             Err((raw, fault)) => {
-                Record::unreadable(raw, format!("file `{}`, line {line}: {fault}", progress.file))
+                Record::unreadable(raw, format!("file `{}`, {unit} {at}: {fault}", progress.file))
             }
         };
         self.n_bytes += record.payload.len();
         let position = progress.to_position().map_err(Trouble::Position)?;
-        let record = record.with_message_id(format!("{}:{line}", progress.hash));
+        let record = record.with_message_id(format!("{}:{at}", progress.hash));
         self.records.push(record.with_position(position));
         Ok(())
     }

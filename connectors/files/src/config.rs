@@ -25,13 +25,19 @@ pub(crate) struct Settings {
     /// patterns that have no file in common.
     pub(crate) pattern: String,
     /// How the files are read. If absent, their extension says it: `.jsonl` and `.ndjson` are JSON
-    /// lines, `.csv` is CSV.
+    /// lines, `.csv` is CSV, `.json` is JSON, `.xml` is XML.
     pub(crate) format: Option<Format>,
     /// CSV: the character between two cells; default `,`.
     pub(crate) delimiter: char,
     /// CSV: names of the columns, for files without a header line. If absent, the first line has
     /// them.
     pub(crate) columns: Option<Vec<String>>,
+    /// XML: the path of the elements that are records, from the root on, such as
+    /// `/export/orders/order`; `*` stands for any name, and prefixes are left out. Default `/*/*`:
+    /// each child of the root.
+    pub(crate) records: Option<String>,
+    /// XML: names of elements that become a list also where there is only one of them.
+    pub(crate) lists: Vec<String>,
     /// Subfolder for files whose records are all settled; default `processed`.
     pub(crate) processed: String,
     /// Subfolder for files that cannot be read as a whole, each with the reason in a file beside
@@ -50,6 +56,10 @@ pub(crate) enum Format {
     JsonLines,
     /// Cells between delimiters, quoted with `"` where needed (RFC 4180).
     Csv,
+    /// One JSON object, or an array of them.
+    Json,
+    /// Elements of an XML document, see `records`.
+    Xml,
 }
 
 impl Default for Settings {
@@ -59,6 +69,8 @@ impl Default for Settings {
             format: None,
             delimiter: ',',
             columns: None,
+            records: None,
+            lists: Vec::new(),
             processed: "processed".to_owned(),
             failed: "error".to_owned(),
             settle: HumanDuration::from_secs(5),

@@ -1,4 +1,5 @@
-//! Captures records from files in a drop folder: JSON lines, and CSV (RFC 4180).
+//! Captures records from files in a drop folder: JSON lines, CSV (RFC 4180), JSON (RFC 8259), XML
+//! 1.0.
 //!
 //! The folder is polled. A file is taken when it has been left alone for a while ([`select`]), read
 //! as a stream, page by page ([`reader`], [`capture`]), and moved to `processed` once all its

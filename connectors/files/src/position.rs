@@ -19,7 +19,7 @@ pub(crate) struct Progress {
     pub(crate) hash: String,
     /// Bytes read.
     pub(crate) offset: u64,
-    /// Lines read.
+    /// Lines read, or records where records are no lines.
     pub(crate) n_lines: u64,
     /// Files read to their end before this one, which are still in their place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

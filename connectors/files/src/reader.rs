@@ -1,16 +1,21 @@
-//! Reads a file as a stream, from any place on: JSON lines and CSV.
+//! Reads a file as a stream, from any place on: JSON lines, CSV, JSON and XML.
 //!
-//! What is wrong with one entry stays with that entry: reading goes on behind it.
+//! What is wrong with one entry stays with that entry: reading goes on behind it. Where JSON or XML
+//! does not tell any more where records begin, the file itself cannot be read on.
 
 mod csv;
+mod json;
 mod line;
+mod xml;
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use csv::Table;
+use json::Document;
 use line::{Line, Lines};
+use xml::Tree;
 
 use crate::config::{Format, Settings};
 use crate::select::ColumnFault;
@@ -21,8 +26,8 @@ pub(crate) const ENTRY_LEN_MAX: usize = 1024 * 1024;
 /// What stands at one place of a file.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// The line it begins in, from 1.
-    pub(crate) line: u64,
+    /// The line it begins in, or which record it is where records are no lines; from 1.
+    pub(crate) at: u64,
     /// A JSON object, or the raw bytes and what is wrong with them.
     pub(crate) content: Result<Vec<u8>, (Vec<u8>, EntryFault)>,
 }
@@ -37,8 +42,16 @@ pub(crate) enum EntryFault {
     NotUtf8(usize),
     #[error("not JSON: {what} at column {column}")]
     NotJson { what: String, column: usize },
+    #[error("not JSON: {0}")]
+    NotJsonDocument(serde_json::Error),
     #[error("not a JSON object")]
     NotObject,
+    #[error("not XML: {0}")]
+    NotXml(String),
+    #[error("the entity `{0}` is not one of XML's own, and others are not read")]
+    Entity(String),
+    #[error("its elements are nested too deep")]
+    TooDeep,
     #[error("{found} columns where {wanted} are named")]
     Columns { found: usize, wanted: usize },
     #[error("a quoted cell that begins here does not end within {ENTRY_LEN_MAX} bytes or the file")]
@@ -50,7 +63,8 @@ pub(crate) enum EntryFault {
 #[non_exhaustive]
 pub(crate) enum FileFault {
     #[error(
-        "cannot tell the format by the extension: set `format`, or name the file .jsonl or .csv"
+        "cannot tell the format by the extension: set `format`, or name the file .jsonl, .csv, \
+         .json or .xml"
     )]
     UnknownFormat,
     #[error("the name is not UTF-8")]
@@ -59,6 +73,16 @@ pub(crate) enum FileFault {
     Forbidden,
     #[error("it is encoded in UTF-16: convert it to UTF-8")]
     Utf16,
+    #[error("it says that it is encoded in `{0}`: convert it to UTF-8")]
+    Encoding(String),
+    #[error("it ends in the middle of something, behind record {0}; those before it were read")]
+    Unfinished(u64),
+    #[error("no comma stands behind record {0}; those before it were read")]
+    NoComma(u64),
+    #[error("something stands behind the end of the array; the records in it were read")]
+    Trailing,
+    #[error("it is no XML: text or an end tag stands outside of its root")]
+    NoXml,
     #[error("cannot read the header in line {line}: {fault}")]
     Header { line: u64, fault: EntryFault },
     #[error("cannot use the header: {0}")]
@@ -81,7 +105,16 @@ pub(crate) enum Trouble {
 #[derive(Debug)]
 pub(crate) struct Reader {
     lines: Lines,
-    table: Option<Table>,
+    form: Form,
+}
+
+/// What the records are, with what reading them needs to know.
+#[derive(Debug)]
+enum Form {
+    JsonLines,
+    Csv(Box<Table>),
+    Json(Document),
+    Xml(Tree),
 }
 
 /// By the settings, else by the extension.
@@ -89,6 +122,8 @@ pub(crate) fn format_of(name: &str, settings: &Settings) -> Result<Format, FileF
     let by_extension = || match Path::new(name).extension()?.to_str()? {
         "jsonl" | "ndjson" => Some(Format::JsonLines),
         "csv" => Some(Format::Csv),
+        "json" => Some(Format::Json),
+        "xml" => Some(Format::Xml),
         _ => None,
     };
     settings.format.or_else(by_extension).ok_or(FileFault::UnknownFormat)
@@ -105,25 +140,40 @@ impl Reader {
         (offset, n_lines): (u64, u64),
     ) -> Result<Self, Trouble> {
         let mut lines = Lines::start(file, size)?;
-        let table = match format {
-            Format::JsonLines => None,
-            Format::Csv => Some(Table::start(&mut lines, settings)?),
+        let mut form = match format {
+            Format::JsonLines => Form::JsonLines,
+            Format::Csv => Form::Csv(Box::new(Table::start(&mut lines, settings)?)),
+            Format::Json => Form::Json(Document::start(&mut lines)?),
+            Format::Xml => Form::Xml(Tree::start(&mut lines, settings)?),
         };
         if offset > 0 {
             lines.go_to((offset, n_lines))?;
+            if let Form::Xml(tree) = &mut form {
+                tree.resume();
+            }
         }
-        Ok(Self { lines, table })
+        Ok(Self { lines, form })
     }
 
     /// The next entry; none at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
-        match &mut self.table {
-            None => next_json_line(&mut self.lines),
-            Some(table) => table.next_entry(&mut self.lines),
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, Trouble> {
+        match &mut self.form {
+            Form::JsonLines => Ok(next_json_line(&mut self.lines)?),
+            Form::Csv(table) => Ok(table.next_entry(&mut self.lines)?),
+            Form::Json(document) => document.next_entry(&mut self.lines),
+            Form::Xml(tree) => tree.next_entry(&mut self.lines),
         }
     }
 
-    /// Bytes and lines read.
+    /// What [`Entry::at`] counts, in a word.
+    pub(crate) fn unit(&self) -> &'static str {
+        match self.form {
+            Form::JsonLines | Form::Csv(_) => "line",
+            Form::Json(_) | Form::Xml(_) => "record",
+        }
+    }
+
+    /// Bytes read, and lines or records.
     pub(crate) fn place(&self) -> (u64, u64) {
         self.lines.place()
     }
@@ -147,7 +197,7 @@ fn next_json_line(lines: &mut Lines) -> io::Result<Option<Entry>> {
             }
         };
         let (_, line) = lines.place();
-        return Ok(Some(Entry { line, content }));
+        return Ok(Some(Entry { at: line, content }));
     }
 }
 
@@ -164,5 +214,16 @@ fn check_json(bytes: &[u8]) -> Result<(), EntryFault> {
         let what = whole.split(" at line ").next().unwrap_or_default().to_owned();
         EntryFault::NotJson { what, column: error.column() }
     })?;
+    check_object(text)
+}
+
+/// The same for what may have several lines.
+fn check_document(bytes: &[u8]) -> Result<(), EntryFault> {
+    let text = check_utf8(bytes)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(EntryFault::NotJsonDocument)?;
+    check_object(text)
+}
+
+fn check_object(text: &str) -> Result<(), EntryFault> {
     if text.trim_ascii_start().starts_with('{') { Ok(()) } else { Err(EntryFault::NotObject) }
 }

@@ -43,8 +43,19 @@ pub(crate) fn faults(settings: &Settings) -> Vec<ConfigFault> {
     if !settings.delimiter.is_ascii() || ['"', '\n', '\r'].contains(&settings.delimiter) {
         fault("delimiter", "must be an ASCII character other than `\"` or a line end".to_owned());
     }
-    if settings.format == Some(Format::JsonLines) && settings.columns.is_some() {
-        fault("columns", "has no meaning with `format = \"json-lines\"`".to_owned());
+    let is_not = |format| settings.format.is_some_and(|given| given != format);
+    if is_not(Format::Csv) && settings.columns.is_some() {
+        fault("columns", "has no meaning with another `format` than `csv`".to_owned());
+    }
+    if is_not(Format::Xml) && (settings.records.is_some() || !settings.lists.is_empty()) {
+        let key = if settings.records.is_some() { "records" } else { "lists" };
+        fault(key, "has no meaning with another `format` than `xml`".to_owned());
+    }
+    if let Some(path) = &settings.records
+        && (!path.starts_with('/') || path.split('/').skip(1).any(|name| !is_name(name)))
+    {
+        let message = "must be a path from the root without prefixes, such as `/orders/order`";
+        fault("records", message.to_owned());
     }
     if let Some(columns) = &settings.columns
         && let Err(message) = check_columns(columns)
@@ -52,6 +63,12 @@ pub(crate) fn faults(settings: &Settings) -> Vec<ConfigFault> {
         fault("columns", message.to_string());
     }
     faults
+}
+
+/// Whether an element can have this name; `*` stands for any.
+fn is_name(name: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || ":<>&\"'=".contains(c);
+    !name.is_empty() && !name.contains(odd)
 }
 
 /// Names of columns that cannot become names of fields.

@@ -1,5 +1,7 @@
 //! Drives the connector as the hub does: polls, settles, forgets, starts again.
 
+mod documents;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -240,7 +242,8 @@ fn files_that_cannot_be_read_are_put_aside_with_the_reason() {
     check(
         "a.dat",
         b"{}\n",
-        "cannot tell the format by the extension: set `format`, or name the file .jsonl or .csv",
+        "cannot tell the format by the extension: set `format`, or name the file .jsonl, .csv, \
+         .json or .xml",
     );
     check("a.jsonl", b"\xff\xfe{\0", "it is encoded in UTF-16: convert it to UTF-8");
     check("a.csv", b"id,id\n1,2\n", "cannot use the header: two columns have the name `id`");

@@ -38,7 +38,7 @@ fn drop_files(folder: &Path) -> Result<()> {
         ("a.jsonl", lines),
         ("b.csv", table.as_bytes()),
         ("c.csv", b"\xff\xfei\0d\0\n\0"),
-        ("d.xml", b"<order/>"),
+        ("d.doc", b"order"),
         // Somebody is still writing this one.
         ("e.jsonl.part", b"{\"id\": \"half"),
         // The same, but its writer has died.
@@ -129,7 +129,7 @@ async fn a_bad_line_costs_one_record_and_a_bad_file_itself() -> Result<()> {
     ensure!(letter["payload_base64"].is_string(), "bytes are not shown as base64: {letter}");
 
     let drop = world.place.path("drop");
-    for (name, says) in [("c.csv", "UTF-16"), ("d.xml", "cannot tell the format")] {
+    for (name, says) in [("c.csv", "UTF-16"), ("d.doc", "cannot tell the format")] {
         let reason = fs::read_to_string(drop.join("error").join(format!("{name}.reason.txt")))?;
         ensure!(reason.contains(says), "{name}: {reason}");
         ensure!(drop.join("error").join(name).exists(), "{name} is gone");

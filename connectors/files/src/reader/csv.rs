@@ -66,7 +66,7 @@ impl Table {
             Ok(json) => Ok(json),
             Err(fault) => Err((raw, fault)),
         };
-        Ok(Some(Entry { line, content }))
+        Ok(Some(Entry { at: line, content }))
     }
 
     fn to_json(&self, raw: &[u8]) -> Result<Vec<u8>, EntryFault> {

@@ -14,7 +14,7 @@ pub(super) struct Lines {
     reader: BufReader<Take<File>>,
     size: u64,
     offset: u64,
-    /// The line last read, from 1.
+    /// The line last read, or the record where records are no lines, from 1.
     last: u64,
 }
 
@@ -58,9 +58,38 @@ impl Lines {
         Ok(())
     }
 
-    /// Bytes and lines read.
+    /// Bytes read, and lines or records.
     pub(super) fn place(&self) -> (u64, u64) {
         (self.offset, self.last)
+    }
+
+    /// The bytes that come next, as far as they are at hand; none at the end.
+    pub(super) fn chunk(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    /// Goes on behind so many bytes of the chunk.
+    pub(super) fn skip(&mut self, n: usize) {
+        self.reader.consume(n);
+        self.offset += n as u64;
+    }
+
+    /// Goes on to the next byte that is no blank, and gives it.
+    pub(super) fn next_visible(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            let chunk = self.chunk()?;
+            let n_blank = chunk.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let (next, ended) = (chunk.get(n_blank).copied(), chunk.is_empty());
+            self.skip(n_blank);
+            if next.is_some() || ended {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// Counts a record, where records are no lines.
+    pub(super) fn count(&mut self) {
+        self.last += 1;
     }
 
     /// Adds the next line to `text`.
