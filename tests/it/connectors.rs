@@ -1,3 +1,4 @@
 //! The suite of all connectors, each against its real source: see `gantry_tests::connector`.
 
 mod database;
+mod salesforce;

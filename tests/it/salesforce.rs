@@ -3,5 +3,6 @@
 mod page;
 mod scene;
 mod story;
+mod trouble;
 
 use scene::Scene;

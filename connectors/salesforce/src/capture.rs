@@ -69,7 +69,7 @@ impl Capture for Salesforce {
 
     async fn check_settings(&self, settings: &CaptureSettings, _: &Context) -> Result<(), Error> {
         let soql = format!("{} LIMIT 1", soql::changed(settings, None));
-        self.client.query(&soql, finds_deleted(settings), 1).await?;
+        self.client.list(&soql, finds_deleted(settings), 1).await?;
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl Salesforce {
         limit: usize,
     ) -> Result<Page, Error> {
         let soql = soql::changed(settings, since);
-        self.client.query(&soql, finds_deleted(settings), limit).await
+        self.client.list(&soql, finds_deleted(settings), limit).await
     }
 
     /// Gives records of the page at hand; tells whether the window has come to its end.

@@ -110,18 +110,22 @@ impl Client {
         ok(response).map(|_| ())
     }
 
-    /// Asks by SOQL; `all` finds deleted records too.
+    /// Asks by SOQL for the first page of a look-up.
     ///
     /// # Errors
-    /// Of class `config` if the query is wrong, with the setting at fault.
-    pub(crate) async fn query(
-        &self,
-        soql: &str,
-        all: bool,
-        n_wanted: usize,
-    ) -> Result<Page, Error> {
+    /// Of class `config`, field `query`, if that is wrong.
+    pub(crate) async fn query(&self, soql: &str) -> Result<Page, Error> {
+        let path = format!("{}/query", self.root);
+        self.page(Request::get(path).query("q", soql), 0, Some("query")).await
+    }
+
+    /// Asks by SOQL for the first page of a list; `all` finds deleted records too.
+    ///
+    /// # Errors
+    /// Of class `config` if the query is wrong, with the setting of the capture at fault.
+    pub(crate) async fn list(&self, soql: &str, all: bool, n_wanted: usize) -> Result<Page, Error> {
         let path = format!("{}/{}", self.root, if all { "queryAll" } else { "query" });
-        self.page(Request::get(path).query("q", soql), n_wanted).await
+        self.page(Request::get(path).query("q", soql), n_wanted, None).await
     }
 
     /// The next page of a query.
@@ -129,17 +133,22 @@ impl Client {
     /// # Errors
     /// Of class `cursor_expired` if the server no longer keeps it.
     pub(crate) async fn next(&self, url: &str, n_wanted: usize) -> Result<Page, Error> {
-        self.page(Request::get(url), n_wanted).await
+        self.page(Request::get(url), n_wanted, None).await
     }
 
-    async fn page(&self, request: Request, n_wanted: usize) -> Result<Page, Error> {
+    async fn page(
+        &self,
+        request: Request,
+        n_wanted: usize,
+        setting: Option<&str>,
+    ) -> Result<Page, Error> {
         let n = n_wanted.clamp(*N_PAGE.start(), *N_PAGE.end());
         let request = request.header("sforce-query-options", format!("batchSize={n}"));
         let response = self.send(request).await?;
         if !response.status().is_success() {
             let fault = Fault::of(&response);
             return Err(match fault.setting() {
-                Some(setting) => Error::config(setting, fault.message),
+                Some(own) => fault.refused_query(setting.unwrap_or(own)),
                 None => failed(&response),
             });
         }

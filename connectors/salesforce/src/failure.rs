@@ -58,6 +58,15 @@ impl Fault {
         }
     }
 
+    /// The error of a query that is refused for what stands in a setting.
+    pub(crate) fn refused_query(&self, setting: &str) -> Error {
+        let message = self.message.trim().trim_end_matches('.');
+        // A condition has fields too.
+        let also = if setting == "fields" { " and `where`" } else { "" };
+        let text = format!("the org refuses the query: {message}; check `{setting}`{also}");
+        Error::config(setting, text)
+    }
+
     /// The error of a class for it; `tried` says what was asked and how it was answered.
     pub(crate) fn error(&self, class: ErrorClass, tried: &str) -> Error {
         let Self { error_code, fields, .. } = self;

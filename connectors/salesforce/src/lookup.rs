@@ -51,11 +51,7 @@ impl Salesforce {
     ) -> Result<Option<Answer>, Error> {
         let attributes: Map<String, Value> = query.attributes.parse()?;
         let soql = soql::bound(&settings.query, &attributes);
-        let asked = self.client.query(&soql, false, 2).await;
-        let page = asked.map_err(|error| match error.field() {
-            Some(_) => Error::config("query", error.message()),
-            None => error,
-        })?;
+        let page = self.client.query(&soql).await?;
         if page.records.len() > 1 {
             if settings.on_many == OnMany::Fail {
                 let message = "look-up found several records; make its query tell them apart";

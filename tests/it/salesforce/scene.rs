@@ -8,6 +8,7 @@ use gantry_demo::hub::Session;
 use gantry_tests::peers::salesforce::{Org, SECRET};
 use gantry_tests::place::Place;
 use gantry_tests::world::World;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// An org and a hub that captures from it.
@@ -42,8 +43,8 @@ pub(super) fn place(endpoint: &str, changes: &[(&str, &str)]) -> Result<Place> {
 pub(super) const ENV: [(&str, &str); 1] = [("SALESFORCE_SECRET", SECRET)];
 
 /// An org, or a loud word on why there is none.
-pub(super) async fn org() -> Result<Option<Org>> {
-    let org = Org::start().await?;
+pub(super) async fn org(options: &[String]) -> Result<Option<Org>> {
+    let org = Org::start_with(options).await?;
     if org.is_none() {
         eprintln!("SKIPPED: Python is not installed");
     }
@@ -53,9 +54,14 @@ pub(super) async fn org() -> Result<Option<Org>> {
 impl Scene {
     /// Starts both; `None` where Python is not installed.
     pub(super) async fn start(changes: &[(&str, &str)]) -> Result<Option<Self>> {
-        let Some(org) = org().await? else { return Ok(None) };
-        let world = World::start(place(&org.endpoint(), changes)?, &ENV).await?;
-        Ok(Some(Self { org, world }))
+        let Some(org) = org(&[]).await? else { return Ok(None) };
+        Self::with(org, changes).await.map(Some)
+    }
+
+    /// Starts a hub on an org.
+    pub(super) async fn with(org: Org, changes: &[(&str, &str)]) -> Result<Self> {
+        let world = World::start(place(org.endpoint(), changes)?, &ENV).await?;
+        Ok(Self { org, world })
     }
 
     /// Somebody who does everything signs on.
@@ -67,6 +73,21 @@ impl Scene {
         let anna = hub.sign_in("anna").await?;
         anna.put("/agents/anna/presence", &json!({ "state": "ready" })).await?;
         Ok(anna)
+    }
+
+    /// Waits until so many leads have become items, and that none is double or missing.
+    pub(super) async fn captured(&self, ids: &[String]) -> Result<()> {
+        let n = ids.len();
+        let path = "/items?limit=500";
+        let count = |page: &Value| page["items"].as_array().map_or(0, Vec::len);
+        let page = self.world.until(path, |page| count(page) >= n).await?;
+        let items = page["items"].as_array().context("no items")?;
+        let mut found: Vec<_> = items.iter().map(|item| text(item, "external_id")).collect();
+        found.sort_unstable();
+        let mut wanted: Vec<_> = ids.iter().map(String::as_str).collect();
+        wanted.sort_unstable();
+        ensure!(found == wanted, "captured {found:?}, not {wanted:?}");
+        Ok(())
     }
 
     /// Waits for an event of an item.
@@ -96,6 +117,18 @@ impl Scene {
 
 pub(super) fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value[key].as_str().unwrap_or_default()
+}
+
+/// So many leads that changed a minute ago, all at once: one walk meets all of them.
+pub(super) fn old_leads(n: usize) -> Vec<Value> {
+    let stamp = Timestamp::now() - SignedDuration::from_mins(1);
+    let stamp = stamp.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string();
+    let old = |n| {
+        let mut lead = lead(&format!("Lead {n}"));
+        lead["SystemModstamp"] = stamp.as_str().into();
+        lead
+    };
+    (0..n).map(old).collect()
 }
 
 /// A lead with what the org requires of one.

@@ -1,8 +1,8 @@
 """A stand-in for an org of Salesforce: OAuth, SOQL with paging, sObjects, composite, limits, errors.
 
 Built from the protocol's description, for no server of the vendor can be had. Its state lies in a
-SQLite file, so that it survives being killed. A line of JSON on standard input, or a POST to
-/_control, plays what happens in the org; the first line it prints says where it is.
+SQLite file, so that it survives being killed. The first line it prints says where it is; then a line
+of JSON on standard input plays what happens in the org, and is answered by a line.
 """
 
 import argparse
@@ -112,10 +112,12 @@ class Org:
             CREATE TABLE IF NOT EXISTS token (value TEXT PRIMARY KEY, n_left INT);
             CREATE TABLE IF NOT EXISTS locator (id TEXT PRIMARY KEY, query TEXT, ids TEXT);
             CREATE TABLE IF NOT EXISTS made (key TEXT PRIMARY KEY, n INT);
-            CREATE TABLE IF NOT EXISTS counter (n INT);
+            CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), n INT);
+            INSERT OR IGNORE INTO counter VALUES (1, 0);
         """)
         self.client, self.user, self.public_key = client, user, public_key
         self.skew_ms, self.n_page, self.usage, self.token_life = 0, None, None, None
+        self.noise = False
         self.faults, self.log = [], []
         self.lock = threading.RLock()
 
@@ -126,14 +128,14 @@ class Org:
 
     def insert(self, kind, fields):
         kind = Schema.object(kind)
-        (n,) = self.db.execute("SELECT count(*) FROM record").fetchone()
+        (n,) = self.db.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchone()
         now = soql.written(self.now_ms())
         record = {name: None for name in {**COMMON, **OBJECTS[kind]}}
         record |= {"IsDeleted": False, "IsClosed": False} | {stamp: now for stamp in STAMPS}
         record |= fields
-        record["Id"] = fields.get("Id") or f"{PREFIXES[kind]}{n + 1:012}AAA"
+        record["Id"] = fields.get("Id") or f"{PREFIXES[kind]}{n:012}AAA"
         if kind == "Case":
-            record["CaseNumber"] = f"{n + 1:08}"
+            record["CaseNumber"] = f"{n:08}"
         self.finish(kind, record)
         self.store(kind, record)
         return record["Id"]
@@ -204,13 +206,21 @@ class Org:
         if query.count:
             return {"totalSize": len(found), "done": True, "records": []}
         ids = [record["Id"] for record in found]
-        return self.page(query, text, ids, 0, n_wanted, version, lambda: self.keep(text, ids))
+        return self.page(query, ids, 0, n_wanted, version, lambda: self.keep(text, ids))
 
     def all(self, kind, deleted_too=False):
         sql = "SELECT doc FROM record WHERE object = ? AND deleted <= ?"
-        rows = [json.loads(doc) for (doc,) in self.db.execute(sql, (kind, int(deleted_too)))]
+        rows = self.db.execute(sql, (kind, int(deleted_too)))
+        return self.with_parents(kind, [json.loads(doc) for (doc,) in rows])
+
+    def joined(self, kind, ids):
+        sql = f"SELECT doc FROM record WHERE id IN ({', '.join('?' * len(ids))})"
+        rows = self.db.execute(sql, ids)
+        return self.with_parents(kind, [json.loads(doc) for (doc,) in rows])
+
+    def with_parents(self, kind, rows):
         for parent, (key, parent_kind) in PARENTS.items():
-            if rows and key in rows[0]:
+            if rows and key in rows[0] and any(row[key] for row in rows):
                 sql = "SELECT id, doc FROM record WHERE object = ?"
                 known = {i: json.loads(doc) for i, doc in self.db.execute(sql, (parent_kind,))}
                 for row in rows:
@@ -230,14 +240,18 @@ class Org:
             raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
         query = soql.Query(row[0], Schema)
         ids = json.loads(row[1])
-        return self.page(query, row[0], ids, int(at), n_wanted, version, lambda: name)
+        return self.page(query, ids, int(at), n_wanted, version, lambda: name)
 
-    def page(self, query, text, ids, at, n_wanted, version, locator):
+    def page(self, query, ids, at, n_wanted, version, locator):
         end = min(at + (self.n_page or n_wanted), len(ids))
-        known = {record["Id"]: record for record in self.all(query.object, True)}
+        known = {record["Id"]: record for record in self.joined(query.object, ids[at:end])}
         root = f"/services/data/v{version}"
         records = [shown(query, known[i], root) for i in ids[at:end]]
         page = {"totalSize": len(ids), "done": end >= len(ids), "records": records}
+        if self.noise:
+            page["mood"] = {"of": ["the", "org"]}
+            for record in records:
+                record["Mood__c"] = {"deep": [1, None, {"er": True}]}
         if end < len(ids):
             page["nextRecordsUrl"] = f"{root}/query/{locator()}-{end}"
         return page
@@ -264,6 +278,10 @@ class Org:
             return {"records": self.all(Schema.object(ask["all"]), True)}
         elif "faults" in ask:
             self.faults = ask["faults"]
+        elif "clear" in ask:
+            for table in ("record", "locator", "made"):
+                self.db.execute(f"DELETE FROM {table}")
+            self.faults, self.log = [], []
         elif "expire" in ask:
             self.db.execute("DELETE FROM token")
         elif "forget_locators" in ask:
@@ -316,6 +334,17 @@ def signed_by(assertion, key):
     return json.loads(decoded(claims)) if good else None
 
 
+class Server(ThreadingHTTPServer):
+    """Does not complain of connections that break: tests break them."""
+
+    request_queue_size = 64
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class Face(BaseHTTPRequestHandler):
     """The org over HTTP."""
 
@@ -334,8 +363,6 @@ class Face(BaseHTTPRequestHandler):
     def handle_any(self):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         with self.org.lock:
-            if self.path == "/_control":
-                return self.answer(200, self.org.control(json.loads(body)))
             fault = self.fault()
             self.org.log.append([time.monotonic(), self.command, self.path, bool(fault)])
             if fault and not fault.get("late"):
@@ -562,9 +589,7 @@ def main():
     org = Org(given.data, client, given.user, json.loads(given.public_key or "null"))
     for kind, fields in given.insert:
         org.insert(kind, json.loads(fields))
-    ThreadingHTTPServer.request_queue_size = 64
-    server = ThreadingHTTPServer(("127.0.0.1", given.port), Face)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", given.port), Face)
     if given.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*given.tls)

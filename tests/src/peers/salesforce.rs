@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
 
 /// How long the stand-in may take to listen.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -24,17 +25,24 @@ pub const SECRET: &str = "an-open-secret";
 #[derive(Debug)]
 pub struct Org {
     folder: TempDir,
-    port: u16,
+    options: Vec<String>,
+    endpoint: String,
     process: Process,
-    web: reqwest::Client,
+    /// How it is set, for it forgets that when it is killed.
+    set: Map<String, Value>,
 }
 
 /// It ends when its input does, so also with the test.
 #[derive(Debug)]
 struct Process {
     child: Child,
-    _input: ChildStdin,
-    _output: Lines<BufReader<ChildStdout>>,
+    pipes: Mutex<Pipes>,
+}
+
+#[derive(Debug)]
+struct Pipes {
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Org {
@@ -43,24 +51,36 @@ impl Org {
     /// # Errors
     /// If it is and the org does not start.
     pub async fn start() -> Result<Option<Self>> {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`Org::start`], with options of the program.
+    ///
+    /// # Errors
+    /// As [`Org::start`].
+    pub async fn start_with(options: &[String]) -> Result<Option<Self>> {
         let found = std::process::Command::new("python3").arg("--version").output();
         if !found.is_ok_and(|output| output.status.success()) {
             return Ok(None);
         }
         let folder = tempfile::Builder::new().prefix("gantry-salesforce-").tempdir()?;
-        let (process, port) = Process::start(folder.path(), 0).await?;
-        let web = reqwest::Client::new();
-        Ok(Some(Self { folder, port, process, web }))
+        let options = options.to_vec();
+        let (process, endpoint) = Process::start(folder.path(), 0, &options).await?;
+        Ok(Some(Self { folder, options, endpoint, process, set: Map::new() }))
     }
 
     /// Where it listens.
-    pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// Its port on 127.0.0.1.
+    ///
+    /// # Panics
+    /// Never: it has one.
     pub fn port(&self) -> u16 {
-        self.port
+        let port = self.endpoint.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        port.expect("invariant: the program prints an address with a port")
     }
 
     /// Kills it at once, in whatever it is doing, and starts it again on its port and file.
@@ -69,7 +89,20 @@ impl Org {
     /// If it does not start again.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
         self.process.child.kill().await.context("killing the org")?;
-        (self.process, _) = Process::start(self.folder.path(), self.port).await?;
+        let (folder, port) = (self.folder.path(), self.port());
+        (self.process, _) = Process::start(folder, port, &self.options).await?;
+        self.tell(&json!({ "set": self.set })).await?;
+        Ok(())
+    }
+
+    /// Sets how it behaves from now on: `skew_ms` of its clock, `n_page` records in a page, `usage`
+    /// of the day's calls (used, most), `token_life` in requests, `noise` in answers.
+    ///
+    /// # Errors
+    /// As [`Org::tell`].
+    pub async fn set(&mut self, name: &str, value: Value) -> Result<()> {
+        self.set.insert(name.to_owned(), value);
+        self.tell(&json!({ "set": self.set })).await?;
         Ok(())
     }
 
@@ -78,11 +111,12 @@ impl Org {
     /// # Errors
     /// If it does not.
     pub async fn tell(&self, what: &Value) -> Result<Value> {
-        let url = format!("{}/_control", self.endpoint());
-        let told = self.web.post(url).body(what.to_string()).send();
-        let answer = told.await.with_context(|| format!("telling the org {what}"))?;
-        ensure!(answer.status().is_success(), "the org does not understand {what}");
-        Ok(serde_json::from_str(&answer.text().await?)?)
+        let mut pipes = self.process.pipes.lock().await;
+        pipes.input.write_all(format!("{what}\n").as_bytes()).await?;
+        let answer = tokio::time::timeout(WITHIN, pipes.output.next_line()).await;
+        let answer = answer.with_context(|| format!("the org says nothing to {what}"))??;
+        let answer = answer.with_context(|| format!("the org does not understand {what}"))?;
+        Ok(serde_json::from_str(&answer)?)
     }
 
     /// Makes records and gives their ids.
@@ -143,13 +177,12 @@ impl Org {
 }
 
 impl Process {
-    async fn start(folder: &Path, port: u16) -> Result<(Self, u16)> {
-        let program =
-            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/salesforce/stand_in.py");
+    async fn start(folder: &Path, port: u16, options: &[String]) -> Result<(Self, String)> {
         let mut child = Command::new("python3")
-            .arg(program)
+            .arg(file("stand_in.py"))
             .args(["--client-secret", SECRET, "--port", &port.to_string(), "--data"])
             .arg(folder.join("org.db"))
+            .args(options)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -163,7 +196,12 @@ impl Process {
         let ready = ready.context("the org does not get ready")??.context("the org ended")?;
         let ready: Value = serde_json::from_str(&ready)?;
         let endpoint = ready["endpoint"].as_str().context("the org does not say where it is")?;
-        let (_, port) = endpoint.rsplit_once(':').context("an address without a port")?;
-        Ok((Self { child, _input: input, _output: output }, port.parse()?))
+        let pipes = Mutex::new(Pipes { input, output });
+        Ok((Self { child, pipes }, endpoint.to_owned()))
     }
+}
+
+/// A file of the stand-in.
+pub fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers/salesforce").join(name)
 }
