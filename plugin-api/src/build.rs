@@ -49,6 +49,7 @@ pub struct Plugin {
     capture: Option<CaptureRole>,
     lookup: Option<Role>,
     callback: Option<Role>,
+    rotates: Vec<String>,
     permissions: Permissions,
 }
 
@@ -98,6 +99,7 @@ impl Plugin {
             capture: None,
             lookup: None,
             callback: None,
+            rotates: Vec::new(),
             permissions: Permissions::default(),
         }
     }
@@ -136,6 +138,13 @@ impl Plugin {
         self
     }
 
+    /// Names the keys of the source's config, as dotted paths, whose secret the source replaces
+    /// while it is used (`Context::rotated`).
+    pub fn rotates<T: Into<String>>(mut self, fields: impl IntoIterator<Item = T>) -> Self {
+        self.rotates = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Declares what the plug-in needs from the machine.
     pub fn permissions(mut self, permissions: Permissions) -> Self {
         self.permissions = permissions;
@@ -168,6 +177,7 @@ impl Plugin {
             capture: self.capture,
             lookup: self.lookup,
             callback: self.callback,
+            rotates: self.rotates,
             permissions: self.permissions,
             build: build_info()?,
             other: BTreeMap::new(),

@@ -2,8 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::rotation::Rotations;
+use crate::secret::Secret;
 
 /// Passed to every operation; cheap to clone and to keep.
 #[derive(Clone)]
@@ -12,14 +17,25 @@ pub struct Context {
     name: Arc<str>,
     clock: Clock,
     draining: watch::Receiver<bool>,
+    /// None outside a hub.
+    rotations: Option<Arc<Rotations>>,
 }
+
+/// How long the hub may take to keep a credential.
+const KEPT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where the time comes from: the hub, or the system where there is none.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl Context {
     pub(crate) fn new(instance: &str, clock: Clock, draining: watch::Receiver<bool>) -> Self {
-        Self { instance: instance.into(), name: instance.into(), clock, draining }
+        let (instance, name) = (instance.into(), instance.into());
+        Self { instance, name, clock, draining, rotations: None }
+    }
+
+    /// The same world, in which somebody keeps what rotates.
+    pub(crate) fn keeping(self, rotations: Arc<Rotations>) -> Self {
+        Self { rotations: Some(rotations), ..self }
     }
 
     /// The same world, seen from a capture point, look-up or callback of the instance.
@@ -48,6 +64,30 @@ impl Context {
     /// rather than the system. For spans of time use `std::time::Instant`.
     pub fn now_ms(&self) -> i64 {
         (self.clock)()
+    }
+
+    /// Gives a credential back that the source has replaced, such as a refresh token that is good
+    /// for one use, and waits until the hub keeps it: from then on, also after a restart, it stands
+    /// in place of the one the operator gave. `field` is its key in the source's config, a dotted
+    /// path, which the build script must name (`rotates`). As soon as the operator gives another
+    /// one, that one counts.
+    ///
+    /// Outside a hub it returns at once.
+    ///
+    /// # Errors
+    /// Of class `transient` if the hub does not keep it within ten seconds; it goes on trying, and
+    /// until it succeeds a restart begins with the old credential.
+    ///
+    /// # Cancel safety
+    /// Dropping the future takes nothing back.
+    pub async fn rotated(&self, field: &str, value: &Secret<String>) -> Result<(), Error> {
+        let Some(rotations) = &self.rotations else { return Ok(()) };
+        let kept = tokio::time::timeout(KEPT_WITHIN, rotations.push(field, value.expose()));
+        kept.await.map_err(|_| {
+            Error::transient(format!(
+                "the hub does not keep the new `{field}`; is it in `rotates`?"
+            ))
+        })
     }
 
     /// Whether the instance is about to stop: finish what is begun, begin nothing.

@@ -79,6 +79,8 @@ pub mod error;
 pub mod message;
 #[cfg(feature = "plugin")]
 mod plugin;
+#[cfg(feature = "plugin")]
+mod rotation;
 
 pub use duration::HumanDuration;
 pub use manifest::{CaptureMode, Manifest, Permissions};
@@ -94,7 +96,7 @@ pub use error::{Error, ErrorClass};
 pub use message::{
     Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, Extended, HttpCapture, HttpRequest,
     HttpResponse, Json, Lease, MessageKind, Outcome, Position, Query, Record, RecordOutcome,
-    ResponseBody, ResponseTemplate,
+    ResponseBody, ResponseTemplate, RoleName, Suggest, Suggestion,
 };
 #[cfg(feature = "plugin")]
 pub use plugin::{Callback, Capture, Lookup, Plugin};

@@ -37,6 +37,10 @@ pub struct Manifest {
     /// Present if the plug-in delivers callbacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Role>,
+    /// Keys of the source's config, as dotted paths, whose secret the source replaces while it is
+    /// used: the hub keeps what `Context::rotated` gives back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotates: Vec<String>,
     /// What the plug-in needs from the machine.
     #[serde(default)]
     pub permissions: Permissions,

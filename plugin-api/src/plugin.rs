@@ -23,7 +23,7 @@ use crate::emitter::Emitter;
 use crate::error::Error;
 use crate::message::{
     Answer, Batch, ConfigFault, Delivery, DeliveryOutcome, Extended, HttpCapture, HttpRequest,
-    Lease, Position, Query, RecordOutcome,
+    Lease, Position, Query, RecordOutcome, Suggest, Suggestion,
 };
 
 /// A connection to a source system: one value is one `[source.NAME]` of the operator.
@@ -51,6 +51,18 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     fn check(&self, cx: &Context) -> impl Future<Output = Result<(), Error>> + Send {
         let _ = cx;
         async { Ok(()) }
+    }
+
+    /// Recommends values for a key of the config that somebody is writing: the tables of a
+    /// database, the queues of a broker. Connects if it must, and changes nothing. What is there
+    /// so far may be wrong or missing. Called by `gantry suggest`.
+    fn suggest(
+        &self,
+        cx: &Context,
+        what: &Suggest,
+    ) -> impl Future<Output = Result<Vec<Suggestion>, Error>> + Send {
+        let _ = (cx, what);
+        async { Ok(Vec::new()) }
     }
 
     /// Finishes what is begun: flushes, waits for what is on its way. Called at most once, while

@@ -140,8 +140,20 @@ pub(crate) fn add_program(
     beside: &str,
 ) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
+    add_files(place, name, &root.join("examples").join(example), package, beside)
+}
+
+/// The same of any folder with a program.
+pub(crate) fn add_files(
+    place: &Place,
+    name: &str,
+    files: &Path,
+    package: &str,
+    beside: &str,
+) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     let folder = place.path("plugins").join(name);
-    copy(&root.join("examples").join(example), &folder)?;
+    copy(files, &folder)?;
     copy(&root.join("plugin-api").join(package), &folder.join(beside))?;
     fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755))?;
     Ok(())

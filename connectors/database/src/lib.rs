@@ -21,12 +21,13 @@ mod failure;
 mod lookup;
 mod source;
 mod statement;
+mod suggest;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
+use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Suggest, Suggestion, export_plugin};
 
 use crate::capture::Scans;
 use crate::client::Client;
@@ -77,6 +78,10 @@ impl Plugin for Database {
         let task = Task { what: "connect to the database", field: "" };
         self.client.describe("SELECT 1", false, task).await?;
         Ok(())
+    }
+
+    async fn suggest(&self, _: &Context, what: &Suggest) -> Result<Vec<Suggestion>, Error> {
+        suggest::suggest(&self.client, what).await
     }
 
     async fn stop(&self, _: &Context) {

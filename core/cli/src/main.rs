@@ -2,7 +2,8 @@
 //!
 //! `run` starts the hub. `agent`, `item`, `capture`, `positions`, `explain`, `curve`, `top`, `tap`
 //! and `dlq` ask a running hub, with the administrator's token that the hub leaves beside its
-//! store; `calendar`, `check`, `doctor`, `plugin`, `schema`, `token` and `verify` need no hub.
+//! store; `calendar`, `check`, `doctor`, `plugin`, `schema`, `suggest`, `token` and `verify` need
+//! no hub.
 #![forbid(unsafe_code)]
 
 /// Prints a line; see [`table::line`].
@@ -29,6 +30,7 @@ mod rules;
 mod run;
 mod schema;
 mod simulate;
+mod suggest;
 mod table;
 mod tap;
 mod token;
@@ -87,6 +89,9 @@ enum Command {
     /// Check a config: all that is wrong with it, each with file, line and remedy.
     #[command(after_help = check::EXAMPLE)]
     Check(check::Options),
+    /// Say what could stand at a key of the config, asking the system behind it
+    #[command(after_help = suggest::EXAMPLE)]
+    Suggest(suggest::Options),
     /// Print the JSON Schema of the config, with the plug-ins' own parts, for editors and tools.
     #[command(after_help = schema::EXAMPLE)]
     Schema(schema::Options),
@@ -150,6 +155,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Run(options) => run::run(&global, options).map(|()| true),
         Command::Check(options) => return exit(check::check(&global, &options)),
+        Command::Suggest(options) => return exit(suggest::suggest(&global, &options)),
         Command::Schema(options) => schema::schema(&global, &options).map(|()| true),
         Command::Calendar(command) => return exit(calendar::run(&global, &command)),
         Command::Simulate(options) => return exit(simulate::simulate(&global, &options)),
@@ -193,6 +199,7 @@ fn block_on(command: Command, global: &Global) -> Result<bool> {
             | Command::PluginChild
             | Command::Rules(_)
             | Command::Schema(_)
+            | Command::Suggest(_)
             | Command::Simulate(_) => {
                 unreachable!("invariant: these need no runtime here")
             }

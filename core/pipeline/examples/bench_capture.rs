@@ -53,6 +53,7 @@ async fn measure() {
     let (rules, findings) = gantry_rules::compile(&spec);
     assert!(findings.is_empty(), "{findings:?}");
     let parts = PipelineParts {
+        vault: None,
         kept: Kept::default(),
         spec,
         version: 1,

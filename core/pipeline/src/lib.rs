@@ -15,6 +15,7 @@ mod backoff;
 mod callback;
 mod capture;
 mod control;
+mod credentials;
 mod dead_letter;
 mod enrich;
 mod http;
@@ -39,6 +40,7 @@ mod tap;
 mod tests;
 
 pub use control::Paused;
+pub use credentials::{Vault, VaultError};
 pub use dead_letter::{DeadLetterError, Retried};
 pub use http::CaptureError;
 pub use intake::{MessageError, Target};

@@ -20,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::callback::{Caller, Desk, Subscriber, captures_of};
 use crate::capture::{Feed, Feeder};
 use crate::control::{Control, Paused};
+use crate::credentials::{Custodian, Vault};
 use crate::enrich::Enrich;
 use crate::enrich::history::History;
 use crate::intake::{Intake, MessageError, Point, Target};
@@ -47,6 +48,8 @@ pub struct PipelineParts {
     pub store: Arc<dyn Store>,
     /// The sources whose plug-ins could be loaded; of the others, everything is refused as stopped.
     pub sources: BTreeMap<Name, SourceParts>,
+    /// Where credentials are kept that sources replace; none: nowhere.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Sources of the pipeline before that go on, with these parts.
     pub kept: Kept,
     /// Number of the last commit at boot: where a callback begins that was never there before.
@@ -88,6 +91,7 @@ pub enum PipelineError {
 pub struct Pipeline {
     feeders: Vec<Feeder>,
     keepers: Vec<Keeper>,
+    custodians: Vec<Custodian>,
     subscribers: Vec<Subscriber>,
     runs: Runs,
     alerts: Alerts,
@@ -161,9 +165,19 @@ impl Pipeline {
         let deadline = parts.spec.hub.drain_timeout.to_std();
         let sources = sources(&parts.spec, parts.sources, parts.kept, deadline).await;
         let ports = Ports::of_sources(&parts.spec, sources);
-        let PipelineParts { spec, version, rules, hub, store, after_seq, limits, .. } = parts;
+        let PipelineParts { spec, version, rules, hub, store, vault, after_seq, limits, .. } =
+            parts;
         let core = Core { spec, version, rules, hub, store, after_seq, limits };
-        Self::over(core, ports).await
+        let (mut pipeline, handle) = Self::over(core, ports).await?;
+        let Some(vault) = vault else { return Ok((pipeline, handle)) };
+        let rotate = |source: &&Arc<Source>| source.rotates();
+        let custodians = pipeline.sources.iter().filter(rotate).map(|source| Custodian {
+            source: Arc::clone(source),
+            vault: Arc::clone(&vault),
+            limits: Arc::clone(&pipeline.limits),
+        });
+        pipeline.custodians = custodians.collect();
+        Ok((pipeline, handle))
     }
 
     pub(crate) async fn over(core: Core, ports: Ports) -> Result<(Self, Handle), PipelineError> {
@@ -219,6 +233,7 @@ impl Pipeline {
         let pipeline = Self {
             feeders,
             keepers,
+            custodians: Vec::new(),
             subscribers,
             runs,
             alerts,
@@ -241,7 +256,8 @@ impl Pipeline {
     /// Dropping the future ends the services at their next await; what was under way is taken up
     /// after the next start.
     pub async fn run(self, stop: CancellationToken) -> Result<(), PipelineError> {
-        let Self { feeders, keepers, subscribers, runs, alerts, sources, hub, .. } = self;
+        let Self { feeders, keepers, custodians, subscribers, runs, alerts, sources, hub, .. } =
+            self;
         let (limits, drain_timeout) = (self.limits, self.drain_timeout);
         let subscribers = settle_in(subscribers, &hub, &limits, &stop).await?;
         let force = CancellationToken::new();
@@ -257,6 +273,9 @@ impl Pipeline {
         }
         for keeper in keepers {
             captures.spawn(keeper.run(stop.clone()));
+        }
+        for custodian in custodians {
+            captures.spawn(custodian.run(stop.clone()));
         }
         captures.spawn(alerts.run(stop.clone()));
         stop.cancelled().await;

@@ -1,7 +1,9 @@
 //! Sources: instances of plug-ins, and what is attached to them.
 //!
 //! An instance whose plug-in panicked is made anew; so is one whose credentials expired, once a
-//! call. What stands here implements the traits in `port`.
+//! call. Start reading at [`Attached`]; `ports` implements the traits in `port` with it.
+
+mod ports;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +14,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use gantry_model::spec::SourceSpec;
-use gantry_model::{ItemId, Name, Timestamp};
-use gantry_plugin_host::api::{
-    Batch, CaptureMode, Delivery, DeliveryOutcome, ErrorClass, Extended, HttpCapture, HttpRequest,
-    Lease, Position, Query, RecordOutcome, Secret,
-};
-use gantry_plugin_host::{
-    CallError, CallbackHandle, CaptureHandle, Instance, Library, LookupHandle, RecordStream, Usage,
-};
+use gantry_model::{Name, Timestamp};
+use gantry_plugin_host::api::{CaptureMode, ErrorClass, Secret};
+use gantry_plugin_host::{CallError, Instance, Library, Usage};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::port::{BatchStream, CallbackPort, CapturePort, LookupPort, Trouble};
+use crate::port::Trouble;
 use crate::status::{Count, Failure, ProcessStatus, SourceState, SourceStatus};
 
 /// What a `[source.NAME]` is made of.
@@ -37,6 +34,9 @@ pub struct SourceParts {
     pub settings: Settings,
     /// The secrets in both, to be taken out of whatever the plug-in says.
     pub secrets: Vec<Secret<String>>,
+    /// Of the keys of the config whose secret the source replaces, the hash of what the operator
+    /// gave.
+    pub rotating: BTreeMap<String, String>,
 }
 
 /// The plug-in's own settings as JSON, with secrets in place of their references, by name of the
@@ -155,6 +155,18 @@ async fn finish(name: &Name, instance: &Instance, deadline: Duration) {
     }
 }
 
+/// A config with another text at a key; as before where it has no such key.
+fn with_value(config: &[u8], field: &str, value: &Secret<String>) -> Vec<u8> {
+    let read = serde_json::from_slice::<Value>(config);
+    let mut config_json = read.expect("invariant: the config is JSON that the hub wrote");
+    let pointer = format!("/{}", field.replace('.', "/"));
+    match config_json.pointer_mut(&pointer) {
+        Some(place) => *place = Value::from(value.expose().as_str()),
+        None => return config.to_vec(),
+    }
+    serde_json::to_vec(&config_json).expect("invariant: it was JSON before")
+}
+
 fn missing(source: &Name) -> Trouble {
     let message = format!("source {source:?} is not there: its plug-in could not be loaded");
     Trouble::new(ErrorClass::Config, message)
@@ -190,8 +202,28 @@ impl Source {
         }
     }
 
+    /// The hash of what the operator gave for a key whose secret the source replaces.
+    pub(crate) async fn replaces(&self, field: &str) -> Option<String> {
+        let standing = self.standing.lock().await;
+        standing.parts.as_ref()?.rotating.get(field).cloned()
+    }
+
+    /// From now on this stands at a key of its config: the next instance is made with it.
+    pub(crate) async fn replace(&self, field: &str, value: &Secret<String>) {
+        let mut standing = self.standing.lock().await;
+        if let Some(parts) = &mut standing.parts {
+            parts.secrets.push(Secret::new(value.expose().clone()));
+            parts.config = with_value(&parts.config, field, value);
+        }
+    }
+
+    /// Whether its source replaces credentials, at the moment.
+    pub(crate) fn rotates(&self) -> bool {
+        self.library().is_some_and(|library| !library.manifest().rotates.is_empty())
+    }
+
     /// The instance and its number, made if there is none.
-    async fn instance(&self) -> Result<(u64, Instance), Trouble> {
+    pub(crate) async fn instance(&self) -> Result<(u64, Instance), Trouble> {
         let mut standing = self.standing.lock().await;
         match &standing.instance {
             Some(instance) => Ok((standing.number, instance.clone())),
@@ -451,145 +483,5 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 impl From<gantry_plugin_host::api::Error> for Trouble {
     fn from(error: gantry_plugin_host::api::Error) -> Self {
         Self { class: error.class(), message: chain(&error), after: error.retry_after() }
-    }
-}
-
-#[async_trait]
-impl Role for CaptureHandle {
-    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
-        of.captures.get(name)
-    }
-
-    async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
-        instance.attach_capture(name, settings).await
-    }
-
-    async fn check(&self) -> Result<(), CallError> {
-        Self::check(self).await
-    }
-}
-
-#[async_trait]
-impl Role for LookupHandle {
-    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
-        of.lookups.get(name)
-    }
-
-    async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
-        instance.attach_lookup(name, settings).await
-    }
-
-    async fn check(&self) -> Result<(), CallError> {
-        Self::check(self).await
-    }
-}
-
-#[async_trait]
-impl Role for CallbackHandle {
-    fn settings<'s>(of: &'s Settings, name: &str) -> Option<&'s Vec<u8>> {
-        of.callbacks.get(name)
-    }
-
-    async fn attach(instance: &Instance, name: &str, settings: Vec<u8>) -> Result<Self, CallError> {
-        instance.attach_callback(name, settings).await
-    }
-
-    async fn check(&self) -> Result<(), CallError> {
-        Self::check(self).await
-    }
-}
-
-#[async_trait]
-impl CapturePort for Attached<CaptureHandle> {
-    fn modes(&self) -> Vec<CaptureMode> {
-        self.source.modes()
-    }
-
-    async fn poll(&self, from: Option<Position>, limit: u32) -> Result<Batch, Trouble> {
-        self.call(|handle| {
-            let from = from.clone();
-            async move { handle.poll(from, limit).await }
-        })
-        .await
-    }
-
-    async fn stream(
-        &self,
-        from: Option<Position>,
-        credit: u32,
-    ) -> Result<Box<dyn BatchStream>, Trouble> {
-        let stream = self.call(|handle| {
-            let from = from.clone();
-            async move { handle.stream(from, credit) }
-        });
-        Ok(Box::new(stream.await?))
-    }
-
-    async fn http(&self, request: HttpRequest) -> Result<HttpCapture, Trouble> {
-        let request = &request;
-        self.call(|handle| async move { handle.http(request).await }).await
-    }
-
-    async fn acknowledge(&self, outcomes: Vec<RecordOutcome>) -> Result<(), Trouble> {
-        self.call(|handle| {
-            let outcomes = outcomes.clone();
-            async move { handle.acknowledge(outcomes).await }
-        })
-        .await
-    }
-
-    fn gives_leases(&self) -> bool {
-        let library = self.source.library();
-        library.is_some_and(|library| {
-            library.manifest().capture.as_ref().is_some_and(|capture| capture.leases)
-        })
-    }
-
-    async fn extend(&self, leases: Vec<Lease>) -> Result<Vec<Extended>, Trouble> {
-        let leases = &leases[..];
-        self.call(|handle| async move { handle.extend(leases).await }).await
-    }
-}
-
-#[async_trait]
-impl BatchStream for RecordStream {
-    async fn next(&mut self) -> Option<Result<Batch, Trouble>> {
-        Self::next(self).await.map(|batch| batch.map_err(Trouble::from))
-    }
-
-    fn grant(&mut self, credit: u32) {
-        Self::grant(self, credit);
-    }
-}
-
-#[async_trait]
-impl LookupPort for Attached<LookupHandle> {
-    async fn ask(&self, query: Query, _: ItemId) -> Result<Option<Value>, Trouble> {
-        let queries = &[query];
-        let ask = || self.call(|handle| async move { handle.lookup(queries).await });
-        let one = "invariant: the host gives one answer a query";
-        let mut answer = ask().await?.pop().expect(one);
-        let class = answer.as_ref().err().map(gantry_plugin_host::api::Error::class);
-        if self.renew_if_expired(class).await {
-            answer = ask().await?.pop().expect(one);
-        }
-        let answer = answer?;
-        Ok(answer.map(|answer| answer.attributes.parse()).transpose()?)
-    }
-}
-
-#[async_trait]
-impl CallbackPort for Attached<CallbackHandle> {
-    async fn deliver(&self, deliveries: Vec<Delivery>) -> Result<Vec<DeliveryOutcome>, Trouble> {
-        let deliveries = &deliveries[..];
-        let outcomes = self.call(|handle| async move { handle.deliver(deliveries).await }).await?;
-        let classes = outcomes.iter().filter_map(|outcome| match outcome {
-            DeliveryOutcome::Retry(error) => Some(error.class()),
-            _ => None,
-        });
-        // Those that met the expired credentials are retried in their lanes, with the new ones.
-        let expired = classes.into_iter().find(|class| *class == ErrorClass::AuthExpired);
-        self.renew_if_expired(expired).await;
-        Ok(outcomes)
     }
 }

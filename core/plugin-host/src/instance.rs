@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gantry_plugin_api::message::{Attach, Create, Drain, Opcode, RoleName, encode};
-use gantry_plugin_api::{Error, ErrorClass};
+use gantry_plugin_api::message::{
+    Attach, Create, Drain, Opcode, RoleName, Rotate, Rotated, Suggest, Suggestion, decode, encode,
+};
+use gantry_plugin_api::{Error, ErrorClass, Secret};
 use tokio::time::{Instant, timeout_at};
 
 use crate::handles::{CallbackHandle, CaptureHandle, LookupHandle};
@@ -159,6 +161,33 @@ impl Instance {
     pub async fn check(&self) -> Result<(), CallError> {
         let live = &self.live;
         live.call(live.id, &live.name, Opcode::Check, &[]).await.map(drop)
+    }
+
+    /// Asks what could stand at a key of the config that is being written.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the plug-in's part is called off.
+    pub async fn suggest(&self, what: &Suggest) -> Result<Vec<Suggestion>, CallError> {
+        let live = &self.live;
+        let reply = live.call(live.id, &live.name, Opcode::Suggest, &encode(what)).await?;
+        decode(&reply, "suggestions")
+            .map_err(|error| CallError::failed(Opcode::Suggest, &live.name, error))
+    }
+
+    /// Waits until the source replaces a credential; `kept` is the number of the one before, which
+    /// is durable now. Not twice at a time. Ends as canceled when the instance drains.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if the future is dropped.
+    pub async fn rotated(&self, kept: Option<u64>) -> Result<Rotated, CallError> {
+        let live = &self.live;
+        let request = encode(&Rotate { kept });
+        let reply = live.call(live.id, &live.name, Opcode::Rotate, &request).await?;
+        let rotated: Rotated = decode(&reply, "rotated credential")
+            .map_err(|error| CallError::failed(Opcode::Rotate, &live.name, error))?;
+        // Before anybody could write it anywhere.
+        live.library.ears().scrubber.add(&[Secret::new(rotated.value.clone())]);
+        Ok(rotated)
     }
 
     /// Attaches a capture point; `settings` is the JSON of `[capture.NAME]` for the plug-in.

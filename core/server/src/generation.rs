@@ -182,6 +182,7 @@ impl Succession {
             hub: self.hub.clone(),
             store: Arc::clone(&self.store),
             sources,
+            vault: Some(Arc::new(self.folders.vault())),
             kept: Kept::default(),
             after_seq,
             limits: Limits::default(),

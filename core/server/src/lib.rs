@@ -14,7 +14,9 @@ mod metrics;
 pub mod place;
 pub mod plugins;
 mod reload;
+pub mod suggest;
 pub mod telemetry;
+mod vault;
 mod verify;
 mod watch;
 
@@ -105,6 +107,7 @@ async fn start(options: Options, ready: impl FnOnce(Ready)) -> Result<(), Error>
         hub: hub.clone(),
         store: Arc::clone(&store),
         sources,
+        vault: Some(Arc::new(folders.vault())),
         kept: Kept::default(),
         after_seq,
         limits: Limits::default(),

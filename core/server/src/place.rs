@@ -113,6 +113,11 @@ impl Place {
         self.data.join(format!("{}.key", self.name))
     }
 
+    /// Credentials that sources replaced.
+    pub fn credentials_file(&self) -> PathBuf {
+        self.data.join(format!("{}.credentials", self.name))
+    }
+
     /// The note of a running hub.
     pub fn run_file(&self) -> PathBuf {
         self.data.join(format!("{}.run", self.name))

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::error::{Error, chain};
 use crate::place::{Place, PlaceError};
+use crate::vault::Vault;
 use crate::wall_clock;
 
 /// Folders with plug-ins, and the place of the hub that uses them.
@@ -70,6 +71,19 @@ impl Folders {
     /// Where the operator's lock file lies, or would.
     pub fn lock_file(&self) -> PathBuf {
         self.place.lock_file()
+    }
+
+    /// Makes the config's folder the working folder: paths in plug-ins' settings and of secrets
+    /// count from there, so before anything is read.
+    pub(crate) fn enter(&self) -> Result<(), Error> {
+        let folder = &self.place.folder;
+        std::env::set_current_dir(folder)
+            .map_err(|source| Error::Folder { path: folder.clone(), source })
+    }
+
+    /// Where credentials are kept that sources replaced.
+    pub(crate) fn vault(&self) -> Vault {
+        Vault::new(self.place.credentials_file())
     }
 
     /// The first of the folders: what is installed goes there.
@@ -127,6 +141,7 @@ pub(crate) async fn load(
     folders: Folders,
     reuse: impl Fn(&Name, &SourceSpec) -> Option<Arc<Library>>,
 ) -> Result<Loaded, Error> {
+    let vault = folders.vault();
     let host = Arc::new(folders.host()?);
     let scan = host.scan();
     for refused in &scan.refused {
@@ -150,7 +165,7 @@ pub(crate) async fn load(
         };
         match loaded {
             Ok(library) => {
-                let (parts, found) = source_parts(&spec, name, library).await;
+                let (parts, found) = source_parts(&spec, name, library, &vault).await;
                 sources.insert(name.clone(), parts);
                 faults.extend(found);
             }
@@ -188,7 +203,7 @@ pub(crate) async fn library(
 }
 
 /// Ends the processes of plug-ins, after the last operation.
-fn end_processes(libraries: &[Arc<Library>]) {
+pub(crate) fn end_processes(libraries: &[Arc<Library>]) {
     /// Instances are stopped before, so nothing is left to do.
     const WITHIN: Duration = Duration::from_secs(2);
     for library in libraries {
@@ -210,15 +225,12 @@ pub struct Connection {
 /// # Errors
 /// [`Error`] if the config may not run; what a system says is no error but a problem.
 pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>, Error> {
-    let place = folders.place.clone();
-    // Before anything is read: paths of secrets count from there too.
-    std::env::set_current_dir(&place.folder)
-        .map_err(|source| Error::Folder { path: place.folder, source })?;
+    folders.enter()?;
     let Loaded { spec, sources, .. } = load(config, folders, |_, _| None).await?;
     let mut connections = Vec::new();
     let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
     for (name, parts) in sources {
-        let SourceParts { library, config, settings, secrets } = parts;
+        let SourceParts { library, config, settings, secrets, .. } = parts;
         match library.create(&name, config, &secrets).await {
             Ok(instance) => {
                 connections.push(Connection::new("source", &name, instance.check().await));
@@ -277,9 +289,17 @@ pub(crate) async fn source_parts(
     spec: &Spec,
     name: &Name,
     library: Arc<Library>,
+    vault: &Vault,
 ) -> (SourceParts, Vec<String>) {
     let manifest = library.manifest().clone();
-    let mut reader = Reader { library: &library, secrets: Vec::new(), faults: Vec::new() };
+    let mut reader = Reader {
+        library: &library,
+        source: name,
+        vault,
+        rotating: BTreeMap::new(),
+        secrets: Vec::new(),
+        faults: Vec::new(),
+    };
     let part = format!("source.{name}.config");
     let schema = manifest.config.as_value();
     let config = reader.part(None, &part, &spec.sources[name].config, schema).await;
@@ -317,13 +337,17 @@ pub(crate) async fn source_parts(
             }
         }
     }
-    let Reader { secrets, faults, .. } = reader;
-    (SourceParts { library, config, settings, secrets }, faults)
+    let Reader { rotating, secrets, faults, .. } = reader;
+    (SourceParts { library, config, settings, secrets, rotating }, faults)
 }
 
 /// Resolves secrets and lets a plug-in look at its config; collects all that it finds.
 struct Reader<'a> {
     library: &'a Library,
+    source: &'a Name,
+    vault: &'a Vault,
+    /// See [`SourceParts::rotating`].
+    rotating: BTreeMap<String, String>,
     secrets: Vec<Secret<String>>,
     faults: Vec<String>,
 }
@@ -337,13 +361,23 @@ impl Reader<'_> {
         value: &Value,
         schema: &Value,
     ) -> Vec<u8> {
-        let (value, secrets) = match resolve_secrets(value, schema) {
+        let (mut value, mut secrets) = match resolve_secrets(value, schema) {
             Ok(resolved) => resolved,
             Err(errors) => {
                 self.faults.extend(errors.iter().map(|error| format!("{part}: {error}")));
                 return Vec::new();
             }
         };
+        if role.is_none() {
+            let rotates = &self.library.manifest().rotates;
+            match self.vault.apply(self.source, rotates, &mut value) {
+                Ok((rotating, kept)) => {
+                    self.rotating = rotating;
+                    secrets.extend(kept);
+                }
+                Err(error) => self.faults.push(format!("{part}: {}", chain(&error))),
+            }
+        }
         let secrets: Vec<_> = secrets.into_iter().map(Secret::new).collect();
         let json = serde_json::to_vec(&value).expect("invariant: it was JSON before");
         match self.library.validate(role, json.clone(), &secrets).await {

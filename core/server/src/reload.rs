@@ -82,12 +82,13 @@ impl Reloader {
             return Err(IntakeError::UnknownPlugin(plugin.to_owned()));
         }
         let (mut all, mut faults) = (BTreeMap::new(), Vec::new());
+        let vault = self.folders.vault();
         let loaded = self.load(spec, names).await.map_err(|refusal| {
             let (code, remedy) = (refusal.code(), refusal.remedy());
             IntakeError::NotReloaded(format!("{} ({code}): {remedy}", chain(&refusal)))
         });
         for (name, library) in loaded? {
-            let (parts, found) = plugins::source_parts(spec, &name, library).await;
+            let (parts, found) = plugins::source_parts(spec, &name, library, &vault).await;
             faults.extend(found);
             all.insert(name, parts);
         }

@@ -20,13 +20,15 @@ export class Clock {
 export class Context {
   #clock;
   #drain;
+  #rotations;
   #log;
 
   // Outside a hub, for the author's own tests, a name is enough.
-  constructor(instance, { name, clock, drain, log, about = 0n } = {}) {
+  constructor(instance, { name, clock, drain, log, about = 0n, rotations } = {}) {
     this.instance = instance;
     this.name = name ?? instance;
     this.#clock = clock ?? new Clock();
+    this.#rotations = rotations;
     this.#drain = drain ?? new AbortController();
     this.#log = log ?? ((level, target, line) => console.log(level, line));
     const at = (level) => (message, fields) => this.#log(level, about, line(message, fields));
@@ -37,7 +39,12 @@ export class Context {
   // The same world, seen from a capture point, look-up or callback of the instance.
   named(name, about) {
     const [clock, drain, log] = [this.#clock, this.#drain, this.#log];
-    return new Context(this.instance, { name, clock, drain, log, about });
+    const rotations = this.#rotations;
+    return new Context(this.instance, { name, clock, drain, log, about, rotations });
+  }
+
+  async rotated(field, value) {
+    await this.#rotations?.push(field, value.expose());
   }
 
   nowMs() {

@@ -246,6 +246,12 @@ export interface ConfigFault {
   message: string;
 }
 
+/** A value that could stand at a key of the config, and what it is. */
+export interface Suggestion {
+  value: Json;
+  note?: string;
+}
+
 /** Names in lower case; a name may come more than once. */
 export type Headers = [name: string, value: string][];
 
@@ -359,6 +365,13 @@ export class Context {
   /** Aborts when the instance is about to stop: finish what is begun, begin nothing. */
   readonly draining: AbortSignal;
   readonly isDraining: boolean;
+  /**
+   * Gives a credential back that the source has replaced, and waits until the hub keeps it: from
+   * then on, also after a restart, it stands in place of the one the operator gave, until the
+   * operator gives another one. `field` is its key in the source's config, a dotted path, which
+   * `about.rotates` names. Outside a hub it resolves at once.
+   */
+  rotated(field: string, value: Secret): Promise<void>;
   /** Says that the instance is about to stop; in the author's tests, too. */
   drain(): void;
 }
@@ -398,6 +411,8 @@ export interface About {
   /** One sentence on what it connects to. */
   description?: string;
   permissions?: Permissions;
+  /** Keys of the config whose secret the source replaces while it is used: `cx.rotated`. */
+  rotates?: string[];
 }
 
 /** A connection to a source system: one object is one `[source.NAME]` of the operator. */
@@ -416,6 +431,17 @@ export class Plugin<C = unknown> {
   static validate(config: any): ConfigFault[];
   /** Connects as running would and changes nothing. */
   check(signal: AbortSignal): Promise<void>;
+  /**
+   * Recommends values for a key of the config that somebody is writing. `role` is absent for the
+   * source's config; `told` is what stands beside the key so far, and may be wrong. Connects if it
+   * must, and changes nothing.
+   */
+  suggest(
+    role: "capture" | "lookup" | "callback" | undefined,
+    told: JsonObject,
+    field: string,
+    signal: AbortSignal,
+  ): Promise<Suggestion[]>;
   /** Finishes what is begun; operations may still be running, `cx.isDraining` is true. */
   drain(signal: AbortSignal): Promise<void>;
   /** Lets go: closes connections. Called after the last operation ended; not after a crash. */

@@ -15,7 +15,7 @@ const ROLES = ["capture", "lookup", "callback"];
 
 // The manifest as JSON. Throws a `TypeError` with what the author has to mend.
 export function manifest(plugin, roles, program) {
-  const { name, version, description = "", permissions = {} } = plugin.about ?? {};
+  const { name, version, description = "", permissions = {}, rotates } = plugin.about ?? {};
   if (!/^[a-z0-9_]+$/.test(name ?? "")) {
     throw new TypeError(`${plugin.name}.about.name: use small letters, digits and \`_\``);
   }
@@ -35,7 +35,7 @@ export function manifest(plugin, roles, program) {
     said[role] = role === "capture" ? { ...written(roles[role]), settings } : { settings };
   }
   const sdk = `gantry-plugin ${VERSION} (Node.js ${process.versions.node})`;
-  return { ...said, permissions, build: { plugin_api: VERSION, sdk } };
+  return { ...said, ...(rotates && { rotates }), permissions, build: { plugin_api: VERSION, sdk } };
 }
 
 // What the author wrote of capture: the modes, and whether leases are extended.

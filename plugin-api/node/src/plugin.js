@@ -18,6 +18,10 @@ export class Plugin {
 
   async check() {}
 
+  async suggest() {
+    return [];
+  }
+
   async drain() {}
 
   async stop() {}

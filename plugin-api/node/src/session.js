@@ -16,6 +16,7 @@ import {
   requestFromJson,
 } from "./messages.js";
 import { Callback, Capture, Lookup } from "./plugin.js";
+import { Rotations } from "./rotation.js";
 
 const STREAM = 17;
 
@@ -25,6 +26,8 @@ const FIELDS = new Map([
   [2, ["name", "config"]],
   [4, ["instance", "role", "name", "settings"]],
   [7, []],
+  [10, ["json", "field"]],
+  [11, []],
   [16, ["limit"]],
   [STREAM, ["credit"]],
   [18, ["method", "path", "query"]],
@@ -56,6 +59,8 @@ export class Session {
     [7, (op) => this.#drain(op)],
     [8, (op) => this.#instance(op.target).plugin.stop()],
     [9, (op) => this.#destroy(op)],
+    [10, (op) => this.#suggest(op)],
+    [11, (op) => this.#rotate(op)],
     [16, (op) => this.#poll(op)],
     [STREAM, (op) => this.#stream(op)],
     [18, (op) => this.#http(op)],
@@ -66,7 +71,7 @@ export class Session {
   ]);
 
   // Operations that have a reply.
-  static #REPLY = new Set([1, 16, 18, 20, 32, 48]);
+  static #REPLY = new Set([1, 10, 11, 16, 18, 20, 32, 48]);
 
   constructor(plugin, roles, send, clock) {
     this.#plugin = plugin;
@@ -144,9 +149,10 @@ export class Session {
 
   #create({ target, request: { name, config } }) {
     const log = (...line) => this.#log(...line);
-    const cx = new Context(name, { clock: this.#clock, log, about: target });
+    const rotations = new Rotations();
+    const cx = new Context(name, { clock: this.#clock, log, about: target, rotations });
     const plugin = new this.#plugin(read(this.#plugin.config, config), cx);
-    this.#instances.set(target, { plugin, cx });
+    this.#instances.set(target, { plugin, cx, rotations });
   }
 
   #attach({ target, request }) {
@@ -155,6 +161,16 @@ export class Session {
     const settings = read(kind.settings, request.settings);
     const role = new kind(plugin, settings, cx.named(request.name, target));
     this.#attachments.set(target, { role, plugin });
+  }
+
+  async #suggest({ target, request: { role, json, field }, signal }) {
+    return this.#instance(target).plugin.suggest(role, json, field, signal);
+  }
+
+  // It is no work that a drain should wait for.
+  #rotate({ target, request: { kept }, signal }) {
+    const { rotations, cx } = this.#instance(target);
+    return rotations.next(kept, AbortSignal.any([signal, cx.draining]));
   }
 
   #drain({ target, signal }) {

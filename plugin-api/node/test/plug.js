@@ -9,6 +9,7 @@ import {
   Lookup,
   Plugin,
   PluginError,
+  Secret,
   alreadyDone,
   done,
   duration,
@@ -42,6 +43,11 @@ class Counter extends Plugin {
 
   async check() {
     await once(connect(1, "127.0.0.1"), "connect");
+  }
+
+  async suggest(role, told, field) {
+    if (field === "key") await this.cx.rotated("key", new Secret("key-2"));
+    return field === "step" ? [{ value: told.step + 1, note: `the next of ${role}` }] : [];
   }
 
   async drain() {

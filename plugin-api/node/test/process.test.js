@@ -12,6 +12,7 @@ import { Hub } from "./hub.js";
 
 const PLUG = new URL("plug.js", import.meta.url).pathname;
 const [VALIDATE, CREATE, CHECK, ATTACH, DETACH, DRAIN, STOP, DESTROY] = [1, 2, 3, 4, 6, 7, 8, 9];
+const [SUGGEST, ROTATE] = [10, 11];
 const [POLL, STREAM, HTTP, ACKNOWLEDGE, EXTEND, LOOKUP, DELIVER] =
   [16, 17, 18, 19, 20, 32, 48];
 const [OK, TRANSIENT, CONFIG, PANIC, CANCELED, UNSUPPORTED, PROTOCOL] = [0, 4, 9, 10, 11, 12, 13];
@@ -120,6 +121,26 @@ describe("a plug-in that runs", () => {
     const [kept, lost, failed] = await ok(EXTEND, CAPTURE, leases);
     assert.deepEqual([kept, lost], [{ kept: { for_ms: 2000 } }, { lost: { reason: "taken" } }]);
     assert.equal(failed.failed.class, "transient");
+  });
+
+  test("recommends values", async () => {
+    const asked = { role: "capture", json: { step: 2 }, field: "step" };
+    const suggestions = await ok(SUGGEST, INSTANCE, asked);
+    assert.deepEqual(suggestions, [{ value: 3, note: "the next of capture" }]);
+    assert.deepEqual(await ok(SUGGEST, INSTANCE, { ...asked, field: "x" }), []);
+  });
+
+  test("tells what rotates until it is kept", async () => {
+    let rotate = hub.start(ROTATE, INSTANCE, {});
+    const waits = hub.start(SUGGEST, INSTANCE, { json: {}, field: "key" });
+    const { number, body } = await hub.next();
+    assert.deepEqual([number, body], [rotate, { number: 1, field: "key", value: "key-2" }]);
+    assert.deepEqual(await ok(ROTATE, INSTANCE, {}), body);
+    rotate = hub.start(ROTATE, INSTANCE, { kept: 1 });
+    assert.equal((await hub.next()).number, waits);
+    const drain = hub.start(DRAIN, INSTANCE, { deadline_ms: 1000 });
+    const ended = [(await hub.next()).number, (await hub.next()).number];
+    assert.deepEqual(new Set(ended), new Set([rotate, drain]));
   });
 
   test("finds, misses and fails in a look-up", async () => {

@@ -50,6 +50,7 @@ from .messages import (
     Query,
     Record,
     RecordOutcome,
+    Suggestion,
 )
 from .plugin import Callback, Capture, Lookup, Permissions, Plugin
 from .runtime import run
@@ -82,5 +83,6 @@ __all__ = [
     "Record",
     "RecordOutcome",
     "Secret",
+    "Suggestion",
     "run",
 ]

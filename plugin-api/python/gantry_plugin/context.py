@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .config import Secret
 from .errors import Error, ErrorClass
 from .messages import Batch
+from .rotation import Rotations
 
 ABOUT = "gantry_about"
 """The key of a log record under which the number of an instance or attachment stands."""
@@ -43,8 +45,10 @@ class Context:
         now_ms: Callable[[], int] = Clock().now_ms,
         draining: asyncio.Event | None = None,
         about: int = 0,
+        rotations: Rotations | None = None,
     ) -> None:
         """Outside a hub, for the author's own tests, a name is enough."""
+        self._rotations = rotations
         self._draining = asyncio.Event() if draining is None else draining
         self._now_ms = now_ms
         self.instance = instance
@@ -62,7 +66,18 @@ class Context:
             now_ms=self._now_ms,
             draining=self._draining,
             about=about,
+            rotations=self._rotations,
         )
+
+    async def rotated(self, field: str, value: Secret) -> None:
+        """Gives a credential back that the source has replaced, and waits until the hub keeps it.
+
+        From then on, also after a restart, it stands in place of the one the operator gave, until
+        the operator gives another one. `field` is its key in the source's config, a dotted path,
+        which `Plugin.rotates` names. Outside a hub it returns at once.
+        """
+        if self._rotations is not None:
+            await self._rotations.push(field, value.expose())
 
     def now_ms(self) -> int:
         """The hub's time in Unix milliseconds: ask it rather than the system."""

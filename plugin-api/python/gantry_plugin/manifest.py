@@ -75,6 +75,8 @@ def manifest(definition: Definition, program: Path) -> dict[str, Any]:
     for role, kind in definition.roles.items():
         settings = {"settings": config.schema(definition.settings(role))}
         said[role] = {**_written(kind), **settings} if role == "capture" else settings
+    if plugin.rotates:
+        said["rotates"] = plugin.rotates
     said["permissions"] = {key: value for key, value in permissions.items() if value}
     said["build"] = {
         "plugin_api": VERSION,

@@ -222,6 +222,20 @@ class ConfigFault:
         return {"path": self.path, "message": self.message}
 
 
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value that could stand at a key of the config."""
+
+    value: Any
+    note: str | None = None
+    """What it is, in a few words."""
+
+    def to_json(self) -> JsonObject:
+        """As the hub reads it."""
+        note = {} if self.note is None else {"note": self.note}
+        return {"value": self.value, **note}
+
+
 Headers = list[tuple[str, str]]
 
 

@@ -28,9 +28,11 @@ from .messages import (
     HttpCapture,
     HttpRequest,
     HttpResponse,
+    JsonObject,
     Lease,
     Query,
     RecordOutcome,
+    Suggestion,
 )
 
 C = TypeVar("C")
@@ -67,6 +69,8 @@ class Plugin(Generic[C]):
     """The plug-in's own version."""
     permissions: ClassVar[Permissions] = Permissions()
     """What it needs from the machine."""
+    rotates: ClassVar[list[str]] = []
+    """Keys of the config whose secret the source replaces while it is used: `cx.rotated`."""
 
     def __init__(self, config: C, cx: Context) -> None:
         """Makes the instance; no input or output, no task: connections open on first use.
@@ -83,6 +87,14 @@ class Plugin(Generic[C]):
 
     async def check(self) -> None:
         """Connects as running would and changes nothing, so that the operator sees it works."""
+
+    async def suggest(self, role: str | None, told: JsonObject, field: str) -> list[Suggestion]:
+        """Recommends values for a key of the config that somebody is writing.
+
+        `role` is `None` for the source's config, `told` what stands beside the key so far, and may
+        be wrong. Connects if it must, and changes nothing.
+        """
+        return []
 
     async def drain(self) -> None:
         """Finishes what is begun; operations may still be running, `cx.is_draining` is true."""

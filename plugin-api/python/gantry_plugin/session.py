@@ -29,6 +29,7 @@ from .messages import (
     write_json,
 )
 from .plugin import Callback, Capture, Lookup, Plugin, Role
+from .rotation import Rotations
 
 _TARGET = struct.Struct("<Q")
 _CREDIT = struct.Struct("<I")
@@ -38,6 +39,8 @@ _FIELDS: dict[int, tuple[str, ...]] = {
     2: ("name", "config"),
     4: ("instance", "role", "name", "settings"),
     7: (),
+    10: ("json", "field"),
+    11: (),
     16: ("limit",),
     _STREAM: ("credit",),
     18: ("method", "path", "query"),
@@ -61,6 +64,7 @@ _LEVELS = (
 class _Instance:
     plugin: Plugin[Any]
     cx: Context
+    rotations: Rotations
 
 
 @dataclass
@@ -99,6 +103,8 @@ class Session:
             7: self._drain,
             8: self._stop,
             9: self._destroy,
+            10: self._suggest,
+            11: self._rotate,
             16: self._poll,
             _STREAM: self._stream,
             18: self._http,
@@ -176,8 +182,10 @@ class Session:
     async def _create(self, op: _Op) -> None:
         name = op.request["name"]
         value = config.read(self._definition.config, op.request["config"])
-        cx = Context(name, now_ms=self._clock.now_ms, about=op.target)
-        self._instances[op.target] = _Instance(self._definition.plugin(value, cx), cx)
+        rotations = Rotations()
+        cx = Context(name, now_ms=self._clock.now_ms, about=op.target, rotations=rotations)
+        plugin = self._definition.plugin(value, cx)
+        self._instances[op.target] = _Instance(plugin, cx, rotations)
 
     async def _check(self, op: _Op) -> None:
         await self._instance(op.target).plugin.check()
@@ -199,6 +207,25 @@ class Session:
 
     async def _detach(self, op: _Op) -> None:
         self._attachments.pop(op.target, None)
+
+    async def _suggest(self, op: _Op) -> Any:
+        plugin, told = self._instance(op.target).plugin, op.request
+        suggestions = await plugin.suggest(told.get("role"), told["json"], told["field"])
+        return [suggestion.to_json() for suggestion in suggestions]
+
+    async def _rotate(self, op: _Op) -> Any:
+        instance = self._instance(op.target)
+        rotated = asyncio.ensure_future(instance.rotations.next(op.request.get("kept")))
+        draining = asyncio.ensure_future(instance.cx.draining())
+        try:
+            await asyncio.wait({rotated, draining}, return_when=asyncio.FIRST_COMPLETED)
+            if rotated.done():
+                return rotated.result()
+            # It is no work that a drain should wait for.
+            raise Error(ErrorClass.CANCELED, "the instance is about to stop")
+        finally:
+            rotated.cancel()
+            draining.cancel()
 
     async def _drain(self, op: _Op) -> None:
         instance = self._instance(op.target)

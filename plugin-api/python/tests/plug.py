@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from gantry_plugin import (
     Answer,
@@ -33,8 +33,11 @@ from gantry_plugin import (
     Record,
     RecordOutcome,
     Secret,
+    Suggestion,
     run,
 )
+
+JsonObject = dict[str, Any]
 
 
 @dataclass
@@ -65,6 +68,11 @@ class Counter(Plugin[Config]):
     @classmethod
     def validate(cls, config: Config) -> list[ConfigFault]:
         return [ConfigFault("last", "must be even")] if config.last % 2 else []
+
+    async def suggest(self, role: str | None, told: JsonObject, field: str) -> list[Suggestion]:
+        if (role, field) == (None, "key"):
+            await self.cx.rotated("key", Secret("key-2"))
+        return [Suggestion(told.get("step", 0) + 1, "the next")] if field == "step" else []
 
     async def check(self) -> None:
         await asyncio.open_connection("127.0.0.1", 1)

@@ -17,6 +17,7 @@ from .hub import TIMEOUT_S, Hub, environment
 
 PLUG = Path(__file__).parent / "plug.py"
 VALIDATE, CREATE, CHECK, ATTACH, CHECK_SETTINGS, DETACH, DRAIN, STOP, DESTROY = range(1, 10)
+SUGGEST, ROTATE = 10, 11
 POLL, STREAM, HTTP, ACKNOWLEDGE, EXTEND, LOOKUP, DELIVER = 16, 17, 18, 19, 20, 32, 48
 OK, TRANSIENT, CONFIG, PANIC, CANCELED, UNSUPPORTED, PROTOCOL = 0, 4, 9, 10, 11, 12, 13
 INSTANCE, CAPTURE, PARITY, TOLD = 1, 2, 3, 4
@@ -116,6 +117,24 @@ class Serving(unittest.TestCase):
         self.assertEqual(kept, {"kept": {"for_ms": 2000}})
         self.assertEqual(lost, {"lost": {"reason": "somebody has it"}})
         self.assertEqual(failed["failed"]["class"], "transient")
+
+    def test_it_recommends_values(self) -> None:
+        asked = {"role": "capture", "json": {"step": 2}, "field": "step"}
+        suggestions = self.ok(SUGGEST, INSTANCE, asked)
+        self.assertEqual(suggestions, [{"value": 3, "note": "the next"}])
+        self.assertEqual(self.ok(SUGGEST, INSTANCE, {**asked, "field": "x"}), [])
+
+    def test_what_rotates_is_told_until_it_is_kept(self) -> None:
+        rotate = self.hub.start(ROTATE, INSTANCE, {})
+        waits = self.hub.start(SUGGEST, INSTANCE, {"json": {}, "field": "key"})
+        number, _, told = self.hub.next()
+        self.assertEqual((number, told), (rotate, {"number": 1, "field": "key", "value": "key-2"}))
+        self.assertEqual(self.ok(ROTATE, INSTANCE, {}), told)
+        rotate = self.hub.start(ROTATE, INSTANCE, {"kept": 1})
+        self.assertEqual(self.hub.next()[0], waits)
+        drain = self.hub.start(DRAIN, INSTANCE, {"deadline_ms": 1000})
+        ended = {self.hub.next()[0], self.hub.next()[0]}
+        self.assertEqual(ended, {rotate, drain})
 
     def test_a_lookup_finds_misses_and_fails(self) -> None:
         queries = [{"attributes": {"number": number}} for number in (4, 40, -4)]

@@ -9,8 +9,8 @@ use super::{Encoding, LogLine};
 use crate::error::{Error, ErrorClass};
 use crate::message::{
     Acknowledge, Answered, Attach, Batch, ConfigFault, Create, Delivery, DeliveryOutcome, Drain,
-    Extended, HttpCapture, HttpRequest, Lease, Opcode, Poll, Query, Stream, Validate, decode,
-    encode,
+    Extended, HttpCapture, HttpRequest, Lease, Opcode, Poll, Query, Rotate, Rotated, Stream,
+    Suggest, Suggestion, Validate, decode, encode,
 };
 
 /// Turns a request of an operation from CBOR into JSON.
@@ -22,6 +22,8 @@ pub fn request_to_json(opcode: Opcode, cbor: &[u8]) -> Result<Vec<u8>, Error> {
         Opcode::Validate => to_json::<Validate>(cbor),
         Opcode::Create => to_json::<Create>(cbor),
         Opcode::Attach => to_json::<Attach>(cbor),
+        Opcode::Suggest => to_json::<Suggest>(cbor),
+        Opcode::Rotate => to_json::<Rotate>(cbor),
         Opcode::Drain => to_json::<Drain>(cbor),
         Opcode::Poll => to_json::<Poll>(cbor),
         Opcode::Stream => to_json::<Stream>(cbor),
@@ -44,6 +46,8 @@ pub fn request_to_json(opcode: Opcode, cbor: &[u8]) -> Result<Vec<u8>, Error> {
 pub fn reply_to_cbor(opcode: Opcode, json: &[u8]) -> Result<Vec<u8>, Error> {
     match opcode {
         Opcode::Validate => to_cbor::<Vec<ConfigFault>>(json, "faults"),
+        Opcode::Suggest => to_cbor::<Vec<Suggestion>>(json, "suggestions"),
+        Opcode::Rotate => to_cbor::<Rotated>(json, "rotated credential"),
         Opcode::Poll | Opcode::Stream => to_cbor::<Batch>(json, "batch"),
         Opcode::Http => to_cbor::<HttpCapture>(json, "http capture"),
         Opcode::Extend => to_cbor::<Vec<Extended>>(json, "extended leases"),

@@ -15,6 +15,8 @@ mod lease;
 mod lifecycle;
 mod lookup;
 mod record;
+mod rotation;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +28,8 @@ pub use lease::{Extended, Lease};
 pub use lifecycle::{Attach, ConfigFault, Create, Drain, RoleName, Validate};
 pub use lookup::{Answer, Answered, Query};
 pub use record::{MessageKind, Outcome, Position, PositionTooLong, Record, RecordOutcome};
+pub use rotation::{Rotate, Rotated};
+pub use suggest::{Suggest, Suggestion};
 
 use minicbor::{Decode, Encode};
 
@@ -54,6 +58,11 @@ pub enum Opcode {
     Stop = 8,
     /// Nothing → nothing; target instance, which is forgotten with its attachments.
     Destroy = 9,
+    /// [`Suggest`] → `Vec<Suggestion>`; target instance. Connects, changes nothing.
+    Suggest = 10,
+    /// [`Rotate`] → [`Rotated`], as soon as the source replaces a credential; target instance. One
+    /// at a time, and only of a plug-in whose manifest names what `rotates`.
+    Rotate = 11,
     /// [`Poll`] → [`Batch`]; target attachment.
     Poll = 16,
     /// [`Stream`] → nothing, when the stream has ended; each [`Batch`] goes by `emit`; target
@@ -72,7 +81,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Validate,
         Self::Create,
         Self::Check,
@@ -82,6 +91,8 @@ impl Opcode {
         Self::Drain,
         Self::Stop,
         Self::Destroy,
+        Self::Suggest,
+        Self::Rotate,
         Self::Poll,
         Self::Stream,
         Self::Http,
@@ -108,6 +119,8 @@ impl Opcode {
             Self::Drain => "drain",
             Self::Stop => "stop",
             Self::Destroy => "destroy",
+            Self::Suggest => "suggest",
+            Self::Rotate => "rotate",
             Self::Poll => "poll",
             Self::Stream => "stream",
             Self::Http => "http",

@@ -68,6 +68,10 @@ fn every_message_survives_the_way() {
         DeliveryOutcome::Retry(error.clone()),
         DeliveryOutcome::Refused(error),
     ]);
+    round_trip(Suggest::new(Some(RoleName::Capture), "{}", "table"));
+    round_trip(vec![Suggestion::text("crm.leads").with_note("a table")]);
+    round_trip(Rotate { kept: Some(1) });
+    round_trip(Rotated { number: 1, field: "auth.token".into(), value: "t-2".into() });
     round_trip(vec![Lease::new("task-7", 600_000)]);
     round_trip(vec![
         Extended::Kept { for_ms: u64::MAX },
@@ -119,7 +123,7 @@ fn a_position_is_no_store() {
 #[test]
 fn opcodes_keep_their_numbers() {
     let numbers: Vec<_> = Opcode::ALL.into_iter().map(|opcode| opcode as u32).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 18, 19, 20, 32, 48]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 20, 32, 48]);
     for opcode in Opcode::ALL {
         assert_eq!(Opcode::from_code(opcode as u32), Some(opcode));
     }

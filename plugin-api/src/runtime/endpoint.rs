@@ -12,9 +12,10 @@ use crate::emitter::Emitter;
 use crate::error::{Error, ErrorClass};
 use crate::message::{
     Acknowledge, Answered, ConfigFault, Create, Delivery, HttpRequest, Lease, Opcode, Poll,
-    Position, Query, RoleName, decode, encode,
+    Position, Query, RoleName, Suggest, decode, encode,
 };
 use crate::plugin::{Callback, Capture, Lookup, Plugin};
+use crate::rotation::Rotations;
 
 /// A plug-in, whatever its type.
 pub trait Plug: Send + Sync {
@@ -37,6 +38,12 @@ pub trait Instance: Send + Sync {
 
     /// See [`Opcode::Check`].
     fn check(self: Arc<Self>) -> Running;
+
+    /// See [`Opcode::Suggest`].
+    fn suggest(self: Arc<Self>, what: Suggest) -> Running;
+
+    /// See [`Opcode::Rotate`].
+    fn rotate(self: Arc<Self>, kept: Option<u64>) -> Running;
 
     /// See [`Opcode::Drain`].
     fn drain(self: Arc<Self>) -> Running;
@@ -158,12 +165,13 @@ impl<P: Plugin> Plug for Endpoint<P> {
     fn create(&self, id: u64, request: &Create, clock: Clock) -> Result<Arc<dyn Instance>, Error> {
         let config = settings_of::<P::Config>(&request.config)?;
         let (draining, receiver) = watch::channel(false);
-        let cx = Context::new(&request.name, clock, receiver);
+        let rotations = Arc::new(Rotations::default());
+        let cx = Context::new(&request.name, clock, receiver).keeping(Arc::clone(&rotations));
         let plugin = P::create(config, &cx)?;
         // A copy, since the roles of a plug-in are fixed when it is compiled.
         let roles = [self.capture, self.lookup, self.callback];
         let endpoint = Self { capture: roles[0], lookup: roles[1], callback: roles[2] };
-        Ok(Arc::new(Live { id, plugin, cx, draining, endpoint }))
+        Ok(Arc::new(Live { id, plugin, cx, rotations, draining, endpoint }))
     }
 }
 
@@ -180,6 +188,7 @@ struct Live<P: Plugin> {
     id: u64,
     plugin: P,
     cx: Context,
+    rotations: Arc<Rotations>,
     draining: watch::Sender<bool>,
     endpoint: Endpoint<P>,
 }
@@ -198,6 +207,25 @@ impl<P: Plugin> Instance for Live<P> {
 
     fn check(self: Arc<Self>) -> Running {
         Box::pin(async move { self.plugin.check(&self.cx).await.map(|()| Vec::new()) })
+    }
+
+    fn suggest(self: Arc<Self>, what: Suggest) -> Running {
+        Box::pin(async move {
+            let suggestions = self.plugin.suggest(&self.cx, &what).await?;
+            Ok(encode(&suggestions))
+        })
+    }
+
+    fn rotate(self: Arc<Self>, kept: Option<u64>) -> Running {
+        Box::pin(async move {
+            tokio::select! {
+                rotated = self.rotations.next(kept) => Ok(encode(&rotated)),
+                // It is no work that a drain should wait for.
+                () = self.cx.draining() => {
+                    Err(Error::new(ErrorClass::Canceled, "the instance is about to stop"))
+                }
+            }
+        })
     }
 
     fn drain(self: Arc<Self>) -> Running {

@@ -18,7 +18,7 @@ use super::host::{Completion, Host, HostSink};
 use crate::abi::STATUS_OK;
 use crate::emitter::Emitter;
 use crate::error::{Error, ErrorClass};
-use crate::message::{Attach, Create, Drain, Opcode, Stream, Validate, decode, encode};
+use crate::message::{Attach, Create, Drain, Opcode, Rotate, Stream, Validate, decode, encode};
 
 /// Everything a plug-in library keeps between calls; the export macro makes it a static.
 pub struct Library {
@@ -183,6 +183,14 @@ impl Library {
                 Ok(Started::Done(Vec::new()))
             }
             Opcode::Check => Ok(Started::on_runtime(target, self.instance(target)?.check())),
+            Opcode::Suggest => {
+                let what = decode(request, "suggest request")?;
+                Ok(Started::on_runtime(target, self.instance(target)?.suggest(what)))
+            }
+            Opcode::Rotate => {
+                let Rotate { kept } = decode(request, "rotate request")?;
+                Ok(Started::on_runtime(target, self.instance(target)?.rotate(kept)))
+            }
             Opcode::Drain => {
                 let Drain { .. } = decode(request, "drain request")?;
                 Ok(Started::on_runtime(target, self.instance(target)?.drain()))

@@ -75,6 +75,12 @@ fn its_messages_are_true() {
             settings: Bytes::from_static(b"{}"),
         },
     );
+    let what = Suggest::new(Some(RoleName::Capture), r#"{"engine":"x"}"#, "table");
+    manual.message("suggest", &what);
+    manual.message("suggestions", &vec![Suggestion::text("orders").with_note("a table")]);
+    manual.message("rotate", &Rotate { kept: Some(1) });
+    let rotated = Rotated { number: 2, field: "refresh_token".into(), value: "t-2".into() };
+    manual.message("rotated", &rotated);
     manual.message("drain", &Drain { deadline_ms: 30_000 });
     let from = Some(Position::new("page=1").unwrap());
     manual.message("poll", &Poll { from: from.clone(), limit: 100 });
