@@ -361,7 +361,7 @@ class Face(BaseHTTPRequestHandler):
         return formatdate(self.org.now_ms() / 1000, usegmt=True)
 
     def handle_any(self):
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         with self.org.lock:
             fault = self.fault()
             self.org.log.append([time.monotonic(), self.command, self.path, bool(fault)])
@@ -374,6 +374,16 @@ class Face(BaseHTTPRequestHandler):
             if fault:
                 return self.fail(fault)
         self.answer(status, answer, headers)
+
+    def body(self):
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        whole = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            whole += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return whole
 
     do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
@@ -540,6 +550,9 @@ class Face(BaseHTTPRequestHandler):
         org, kind = self.org, fields.get("grant_type")
         if kind == "client_credentials":
             given = {"id": fields.get("client_id"), "secret": fields.get("client_secret")}
+            kind, _, pair = (self.headers.get("authorization") or "").partition(" ")
+            if kind == "Basic":
+                given["id"], _, given["secret"] = base64.b64decode(pair).decode().partition(":")
             if given["id"] != org.client["id"]:
                 return no("invalid_client_id", "client identifier invalid")
             if given != org.client:
@@ -549,7 +562,7 @@ class Face(BaseHTTPRequestHandler):
             now = org.now_ms() / 1000
             if not claims or claims["iss"] != org.client["id"]:
                 return no("invalid_client", "invalid assertion")
-            if not now < claims["exp"] <= now + 300:
+            if not now < int(claims["exp"]) <= now + 300:
                 return no("invalid_grant", "assertion expired or too long-lived")
             if claims["sub"] != org.user or claims["aud"] != "https://login.salesforce.com":
                 return no("invalid_grant", "user hasn't approved this consumer")
