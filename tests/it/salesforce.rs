@@ -1,5 +1,6 @@
 //! The Salesforce connector against the stand-in for an org, through the real hub.
 
+mod clients;
 mod page;
 mod scene;
 mod story;

@@ -27,6 +27,11 @@ pub fn test_library(name: &str) -> PathBuf {
     named("GANTRY_TEST_LIBRARIES").join(file)
 }
 
+/// The folder with client libraries that others wrote: `python` and `node_modules`.
+pub fn clients() -> PathBuf {
+    named("GANTRY_TEST_CLIENTS")
+}
+
 /// The text of a case in `tests/cases`.
 ///
 /// # Errors

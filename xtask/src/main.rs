@@ -7,6 +7,7 @@
 
 mod bench;
 mod build;
+mod clients;
 mod demo;
 mod fuzz;
 mod packages;

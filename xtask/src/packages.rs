@@ -51,9 +51,19 @@ const PACKAGES: &[Package] = &[
         needed_for: "plug-ins in Python",
     },
     Package {
+        name: "python3-venv",
+        installed: || runs("python3", &["-c", "import ensurepip"]),
+        needed_for: "client libraries in Python",
+    },
+    Package {
         name: "nodejs",
         installed: || Path::new("/usr/bin/node").exists(),
         needed_for: "plug-ins in JavaScript",
+    },
+    Package {
+        name: "npm",
+        installed: || runs("npm", &["--version"]),
+        needed_for: "client libraries in JavaScript",
     },
 ];
 
@@ -79,6 +89,12 @@ pub(crate) fn install_missing() {
             );
         }
     }
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|end| end.success())
 }
 
 fn apt(arguments: &[&str]) -> bool {

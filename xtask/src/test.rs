@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::build::{Profile, build, cargo, run as run_command};
-use crate::{packages, sdk, tidy};
+use crate::{clients, packages, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         step("lints", lint)?;
         step("packages in other languages", sdk::run)?;
     }
+    let clients = clients::install()?;
     let built = build(Profile::Debug, &STARTED)?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
@@ -40,6 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests.env("GANTRY_TEST_DEMO", built.binary("gantry-demo"));
     tests.env("GANTRY_TEST_PLUGINS", &built.plugins);
     tests.env("GANTRY_TEST_LIBRARIES", &built.folder);
+    tests.env("GANTRY_TEST_CLIENTS", clients);
     tests.env("INSTA_UPDATE", "no");
     if let Some(filter) = &options.filter {
         tests.args(["--", filter]);
