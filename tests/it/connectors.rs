@@ -1,4 +1,5 @@
 //! The suite of all connectors, each against its real source: see `gantry_tests::connector`.
 
+mod camunda7;
 mod database;
 mod salesforce;

@@ -7,6 +7,7 @@ mod alerts;
 mod author;
 mod bad_input;
 mod calendar;
+mod camunda7;
 mod canary;
 mod cli;
 mod conformance;

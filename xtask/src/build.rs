@@ -8,7 +8,8 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 
 /// The connectors that ship with Gantry: package, and the file its library is built as.
-const CONNECTORS: [(&str, &str); 5] = [
+const CONNECTORS: [(&str, &str); 6] = [
+    ("gantry-connector-camunda7", "libgantry_connector_camunda7.so"),
     ("gantry-connector-database", "libgantry_connector_database.so"),
     ("gantry-connector-email", "libgantry_connector_email.so"),
     ("gantry-connector-files", "libgantry_connector_files.so"),

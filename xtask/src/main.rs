@@ -11,6 +11,7 @@ mod clients;
 mod demo;
 mod fuzz;
 mod packages;
+mod peers;
 mod sdk;
 mod soak;
 mod test;

@@ -46,6 +46,16 @@ const PACKAGES: &[Package] = &[
         needed_for: "replies by a real SMTP server",
     },
     Package {
+        name: "default-jdk-headless",
+        installed: || Path::new("/usr/bin/javac").exists(),
+        needed_for: "process engines",
+    },
+    Package {
+        name: "maven",
+        installed: || Path::new("/usr/bin/mvn").exists(),
+        needed_for: "process engines",
+    },
+    Package {
         name: "python3",
         installed: || Path::new("/usr/bin/python3").exists(),
         needed_for: "plug-ins in Python",

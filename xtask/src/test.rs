@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::build::{Profile, build, cargo, run as run_command};
-use crate::{clients, packages, sdk, tidy};
+use crate::{clients, packages, peers, sdk, tidy};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -34,6 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         step("packages in other languages", sdk::run)?;
     }
     let clients = clients::install()?;
+    let peers = peers::build()?;
     let built = build(Profile::Debug, &STARTED)?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
@@ -42,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests.env("GANTRY_TEST_PLUGINS", &built.plugins);
     tests.env("GANTRY_TEST_LIBRARIES", &built.folder);
     tests.env("GANTRY_TEST_CLIENTS", clients);
+    tests.env("GANTRY_TEST_PEERS", &peers);
     tests.env("INSTA_UPDATE", "no");
     if let Some(filter) = &options.filter {
         tests.args(["--", filter]);

@@ -1,0 +1,24 @@
+//! Writes the manifest from the configuration types.
+
+#[path = "src/config.rs"]
+#[allow(dead_code, reason = "only the schemas are derived here")]
+mod config;
+
+use gantry_plugin_api::build::{self, Plugin};
+use gantry_plugin_api::{CaptureMode, Permissions};
+
+fn main() -> Result<(), build::Error> {
+    let permissions = Permissions {
+        network: vec!["config:endpoint".to_owned()],
+        read: vec!["config:tls_ca".to_owned()],
+        ..Permissions::default()
+    };
+    Plugin::new("camunda7")
+        .config::<config::Config>()
+        .capture::<config::CaptureSettings>([CaptureMode::Poll])
+        .leases()
+        .lookup::<config::LookupSettings>()
+        .callback::<config::CallbackSettings>()
+        .permissions(permissions)
+        .write()
+}

@@ -1,0 +1,3 @@
+//! `camunda7`: whole processes on real engines, and what ships beside the connector.
+
+mod page;
