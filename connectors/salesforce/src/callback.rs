@@ -62,6 +62,23 @@ impl Callback for Salesforce {
         faults
     }
 
+    async fn check_settings(&self, settings: &CallbackSettings, _: &Context) -> Result<(), Error> {
+        // What a class of the org's takes is its own.
+        if settings.apex.is_some() {
+            return Ok(());
+        }
+        let written = Target { object: &settings.object, place: String::new(), key: None };
+        if !settings.set.is_empty() {
+            self.check_target(&written, &settings.set).await?;
+        }
+        for (n, creation) in settings.create.iter().enumerate() {
+            let (object, key) = (&*creation.object, Some(&*creation.key));
+            let made = Target { object, place: format!("create.{n}."), key };
+            self.check_target(&made, &creation.set).await?;
+        }
+        Ok(())
+    }
+
     async fn deliver(
         &self,
         settings: &CallbackSettings,
@@ -83,7 +100,54 @@ impl Callback for Salesforce {
     }
 }
 
+/// An object that is written to, and the settings that say so.
+struct Target<'a> {
+    object: &'a str,
+    /// Where in the settings, with a dot at its end.
+    place: String,
+    /// The field that takes the idempotency key, if records are made.
+    key: Option<&'a str>,
+}
+
 impl Salesforce {
+    /// Asks the org whether it has the object and its fields, and lets the app's user write them.
+    async fn check_target(
+        &self,
+        target: &Target<'_>,
+        set: &BTreeMap<String, Scalar>,
+    ) -> Result<(), Error> {
+        let Target { object, place, key } = target;
+        let wrong = |setting: &str, message: String| {
+            Err(Error::config(format!("{place}{setting}"), message))
+        };
+        let Some(described) = self.client.describe(object).await? else {
+            let message =
+                format!("the org has no object `{object}`, or hides it from the app's user");
+            return wrong("object", message);
+        };
+        let find = |name: &str| {
+            described.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
+        };
+        for name in set.keys() {
+            let Some(field) = find(name) else {
+                let message =
+                    format!("`{object}` has no field `{name}`, or hides it from the app's user");
+                return wrong(&format!("set.{name}"), message);
+            };
+            if !(if key.is_some() { field.createable } else { field.updateable }) {
+                let message = format!("the app's user may not write `{object}.{name}`");
+                return wrong(&format!("set.{name}"), message);
+            }
+        }
+        match key {
+            Some(key) if !find(key).is_some_and(|field| field.external_id) => {
+                let message = format!("`{object}` has no field `{key}` that is an external id");
+                wrong("key", message)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Posts a delivery to the org's own class.
     async fn post(
         &self,

@@ -44,6 +44,22 @@ pub(crate) struct Page {
     pub(crate) now_ms: Option<i64>,
 }
 
+/// What an object is made of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Described {
+    pub(crate) fields: Vec<Field>,
+}
+
+/// A field of an object, as the app's user may use it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) createable: bool,
+    pub(crate) updateable: bool,
+    pub(crate) external_id: bool,
+}
+
 /// One part of a composite request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,6 +171,16 @@ impl Client {
         let mut page: Page = response.json()?;
         page.now_ms = response.date_ms();
         Ok(page)
+    }
+
+    /// Asks what an object is made of; none if the app's user knows no such object.
+    pub(crate) async fn describe(&self, object: &str) -> Result<Option<Described>, Error> {
+        let path = format!("{}/sobjects/{object}/describe", self.root);
+        let response = self.send(Request::get(path)).await?;
+        if response.status() == 404 {
+            return Ok(None);
+        }
+        ok(response)?.json().map(Some)
     }
 
     /// A part that writes fields of a record.

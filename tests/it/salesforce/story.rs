@@ -91,3 +91,38 @@ async fn what_changes_in_the_org_reaches_the_desk() -> Result<()> {
     ensure!(!shown.contains(scene::text(&items[0], "item")), "still on the desk: {desk}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_lead_is_converted_by_a_class_of_the_orgs() -> Result<()> {
+    let write = "[callback.lead_done.settings]\nobject = \"Lead\"\nset = { Status = \"Closed\", Result__c = \":disposition\" }\n\n[[callback.lead_done.settings.create]]\nobject = \"Task\"\nkey = \"Gantry_Key__c\"\nset = { Subject = \"Call\", Status = \"Completed\", WhoId = \":external_id\", Description = \":disposition\" }\n";
+    let convert = "[callback.lead_done.settings]\nobject = \"Lead\"\napex = \"/services/apexrest/convert\"\nset = { result = \":disposition\" }\n";
+    let Some(scene) = Scene::start(&[(write, convert)]).await? else { return Ok(()) };
+    let id = scene.org.insert("Lead", &[lead("Mint")]).await?.remove(0);
+    let item = scene.world.queued("leads", &id).await?;
+    let anna = scene.anna().await?;
+    // The answer is lost, so the class is asked twice.
+    let fault = json!({ "path": "apexrest", "late": true });
+    scene.org.tell(&json!({ "faults": [fault] })).await?;
+    scene.work(&anna, &item, "converted").await?;
+    let lead = scene.org.until("Lead", &id, |lead| lead["IsConverted"] == true).await?;
+    ensure!(lead["Result__c"] == "converted", "{lead}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stamp_that_moves_without_a_change_tells_nobody() -> Result<()> {
+    let Some(scene) = Scene::start(&[]).await? else { return Ok(()) };
+    let ids = scene.org.insert("Lead", &[lead("Still"), lead("Changed")]).await?;
+    let item = scene.world.queued("leads", &ids[0]).await?;
+    scene.world.queued("leads", &ids[1]).await?;
+    // One walk meets both; the second one's change tells that it has.
+    for (id, fields) in [(&ids[0], json!({})), (&ids[1], json!({ "AnnualRevenue": 7 }))] {
+        scene.org.tell(&json!({ "update": "Lead", "id": id, "fields": fields })).await?;
+    }
+    let is_told = |status: &serde_json::Value| status["captures"]["leads"]["updated"] == 1;
+    scene.world.until("/status", is_told).await?;
+    let path = format!("/items/{}", scene::text(&item, "item"));
+    let now = scene.world.hub.admin.get(&path).await?;
+    ensure!(now["revision"] == item["revision"], "{now} was {item}");
+    Ok(())
+}

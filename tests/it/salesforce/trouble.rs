@@ -190,6 +190,37 @@ async fn a_query_that_is_wrong_names_its_setting() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_write_back_that_cannot_be_is_found_before_the_first_one() -> Result<()> {
+    let Some(org) = scene::org(&[]).await? else { return Ok(()) };
+    for (old, new, says) in [
+        (
+            "Result__c = \":disposition\" }\n",
+            "Result = \":disposition\" }\n",
+            "has no field `Result`",
+        ),
+        ("Result__c = \":disposition\" }\n", "CaseNumber = \"1\" }\n", "has no field `CaseNumber`"),
+        (
+            "set = { Status = \"Closed\", Result__c = \":disposition\" } }",
+            "set = { IsClosed = true } }",
+            "may not write `Case.IsClosed`",
+        ),
+        ("object = \"Task\"", "object = \"Tusk\"", "has no object `Tusk`"),
+        (
+            "key = \"Gantry_Key__c\"",
+            "key = \"Subject\"",
+            "no field `Subject` that is an external id",
+        ),
+    ] {
+        let place = scene::place(org.endpoint(), &[(old, new)])?;
+        let config = place.path("gantry.toml").display().to_string();
+        let arguments = ["check", "--connect", "--json", "--config", &config];
+        let ran = gantry_tests::cli::gantry_with(place.path(""), &arguments, &scene::ENV).await?;
+        ensure!(ran.code != 0 && ran.stdout.contains(says), "{says}: {ran:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_app_that_signs_its_assertions_is_let_in() -> Result<()> {
     let key = std::fs::read_to_string(file("app.pub.json"))?;
     let Some(org) = scene::org(&["--public-key".to_owned(), key]).await? else { return Ok(()) };

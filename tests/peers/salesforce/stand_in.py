@@ -314,6 +314,13 @@ def shown(query, record, root):
     return out
 
 
+def described(kind, name, type_name):
+    is_open = name not in READ_ONLY
+    is_key = (kind, name) in EXTERNAL_IDS
+    return {"name": name, "type": type_name, "updateable": is_open, "createable": is_open,
+            "externalId": is_key, "unique": is_key}
+
+
 def noted(kind, record, root):
     return {"attributes": {"type": kind, "url": f"{root}/sobjects/{kind}/{record['Id']}"}}
 
@@ -469,7 +476,7 @@ class Face(BaseHTTPRequestHandler):
         match [method, *rest]:
             case ["GET", "describe"]:
                 known = {**COMMON, **OBJECTS[kind]}
-                listed = [{"name": n, "type": t, "updateable": n not in READ_ONLY} for n, t in known.items()]
+                listed = [described(kind, name, type_name) for name, type_name in known.items()]
                 return 200, {"name": kind, "fields": listed}, {}
             case ["GET", record_id]:
                 record = self.org.get(kind, record_id)
