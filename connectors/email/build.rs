@@ -9,7 +9,9 @@ use gantry_plugin_api::{CaptureMode, Permissions};
 
 fn main() -> Result<(), build::Error> {
     let permissions = Permissions {
-        network: vec!["config:imap.host".to_owned(), "config:smtp.host".to_owned()],
+        network: ["config:imap.host", "config:smtp.host", "config:oauth.token_url"]
+            .map(str::to_owned)
+            .to_vec(),
         read: vec!["config:tls_ca".to_owned()],
         ..Permissions::default()
     };

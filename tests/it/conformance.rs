@@ -80,6 +80,15 @@ async fn the_salesforce_connector_conforms() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_email_connector_conforms() -> Result<()> {
+    if !Path::new("/usr/sbin/dovecot").exists() {
+        eprintln!("SKIPPED: Dovecot is not installed");
+        return Ok(());
+    }
+    connector_conforms("email", 198).await
+}
+
+#[tokio::test]
 async fn the_example_in_rust_conforms() -> Result<()> {
     let library = built::test_library("example-counter");
     library_conforms(&library, "examples/rust-plugin/gantry-plugin-test.toml", 139).await

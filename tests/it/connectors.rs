@@ -2,4 +2,5 @@
 
 mod camunda7;
 mod database;
+mod email;
 mod salesforce;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gantry_plugin_api::{
     Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
 };
+use lettre::address::AddressError;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use sha2::{Digest as _, Sha256};
@@ -23,7 +24,7 @@ use crate::values::{Values, placeholder};
 use crate::wire::{Command, uid_set};
 
 /// How long a mail takes at most from a server to a mailbox of the same server, as a rule.
-const ON_ITS_WAY: Duration = Duration::from_secs(30);
+const ON_ITS_WAY: Duration = Duration::from_secs(10);
 
 impl Callback for Email {
     type Settings = CallbackSettings;
@@ -151,10 +152,10 @@ impl Email {
         let to: Mailbox = to.parse().map_err(|error| {
             Error::permanent(format!("cannot reply to `{to}`: it is no address")).because(&error)
         })?;
-        let own = format!("{} <{}>", self.name.as_deref().unwrap_or_default(), self.address());
-        let from: Mailbox = own.parse().map_err(|error| {
+        let address = self.address().parse().map_err(|error: AddressError| {
             Error::config("address", "cannot be written in a mail").because(&error)
         })?;
+        let from = Mailbox::new(self.name.clone(), address);
         let subject = values.text(&settings.subject).unwrap_or_default();
         let again = subject.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
         let subject = if again { subject.to_owned() } else { format!("Re: {subject}") };

@@ -139,39 +139,13 @@ impl Capture for Email {
         &self,
         settings: &CaptureSettings,
         cx: &Context,
-        mut from: Option<Position>,
+        from: Option<Position>,
         out: Emitter,
     ) -> Result<(), Error> {
-        let mut session = self.client.open().await?;
-        while !cx.is_draining() {
-            let folder = self.folder(&mut session, settings).await?;
-            loop {
-                let folder = folder.clone();
-                let read = self.read_on(&mut session, settings, cx, folder, from.as_ref(), N_BATCH);
-                let (batch, moved) = read.await?;
-                let more = batch.more;
-                if moved {
-                    from.clone_from(&batch.position_after);
-                    out.emit(batch).await?;
-                }
-                if !more {
-                    break;
-                }
-            }
-            let longest = settings.look_every.get();
-            let wait = async {
-                if session.can("IDLE") {
-                    return session.idle(longest).await;
-                }
-                tokio::time::sleep(longest).await;
-                Ok(())
-            };
-            tokio::select! {
-                waited = wait => waited.map_err(|failure| self.client.error("wait", failure))?,
-                () = cx.draining() => return Ok(()),
-            }
+        tokio::select! {
+            ended = self.listen(settings, cx, from, out) => ended,
+            () = cx.draining() => Ok(()),
         }
-        Ok(())
     }
 
     async fn acknowledge(
@@ -237,6 +211,40 @@ async fn mark(
 }
 
 impl Email {
+    /// Emits what there is, waits for more, for ever.
+    async fn listen(
+        &self,
+        settings: &CaptureSettings,
+        cx: &Context,
+        mut from: Option<Position>,
+        out: Emitter,
+    ) -> Result<(), Error> {
+        let mut session = self.client.open().await?;
+        loop {
+            let folder = self.folder(&mut session, settings).await?;
+            loop {
+                let folder = folder.clone();
+                let read = self.read_on(&mut session, settings, cx, folder, from.as_ref(), N_BATCH);
+                let (batch, moved) = read.await?;
+                let more = batch.more;
+                if moved {
+                    from.clone_from(&batch.position_after);
+                    out.emit(batch).await?;
+                }
+                if !more {
+                    break;
+                }
+            }
+            let longest = settings.look_every.get();
+            if session.can("IDLE") {
+                let waited = session.idle(longest).await;
+                waited.map_err(|failure| self.client.error("wait for mail", failure))?;
+            } else {
+                tokio::time::sleep(longest).await;
+            }
+        }
+    }
+
     async fn folder(
         &self,
         session: &mut Session,

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use gantry_plugin_api::{Error, Secret};
+use gantry_plugin_api::Error;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -14,7 +14,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::config::{Config, Server, Tls};
 use crate::imap::{Failure, Session, Stream};
-use crate::wire::Command;
+use crate::token::Credentials;
+use crate::wire::{Command, Status};
 
 /// A connection that rested longer is asked whether it is still there.
 const RESTED: Duration = Duration::from_secs(10);
@@ -27,35 +28,21 @@ pub(crate) struct Access {
     pub(crate) server: Server,
     pub(crate) user: String,
     pub(crate) patience: Duration,
-    password: Option<Secret<String>>,
-    token: Option<Secret<String>>,
+    pub(crate) credentials: Arc<Credentials>,
     tls_ca: Option<String>,
     tls: OnceLock<Arc<rustls::ClientConfig>>,
 }
 
-/// What proves who we are.
-pub(crate) struct Credential<'a> {
-    pub(crate) secret: &'a str,
-    pub(crate) is_token: bool,
-}
-
 impl Access {
-    pub(crate) fn new(config: &Config, server: &Server) -> Self {
+    pub(crate) fn new(config: &Config, server: &Server, credentials: Arc<Credentials>) -> Self {
         Self {
+            credentials,
             server: server.clone(),
             user: config.user.clone(),
             patience: config.request_timeout.get(),
-            password: config.password.clone(),
-            token: config.token.clone(),
             tls_ca: config.tls_ca.clone(),
             tls: OnceLock::new(),
         }
-    }
-
-    pub(crate) fn credential(&self) -> Credential<'_> {
-        let secret = self.token.as_ref().or(self.password.as_ref());
-        let secret = secret.map(|secret| secret.expose().as_str()).unwrap_or_default();
-        Credential { secret, is_token: self.token.is_some() }
     }
 
     /// Encrypts a connection; the certificate has to be valid for the server's name.
@@ -94,18 +81,6 @@ impl Access {
     }
 }
 
-impl Credential<'_> {
-    /// The SASL mechanism, and what is said in it at once.
-    pub(crate) fn initial_response(&self, user: &str) -> (&'static str, String) {
-        let secret = self.secret;
-        if self.is_token {
-            ("XOAUTH2", format!("user={user}\x01auth=Bearer {secret}\x01\x01"))
-        } else {
-            ("PLAIN", format!("\0{user}\0{secret}"))
-        }
-    }
-}
-
 /// The mailbox: connections that are used one after the other, at most so many at once.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -122,9 +97,9 @@ pub(crate) struct Loan<'c> {
 }
 
 impl Client {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, credentials: Arc<Credentials>) -> Self {
         Self {
-            access: Access::new(config, &config.imap),
+            access: Access::new(config, &config.imap, credentials),
             resting: Mutex::default(),
             places: Semaphore::new(config.max_connections.get() as usize),
         }
@@ -132,7 +107,16 @@ impl Client {
 
     /// A connection beside those that are shared, for a stream.
     pub(crate) async fn open(&self) -> Result<Session, Error> {
-        Session::open(&self.access).await.map_err(|failure| self.error("sign in", failure))
+        let credential = self.access.credentials.get().await?;
+        match Session::open(&self.access, &credential).await {
+            Ok(session) => Ok(session),
+            Err(failure) if failure.is_not_let_in() => {
+                let host = &self.access.server.host;
+                let text = format!("cannot sign in as `{}` at {host}", self.access.user);
+                Err(self.access.credentials.refused(text).await.because(&failure))
+            }
+            Err(failure) => Err(self.error("sign in", failure)),
+        }
     }
 
     /// A connection that rested, or a new one.
@@ -181,34 +165,24 @@ impl Client {
                 let remedy = "set `imap.tls` or sign in another way";
                 Error::config("imap", format!("{text}: {remedy}"))
             }
-            Failure::Refused { command, status } => self.refused(text, command, status),
+            Failure::Refused { command, status } => refused(text, command, status),
         };
         error.because(&failure)
     }
+}
 
-    fn refused(&self, text: String, command: &str, status: &crate::wire::Status) -> Error {
-        let user = &self.access.user;
-        let code = status.code.as_ref().map(|(code, _)| &**code);
-        match (command, code) {
-            (_, Some("UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN")) => {
-                Error::transient(text)
-            }
-            (_, Some("LIMIT" | "OVERQUOTA")) => Error::throttled(text, None),
-            (_, Some("EXPIRED")) => Error::auth_expired(text),
-            ("LOGIN" | "AUTHENTICATE", _) if status.kind == "NO" => {
-                if self.access.credential().is_token {
-                    let text = format!("{text}: the token of `{user}` is not taken");
-                    return Error::auth_expired(text);
-                }
-                let remedy = "check `user` and `password`, and that the mailbox allows IMAP";
-                Error::auth_denied(format!("{text}: `{user}` is not let in; {remedy}"))
-            }
-            (_, Some("NOPERM")) => Error::auth_denied(text),
-            ("SELECT" | "EXAMINE", _) | (_, Some("NONEXISTENT" | "TRYCREATE" | "CANNOT")) => {
-                Error::config("folder", text)
-            }
-            _ => Error::permanent(text),
+/// Source: RFC 5530, response codes.
+fn refused(text: String, command: &str, status: &Status) -> Error {
+    let code = status.code.as_ref().map(|(code, _)| &**code);
+    match (command, code) {
+        (_, Some("UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN")) => Error::transient(text),
+        (_, Some("LIMIT" | "OVERQUOTA")) => Error::throttled(text, None),
+        (_, Some("EXPIRED")) => Error::auth_expired(text),
+        (_, Some("NOPERM")) => Error::auth_denied(text),
+        ("SELECT" | "EXAMINE", _) | (_, Some("NONEXISTENT" | "TRYCREATE" | "CANNOT")) => {
+            Error::config("folder", text)
         }
+        _ => Error::permanent(text),
     }
 }
 

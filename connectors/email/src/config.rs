@@ -18,10 +18,12 @@ pub(crate) struct Config {
     pub(crate) smtp: Option<Server>,
     /// Who signs in, at both servers.
     pub(crate) user: String,
-    /// The password, by reference: `{ env = "MAIL_PASSWORD" }`. Either this or `token`.
+    /// The password, by reference: `{ env = "MAIL_PASSWORD" }`. This, `token` or `oauth`.
     pub(crate) password: Option<Secret<String>>,
-    /// An OAuth access token, by reference: signs in with XOAUTH2. Either this or `password`.
+    /// An OAuth access token, by reference: signs in with XOAUTH2.
     pub(crate) token: Option<Secret<String>>,
+    /// Where OAuth access tokens are got: signs in with XOAUTH2.
+    pub(crate) oauth: Option<OAuth>,
     /// A file with the certificates to trust (PEM), instead of the public ones.
     pub(crate) tls_ca: Option<String>,
     /// The mailbox's own address: replies come from it, and mail from it is no work.
@@ -38,6 +40,23 @@ pub(crate) struct Config {
     /// limit them: many to 10, some to 15.
     #[serde(default = "max_connections")]
     pub(crate) max_connections: NonZeroU32,
+}
+
+/// A token server, and what it gives tokens for: the application itself (client credentials), or
+/// the mailbox's owner (a refresh token).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OAuth {
+    /// Its address: `https://login.example.com/tenant/oauth2/v2.0/token`.
+    pub(crate) token_url: String,
+    /// The application's id.
+    pub(crate) client_id: String,
+    /// The application's secret, by reference.
+    pub(crate) client_secret: Option<Secret<String>>,
+    /// The owner's refresh token, by reference; without it the application signs in by itself.
+    pub(crate) refresh_token: Option<Secret<String>>,
+    /// The scopes asked for, separated by spaces.
+    pub(crate) scope: Option<String>,
 }
 
 /// A mail server.
@@ -133,7 +152,7 @@ pub(crate) struct LookupSettings {
 }
 
 /// What is done: `[callback.NAME] settings`. `:name` stands for a detail of the event, or an
-/// attribute of the item, and for `external_id`.
+/// attribute of the item, for `external_id` and `idempotency_key`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallbackSettings {

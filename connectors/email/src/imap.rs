@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use crate::client::Access;
 use crate::config::Tls;
+use crate::token::Credential;
 use crate::wire::{Command, Cutter, Response, Status, Token, WireError, parse};
 
 /// Bytes that one read asks for.
@@ -89,6 +90,15 @@ impl Failure {
         }
     }
 
+    /// Whether it says that who signs in is not let in, and not that it cannot be known just now.
+    pub(crate) fn is_not_let_in(&self) -> bool {
+        let Self::Refused { command: "LOGIN" | "AUTHENTICATE", status } = self else {
+            return false;
+        };
+        let passes = ["UNAVAILABLE", "INUSE", "SERVERBUG", "LIMIT", "CONTACTADMIN"];
+        status.kind == "NO" && !self.code().is_some_and(|code| passes.contains(&code))
+    }
+
     /// Whether it says that there is no such folder.
     pub(crate) fn is_missing_folder(&self) -> bool {
         matches!(self.code(), Some("NONEXISTENT" | "TRYCREATE"))
@@ -97,7 +107,7 @@ impl Failure {
 
 impl Session {
     /// Connects, encrypts and signs in.
-    pub(crate) async fn open(access: &Access) -> Result<Self, Failure> {
+    pub(crate) async fn open(access: &Access, credential: &Credential) -> Result<Self, Failure> {
         let server = &access.server;
         let port = server.port.unwrap_or(if server.tls == Tls::Implicit { 993 } else { 143 });
         let patience = access.patience;
@@ -117,7 +127,7 @@ impl Session {
             session = session.encrypted(access).await?;
         }
         session.learn_capabilities().await?;
-        session.sign_in(access).await?;
+        session.sign_in(&access.user, credential).await?;
         session.learn_capabilities().await?;
         Ok(session)
     }
@@ -167,16 +177,15 @@ impl Session {
         self.capabilities.contains(capability)
     }
 
-    async fn sign_in(&mut self, access: &Access) -> Result<(), Failure> {
-        let credential = access.credential();
+    async fn sign_in(&mut self, user: &str, credential: &Credential) -> Result<(), Failure> {
         if !credential.is_token && !self.can("AUTH=PLAIN") {
             if self.can("LOGINDISABLED") {
                 return Err(Failure::Lacks("way to sign in with a password on this connection"));
             }
-            let login = Command::new("LOGIN").string(&access.user).string(credential.secret);
+            let login = Command::new("LOGIN").string(user).string(credential.secret.expose());
             return self.run(login).await.map(drop);
         }
-        let (mechanism, said) = credential.initial_response(&access.user);
+        let (mechanism, said) = credential.initial_response(user);
         let command = Command::new("AUTHENTICATE").raw(mechanism);
         if !self.can(&format!("AUTH={mechanism}")) {
             return Err(Failure::Lacks("XOAUTH2"));

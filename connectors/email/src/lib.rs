@@ -23,17 +23,21 @@ mod lookup;
 mod mail;
 mod removed;
 mod smtp;
+mod token;
 mod values;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
 
 use crate::capture::Points;
 use crate::client::{Access, Client};
 use crate::config::Config;
+use crate::token::Credentials;
 
 /// One mailbox: its connections, shared by captures, look-ups and callbacks.
 #[derive(Debug)]
@@ -59,24 +63,32 @@ impl Plugin for Email {
 
     fn validate(config: &Config) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
-        let secrets = [config.password.is_some(), config.token.is_some()];
-        match secrets.iter().filter(|given| **given).count() {
-            0 => faults.push(ConfigFault::new("password", "is missing; or sign in by `token`")),
+        let given = [config.password.is_some(), config.token.is_some(), config.oauth.is_some()];
+        match given.iter().filter(|given| **given).count() {
+            0 => {
+                let message = "is missing; or sign in by `token` or `oauth`";
+                faults.push(ConfigFault::new("password", message));
+            }
             1 => {}
-            _ => faults.push(ConfigFault::new("token", "does not go with `password`; remove one")),
+            _ => {
+                let message = "one of `password`, `token` and `oauth` is enough; remove the others";
+                faults.push(ConfigFault::new("", message));
+            }
         }
         if config.request_timeout.get().is_zero() {
             faults.push(ConfigFault::new("request_timeout", "must be longer than 0"));
         }
-        if !config.address.contains('@') {
+        if config.address.parse::<lettre::Address>().is_err() {
             faults.push(ConfigFault::new("address", "is no address: write `name@example.com`"));
         }
         faults
     }
 
-    fn create(config: Config, _: &Context) -> Result<Self, Error> {
-        let client = Client::new(&config);
-        let smtp = config.smtp.as_ref().map(|server| Access::new(&config, server));
+    fn create(config: Config, cx: &Context) -> Result<Self, Error> {
+        let credentials = Arc::new(Credentials::new(&config, cx)?);
+        let client = Client::new(&config, Arc::clone(&credentials));
+        let access = |server| Access::new(&config, server, credentials);
+        let smtp = config.smtp.as_ref().map(access);
         let Config { address, aliases, name, .. } = config;
         let own = std::iter::once(address).chain(aliases).collect();
         Ok(Self { client, points: Points::default(), smtp, own, name })

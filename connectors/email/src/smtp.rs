@@ -99,7 +99,7 @@ impl Steps<'_> {
             }
             self.step("encrypt", connection.starttls(tls, &hello)).await?;
         }
-        let credential = self.access.credential();
+        let credential = self.access.credentials.get().await?;
         let mechanisms: &[Mechanism] = if credential.is_token {
             &[Mechanism::Xoauth2]
         } else {
@@ -107,8 +107,17 @@ impl Steps<'_> {
         };
         if connection.server_info().get_auth_mechanism(mechanisms).is_some() {
             let user = self.access.user.clone();
-            let credentials = Credentials::new(user, credential.secret.to_owned());
-            self.step("sign in", connection.auth(mechanisms, &credentials)).await?;
+            let credentials = Credentials::new(user, credential.secret.expose().clone());
+            let sign_in = connection.auth(mechanisms, &credentials);
+            match tokio::time::timeout(self.patience, sign_in).await {
+                Err(_) => return Err(self.silent("sign in")),
+                // Source: RFC 4954, section 6.
+                Ok(Err(error)) if is_not_let_in(&error) => {
+                    let text = format!("cannot sign in at {}", server.host);
+                    return Err(self.access.credentials.refused(text).await.because(&error));
+                }
+                Ok(signed_in) => signed_in.map_err(|error| self.error("sign in", &error))?,
+            };
         }
         Ok(connection)
     }
@@ -146,19 +155,13 @@ impl Steps<'_> {
         Error::transient(format!("cannot {what} at {host}: no answer within {:?}", self.patience))
     }
 
-    /// Source: RFC 5321, section 4.2.1: 4xx passes, 5xx does not; RFC 4954, section 6: signing in.
+    /// Source: RFC 5321, section 4.2.1: 4xx passes, 5xx does not.
     fn error(&self, what: &str, error: &SmtpError) -> Error {
         let host = &self.access.server.host;
         let text = format!("cannot {what} at {host}");
         let code = error.status().map(u16::from);
         let error_of_class = match code {
-            Some(535 | 534 | 538 | 530) if self.access.credential().is_token => {
-                Error::auth_expired(format!("{text}: the token is not taken"))
-            }
-            Some(530 | 534 | 535 | 538) => {
-                let remedy = "check `user` and `password`";
-                Error::auth_denied(format!("{text}: {remedy}"))
-            }
+            Some(530) => Error::auth_denied(format!("{text}: it wants us to sign in otherwise")),
             Some(400..500) => Error::transient(text),
             Some(_) => Error::permanent(text),
             None if error.is_tls() => {
@@ -170,4 +173,8 @@ impl Steps<'_> {
         };
         error_of_class.because(error)
     }
+}
+
+fn is_not_let_in(error: &SmtpError) -> bool {
+    matches!(error.status().map(u16::from), Some(534 | 535 | 538))
 }

@@ -19,11 +19,14 @@ fn one_way_to_sign_in_is_needed() {
     let base = json!({
         "imap": { "host": "imap.example" }, "user": "desk", "address": "desk@example.com",
     });
-    assert_eq!(faults(base.clone()), ["`password`: is missing; or sign in by `token`"]);
+    assert_eq!(faults(base.clone()), ["`password`: is missing; or sign in by `token` or `oauth`"]);
     let mut both = base.clone();
     both["password"] = json!("a");
     both["token"] = json!("b");
-    assert_eq!(faults(both), ["`token`: does not go with `password`; remove one"]);
+    assert_eq!(
+        faults(both),
+        ["one of `password`, `token` and `oauth` is enough; remove the others"]
+    );
     let mut wrong = base;
     wrong["password"] = json!("a");
     wrong["address"] = json!("desk");

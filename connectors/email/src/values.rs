@@ -20,6 +20,8 @@ impl Values {
         let mut values: Map<String, Value> = delivery.attributes.parse()?;
         values.append(&mut delivery.details.parse()?);
         values.insert("external_id".to_owned(), delivery.external_id.clone().into());
+        let key = delivery.idempotency_key.clone();
+        values.insert("idempotency_key".to_owned(), key.into());
         Ok(Self(values))
     }
 
