@@ -21,6 +21,11 @@ const PACKAGES: &[Package] = &[
         needed_for: "capture from and callbacks into a real PostgreSQL",
     },
     Package {
+        name: "mariadb-server",
+        installed: || Path::new("/usr/sbin/mariadbd").exists(),
+        needed_for: "capture from and callbacks into a real MariaDB",
+    },
+    Package {
         name: "chromium",
         installed: || Path::new("/usr/bin/chromium").exists(),
         needed_for: "the pages in a real browser",

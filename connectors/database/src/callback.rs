@@ -12,7 +12,6 @@ use crate::Database;
 use crate::client::Applied;
 use crate::config::{CallbackSettings, OnNoRow};
 use crate::failure::Task;
-use crate::source::quoted_path;
 use crate::statement::Statement;
 
 const TASK: Task<'_> = Task { what: "run the callback's statement", field: "statement" };
@@ -25,13 +24,11 @@ impl Callback for Database {
         let statement = Statement::parse(&settings.statement);
         self.client.resolve(&statement, TASK).await?;
         if let Some(ledger) = &settings.ledger {
-            let ledger = quoted_path(ledger);
-            // Planning finds out whether the table and its unique column are there.
-            let insert = format!(
-                "EXPLAIN INSERT INTO {ledger} (idempotency_key) VALUES ('') \
-                 ON CONFLICT (idempotency_key) DO NOTHING"
-            );
-            self.client.rows(insert, &[], LEDGER).await?;
+            // Planning finds out whether the table and its column are there; where the database
+            // plans for a repeat, also whether the column is unique.
+            let engine = self.client.engine();
+            let insert = engine.enter(&engine.quoted_path(ledger), "''");
+            self.client.rows(format!("EXPLAIN {insert}"), &[], LEDGER).await?;
         }
         Ok(())
     }
@@ -58,11 +55,12 @@ impl Database {
         delivery: &Delivery,
     ) -> Result<DeliveryOutcome, Error> {
         let statement = Statement::parse(&settings.statement);
-        let mut values = values(delivery)?;
-        let bind = |name: &String| values.remove(name).unwrap_or_default();
-        let binds: Vec<_> = statement.names().iter().map(bind).collect();
+        let values = values(delivery)?;
+        let engine = self.client.engine();
+        let bind = |name: &String| engine.parameter(values.get(name).cloned().unwrap_or_default());
+        let binds: Vec<_> = statement.names(engine).iter().map(bind).collect();
         let (sql, _) = self.client.resolve(&statement, TASK).await?;
-        let ledger = settings.ledger.as_deref().map(quoted_path);
+        let ledger = settings.ledger.as_deref().map(|path| engine.quoted_path(path));
         let entry = ledger.as_deref().map(|table| (table, &*delivery.idempotency_key));
         Ok(match self.client.apply(sql, &binds, entry, TASK).await? {
             Applied::Rows(_) => DeliveryOutcome::Done,

@@ -1,22 +1,21 @@
-//! The connection to either kind of database: the only file that knows both drivers.
-//!
-//! PostgreSQL parses and prints values itself: every parameter is bound as text and cast to the
-//! type the server expects, every column is cast to text and read by its type. So each type works
-//! that the server has, without a codec here.
+//! The connection to any kind of database: with `client/` the only place that knows the drivers.
+
+mod options;
 
 use std::future::Future;
 use std::time::Duration;
 
 use gantry_plugin_api::Error;
 use serde_json::Value;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::mysql::{MySqlArguments, MySqlPoolOptions};
+use sqlx::postgres::{PgArguments, PgPoolOptions};
+use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions};
 use sqlx::{
-    Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Executor, PgPool, Row,
-    SqlSafeStr, SqlitePool, Statement as _, TypeInfo,
+    Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Database, Executor,
+    MySqlPool, PgPool, Pool as SqlxPool, Row, SqlSafeStr, SqlitePool, Statement as _, TypeInfo,
 };
 
-use crate::config::{Config, Engine, Tls};
+use crate::config::{Config, Engine};
 use crate::failure::{Task, classify};
 use crate::statement::Statement;
 use crate::value::{Kind, blob, text};
@@ -25,6 +24,7 @@ use crate::value::{Kind, blob, text};
 #[derive(Debug)]
 pub(crate) struct Client {
     pool: Pool,
+    engine: Engine,
     timeout: Duration,
     n_connections: usize,
 }
@@ -33,6 +33,7 @@ pub(crate) struct Client {
 enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    Mysql(MySqlPool),
 }
 
 /// A column of a result.
@@ -41,12 +42,13 @@ pub(crate) struct Column {
     pub(crate) name: String,
     /// The database's word for its type.
     pub(crate) type_name: String,
+    pub(crate) kind: Kind,
 }
 
 /// What a statement takes and gives, as the database sees it.
 #[derive(Debug)]
 pub(crate) struct Described {
-    /// Types of the parameters; empty on SQLite, where values have types and not parameters.
+    /// Types of the parameters, where the database tells them: PostgreSQL only.
     pub(crate) parameters: Vec<String>,
     pub(crate) columns: Vec<Column>,
 }
@@ -83,10 +85,12 @@ impl Client {
             };
         }
         let pool = match config.engine {
-            Engine::Sqlite => Pool::Sqlite(pool!(SqlitePoolOptions, sqlite_options(config))),
-            Engine::Postgres => Pool::Postgres(pool!(PgPoolOptions, postgres_options(config))),
+            Engine::Sqlite => Pool::Sqlite(pool!(SqlitePoolOptions, options::sqlite(config))),
+            Engine::Postgres => Pool::Postgres(pool!(PgPoolOptions, options::postgres(config))),
+            Engine::Mysql => Pool::Mysql(pool!(MySqlPoolOptions, options::mysql(config))),
         };
-        Self { pool, timeout, n_connections: n_connections as usize }
+        let n_connections = n_connections as usize;
+        Self { pool, engine: config.engine, timeout, n_connections }
     }
 
     /// How many statements can run at once.
@@ -94,8 +98,9 @@ impl Client {
         self.n_connections
     }
 
-    pub(crate) fn is_postgres(&self) -> bool {
-        matches!(self.pool, Pool::Postgres(_))
+    /// Which kind of database it is.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// Closes all connections.
@@ -103,6 +108,7 @@ impl Client {
         match &self.pool {
             Pool::Sqlite(pool) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
+            Pool::Mysql(pool) => pool.close().await,
         }
     }
 
@@ -129,6 +135,7 @@ impl Client {
                         .map(|column| Column {
                             name: column.name().to_owned(),
                             type_name: column.type_info().name().to_owned(),
+                            kind: Kind::of(self.engine, column.type_info().name()),
                         })
                         .collect(),
                 })
@@ -141,12 +148,16 @@ impl Client {
                     reach(pool).await?;
                     described!(pool, parameter_types)
                 }
+                Pool::Mysql(pool) => {
+                    reach(pool).await?;
+                    described!(pool, |_| Vec::new())
+                }
             }
         })
         .await
     }
 
-    /// Runs a query; each value as the database gives it (PostgreSQL: as text).
+    /// Runs a query; each value as the database gives it (PostgreSQL, MySQL: as text).
     pub(crate) async fn rows(
         &self,
         sql: String,
@@ -172,6 +183,7 @@ impl Client {
             match &self.pool {
                 Pool::Sqlite(pool) => rows!(pool, sqlite_arguments(binds), sqlite_value),
                 Pool::Postgres(pool) => rows!(pool, postgres_arguments(binds), postgres_value),
+                Pool::Mysql(pool) => rows!(pool, mysql_arguments(binds), mysql_value),
             }
         })
         .await
@@ -186,17 +198,16 @@ impl Client {
         task: Task<'_>,
     ) -> Result<Applied, Error> {
         macro_rules! apply {
-            ($pool:ident, $begin:literal, $placeholder:literal, $arguments:expr) => {{
+            ($pool:ident, $begin:literal, $arguments:expr) => {{
                 let mut transaction = $pool.begin_with($begin).await?;
                 if let Some((ledger, key)) = entry {
-                    let insert = format!(
-                        "INSERT INTO {ledger} (idempotency_key) VALUES ({}) \
-                         ON CONFLICT (idempotency_key) DO NOTHING",
-                        $placeholder
-                    );
+                    let insert = self.engine.enter(ledger, &self.engine.placeholder(0, ""));
                     let insert = sqlx::query(AssertSqlSafe(insert)).bind(key);
-                    if insert.execute(&mut *transaction).await?.rows_affected() == 0 {
-                        return Ok(Applied::Repeat);
+                    match insert.execute(&mut *transaction).await {
+                        Ok(entered) if entered.rows_affected() == 0 => return Ok(Applied::Repeat),
+                        Err(error) if self.is_repeat(&error) => return Ok(Applied::Repeat),
+                        Err(error) => return Err(error),
+                        Ok(_) => {}
                     }
                 }
                 let change = sqlx::query_with(AssertSqlSafe(sql), $arguments?);
@@ -213,9 +224,10 @@ impl Client {
                 // Immediate: a reader that turns writer may otherwise fail without waiting its
                 // turn.
                 Pool::Sqlite(pool) => {
-                    apply!(pool, "BEGIN IMMEDIATE", "?1", sqlite_arguments(binds))
+                    apply!(pool, "BEGIN IMMEDIATE", sqlite_arguments(binds))
                 }
-                Pool::Postgres(pool) => apply!(pool, "BEGIN", "$1", postgres_arguments(binds)),
+                Pool::Postgres(pool) => apply!(pool, "BEGIN", postgres_arguments(binds)),
+                Pool::Mysql(pool) => apply!(pool, "BEGIN", mysql_arguments(binds)),
             }
         })
         .await
@@ -223,11 +235,7 @@ impl Client {
 
     /// The database's own clock: Unix time in microseconds.
     pub(crate) async fn now_us(&self, task: Task<'_>) -> Result<i64, Error> {
-        let sql = if self.is_postgres() {
-            "SELECT (extract(epoch FROM now()) * 1000000)::int8::text"
-        } else {
-            "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000"
-        };
+        let sql = self.engine.now_us();
         let rows = self.rows(sql.to_owned(), &[], task).await?;
         let now = rows.first().and_then(|row| row.first());
         now.and_then(integer).ok_or_else(|| Error::permanent("cannot read the database's clock"))
@@ -235,13 +243,7 @@ impl Client {
 
     /// The tables there are, for an error that helps.
     pub(crate) async fn tables(&self, task: Task<'_>) -> Result<Vec<String>, Error> {
-        let sql = if self.is_postgres() {
-            "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'f', 'p') \
-             AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%' \
-             OR nspname = 'information_schema') ORDER BY 1 LIMIT 50"
-        } else {
-            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1 LIMIT 50"
-        };
+        let sql = self.engine.tables();
         let rows = self.rows(sql.to_owned(), &[], task).await?;
         Ok(rows.iter().flatten().map(text).collect())
     }
@@ -252,30 +254,18 @@ impl Client {
         statement: &Statement,
         task: Task<'_>,
     ) -> Result<(String, Vec<Column>), Error> {
-        let described = statement.render(|index| self.placeholder(index, ""));
+        let described = statement.render(|index| self.engine.placeholder(index, ""));
         let described = self.describe(&described, false, task).await?;
         let type_of = |index: usize| described.parameters.get(index).map_or("", String::as_str);
-        let sql = statement.render(|index| self.placeholder(index, type_of(index)));
+        let sql = statement.render(|index| self.engine.placeholder(index, type_of(index)));
         Ok((sql, described.columns))
     }
 
-    /// How a parameter is written, counted from 0; `type_name` is what PostgreSQL casts it to.
-    pub(crate) fn placeholder(&self, index: usize, type_name: &str) -> String {
-        match (self.is_postgres(), type_name) {
-            (false, _) => format!("?{}", index + 1),
-            (true, "") => format!("${}", index + 1),
-            (true, _) => format!("(${}::text)::{type_name}", index + 1),
-        }
-    }
-
-    /// How a column is read so that `Client::rows` and [`Kind::typed`] understand it.
-    pub(crate) fn output(&self, expression: &str, kind: Kind) -> String {
-        match (self.is_postgres(), kind) {
-            (false, _) => expression.to_owned(),
-            (true, Kind::Bytes) => format!("encode({expression}, 'base64')"),
-            (true, Kind::Json) => format!("to_json({expression})::text"),
-            (true, _) => format!("{expression}::text"),
-        }
+    /// Whether an insert into the ledger failed because it has the key.
+    fn is_repeat(&self, error: &sqlx::Error) -> bool {
+        let refusal = error.as_database_error();
+        self.engine == Engine::Mysql
+            && refusal.is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
     async fn within<T>(
@@ -294,46 +284,11 @@ impl Client {
 
 /// The pool waits and tries again when a server refuses; the hub does that better, and wants the
 /// reason.
-async fn reach(pool: &PgPool) -> Result<(), sqlx::Error> {
+async fn reach<D: Database>(pool: &SqlxPool<D>) -> Result<(), sqlx::Error> {
     if pool.size() == 0 {
         pool.connect_options().connect().await?.close().await?;
     }
     Ok(())
-}
-
-fn sqlite_options(config: &Config) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(config.path.as_deref().unwrap_or_default())
-        .busy_timeout(config.request_timeout.get())
-        .disable_statement_logging()
-}
-
-fn postgres_options(config: &Config) -> PgConnectOptions {
-    let tls = match config.tls {
-        Tls::Disable => PgSslMode::Disable,
-        Tls::Prefer => PgSslMode::Prefer,
-        Tls::Require => PgSslMode::Require,
-        Tls::Verify => PgSslMode::VerifyFull,
-    };
-    let timeout_ms = config.request_timeout.get().as_millis().to_string();
-    let settings =
-        [("TimeZone", "UTC"), ("DateStyle", "ISO"), ("statement_timeout", timeout_ms.as_str())];
-    let mut options = PgConnectOptions::new_without_pgpass()
-        .host(config.host.as_deref().unwrap_or_default())
-        .port(config.port)
-        .database(config.database.as_deref().unwrap_or_default())
-        .username(config.user.as_deref().unwrap_or_default())
-        .ssl_mode(tls)
-        .application_name("gantry")
-        .options(settings)
-        .disable_statement_logging();
-    if let Some(password) = &config.password {
-        options = options.password(password.expose());
-    }
-    if let Some(file) = &config.tls_ca {
-        options = options.ssl_root_cert(file);
-    }
-    options
 }
 
 fn parameter_types(statement: &sqlx::postgres::PgStatement) -> Vec<String> {
@@ -368,6 +323,23 @@ fn postgres_arguments(binds: &[Value]) -> Result<PgArguments, sqlx::Error> {
     Ok(arguments)
 }
 
+fn mysql_arguments(binds: &[Value]) -> Result<MySqlArguments, sqlx::Error> {
+    let mut arguments = MySqlArguments::default();
+    for bind in binds {
+        match bind {
+            Value::Null => arguments.add(None::<i64>),
+            Value::Bool(flag) => arguments.add(*flag),
+            Value::Number(number) => match number.as_i64() {
+                Some(integer) => arguments.add(integer),
+                None => arguments.add(number.as_f64()),
+            },
+            other => arguments.add(text(other)),
+        }
+        .map_err(sqlx::Error::Encode)?;
+    }
+    Ok(arguments)
+}
+
 fn sqlite_value(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Value, sqlx::Error> {
     let type_name = {
         let value = row.try_get_raw(at)?;
@@ -390,6 +362,11 @@ fn sqlite_value(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Value, sqlx:
 
 fn postgres_value(row: &sqlx::postgres::PgRow, at: usize) -> Result<Value, sqlx::Error> {
     Ok(row.try_get::<Option<String>, _>(at)?.into())
+}
+
+fn mysql_value(row: &sqlx::mysql::MySqlRow, at: usize) -> Result<Value, sqlx::Error> {
+    let bytes = row.try_get_unchecked::<Option<&[u8]>, _>(at)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).into())
 }
 
 /// An integer, be it a number or its digits.

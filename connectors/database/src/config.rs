@@ -16,21 +16,21 @@ pub(crate) struct Config {
     pub(crate) engine: Engine,
     /// SQLite: the file, counted from the config file's folder; it must exist.
     pub(crate) path: Option<String>,
-    /// PostgreSQL: the server's name or address, or the folder of its socket (starting with `/`).
+    /// Servers: the name or address, or the socket (starting with `/`): its folder for PostgreSQL,
+    /// the file itself for MySQL.
     pub(crate) host: Option<String>,
-    /// PostgreSQL: the server's port.
-    #[serde(default = "port")]
-    pub(crate) port: u16,
-    /// PostgreSQL: the database on the server.
+    /// Servers: the port; default 5432 for PostgreSQL, 3306 for MySQL.
+    pub(crate) port: Option<u16>,
+    /// Servers: the database on the server.
     pub(crate) database: Option<String>,
-    /// PostgreSQL: who signs in.
+    /// Servers: who signs in.
     pub(crate) user: Option<String>,
-    /// PostgreSQL: the password, by reference: `{ env = "CRM_PASSWORD" }`.
+    /// Servers: the password, by reference: `{ env = "CRM_PASSWORD" }`.
     pub(crate) password: Option<Secret<String>>,
-    /// PostgreSQL: how the connection is encrypted.
+    /// Servers: how the connection is encrypted.
     #[serde(default)]
     pub(crate) tls: Tls,
-    /// PostgreSQL: a file with the certificates to trust (PEM), instead of the public ones.
+    /// Servers: a file with the certificates to trust (PEM), instead of the public ones.
     pub(crate) tls_ca: Option<String>,
     /// How long a statement may take, waiting for a connection or for a lock included.
     #[serde(default = "request_timeout")]
@@ -48,6 +48,8 @@ pub(crate) enum Engine {
     Sqlite,
     /// PostgreSQL 12 or later.
     Postgres,
+    /// MySQL 8.0 or MariaDB 10.5, or later.
+    Mysql,
 }
 
 /// How a connection is encrypted.
@@ -101,8 +103,8 @@ pub(crate) struct CaptureSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WatermarkType {
-    /// PostgreSQL `timestamptz` or `timestamp`; SQLite text such as `2026-01-31 12:00:00`, as
-    /// `CURRENT_TIMESTAMP` writes it.
+    /// PostgreSQL `timestamptz` or `timestamp`; MySQL `timestamp` or `datetime`; SQLite text such
+    /// as `2026-01-31 12:00:00`, as `CURRENT_TIMESTAMP` writes it.
     #[default]
     Timestamp,
     /// Text such as `2026-01-31T12:00:00Z`.
@@ -161,10 +163,6 @@ pub(crate) enum OnNoRow {
     Gone,
     /// There was nothing to do: the delivery is done.
     Done,
-}
-
-fn port() -> u16 {
-    5432
 }
 
 fn request_timeout() -> HumanDuration {

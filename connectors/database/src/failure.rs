@@ -2,6 +2,7 @@
 
 use gantry_plugin_api::Error;
 use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlDatabaseError;
 
 /// What is being tried, and which key of the configuration made us.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,10 @@ pub(crate) fn classify(error: &sqlx::Error, task: Task<'_>) -> Error {
             let code = refusal.code().unwrap_or_default();
             let make = match code.parse::<u32>() {
                 Ok(code) if is_sqlite(refusal) => sqlite(code),
-                _ => postgres(&code),
+                _ => match refusal.try_downcast_ref::<MySqlDatabaseError>() {
+                    Some(refusal) => mysql(refusal.number(), &code),
+                    None => postgres(&code),
+                },
             };
             make(text, task.field).because(refusal.as_error())
         }
@@ -82,6 +86,41 @@ fn postgres(code: &str) -> Make {
         (_, "08" | "40" | "53" | "55" | "57" | "58") => TRANSIENT,
         // Wrong syntax, unknown names, wrong types; what this server cannot do.
         (_, "42" | "3F" | "0A") => SQL,
+        _ => PERMANENT,
+    }
+}
+
+/// Source: MariaDB documentation, error codes; MySQL 8 error reference. `state` is the SQLSTATE.
+fn mysql(number: u16, state: &str) -> Make {
+    match (number, state.get(..2).unwrap_or_default()) {
+        // Access denied, with or without a password.
+        (1045 | 1698, _) => SIGN_IN,
+        // Access denied to a database, table, column, routine or operation.
+        (1044 | 1142 | 1143 | 1227 | 1370, _) => RIGHTS,
+        (1049, _) => DATABASE,
+        (1062 | 1586, _) => CONFLICT,
+        // Too many connections, going down, network, locks, killed, limits, read only for now.
+        (
+            1020
+            | 1040
+            | 1053
+            | 1129
+            | 1158..=1161
+            | 1203
+            | 1205
+            | 1213
+            | 1226
+            | 1290
+            | 1317
+            | 1836
+            | 1927
+            | 1969
+            | 3024,
+            _,
+        )
+        | (_, "08" | "40") => TRANSIENT,
+        // Wrong syntax, unknown tables and columns.
+        (_, "42") => SQL,
         _ => PERMANENT,
     }
 }

@@ -1,5 +1,5 @@
-//! Captures rows from SQLite and PostgreSQL, answers look-ups by query, and takes callbacks by
-//! statement.
+//! Captures rows from SQLite, PostgreSQL and MySQL, answers look-ups by query, and takes callbacks
+//! by statement.
 //!
 //! Capture reads a lagged, overlapping window over a watermark column, page by page in the order
 //! of (watermark, key); `capture.rs` says why that loses nothing. A look-up is one `SELECT`, a
@@ -10,13 +10,15 @@
 //! `docs/connectors/database.md` tells the operator all of it.
 //!
 //! Written from (August 2026): sqlite.org/lang.html, sqlite.org/rescode.html; PostgreSQL 15
-//! documentation, chapters 9.9 (date and time), 13.2 (isolation), appendix A (error codes).
+//! documentation, chapters 9.9 (date and time), 13.2 (isolation), appendix A (error codes);
+//! MariaDB 10.11 documentation, error codes and `CAST`.
 #![forbid(unsafe_code)]
 
 mod callback;
 mod capture;
 mod client;
 mod config;
+mod dialect;
 mod failure;
 mod lookup;
 mod source;
@@ -45,15 +47,16 @@ impl Plugin for Database {
     type Config = Config;
 
     fn validate(config: &Config) -> Vec<ConfigFault> {
-        let postgres = config.engine == Engine::Postgres;
+        let server = config.engine != Engine::Sqlite;
         // Key, whether it is given, must be given, may be given.
         let keys = [
-            ("path", config.path.is_some(), !postgres, !postgres),
-            ("host", config.host.is_some(), postgres, postgres),
-            ("database", config.database.is_some(), postgres, postgres),
-            ("user", config.user.is_some(), postgres, postgres),
-            ("password", config.password.is_some(), false, postgres),
-            ("tls_ca", config.tls_ca.is_some(), false, postgres),
+            ("path", config.path.is_some(), !server, !server),
+            ("host", config.host.is_some(), server, server),
+            ("port", config.port.is_some(), false, server),
+            ("database", config.database.is_some(), server, server),
+            ("user", config.user.is_some(), server, server),
+            ("password", config.password.is_some(), false, server),
+            ("tls_ca", config.tls_ca.is_some(), false, server),
         ];
         let fault = |(key, given, must, may)| match (given, must, may) {
             (false, true, _) => Some(ConfigFault::new(key, "is missing for this engine")),

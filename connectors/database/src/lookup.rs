@@ -9,7 +9,7 @@ use crate::client::Column;
 use crate::config::{LookupSettings, OnMany};
 use crate::failure::Task;
 use crate::statement::Statement;
-use crate::value::{Kind, object};
+use crate::value::object;
 
 const TASK: Task<'_> = Task { what: "run the look-up's query", field: "query" };
 
@@ -49,17 +49,18 @@ impl Lookup for Database {
 impl Database {
     /// Wraps the query: no other statement fits inside, and two rows are enough to know of many.
     async fn prepare(&self, settings: &LookupSettings) -> Result<Prepared, Error> {
+        let engine = self.client.engine();
         let statement = Statement::parse(&settings.query);
         let (sql, columns) = self.client.resolve(&statement, TASK).await?;
         let output = |column: &Column| {
-            let name = format!("answer.{}", crate::source::quoted(&column.name));
-            self.client.output(&name, Kind::of(column))
+            let name = format!("answer.{}", engine.quoted(&column.name));
+            engine.output(&name, column.kind)
         };
         let outputs: Vec<_> = columns.iter().map(output).collect();
         let outputs = outputs.join(", ");
         Ok(Prepared {
-            names: statement.names().to_vec(),
-            sql: format!("SELECT {outputs} FROM (\n{sql}\n) AS answer LIMIT 2"),
+            names: statement.names(engine),
+            sql: engine.first_two(&outputs, &sql),
             columns,
         })
     }
@@ -71,8 +72,9 @@ impl Database {
         cx: &Context,
         query: &Query,
     ) -> Result<Option<Answer>, Error> {
-        let mut attributes: Map<String, Value> = query.attributes.parse()?;
-        let bind = |name: &String| attributes.remove(name).unwrap_or_default();
+        let attributes: Map<String, Value> = query.attributes.parse()?;
+        let value = |name: &String| attributes.get(name).cloned().unwrap_or_default();
+        let bind = |name| self.client.engine().parameter(value(name));
         let binds: Vec<_> = prepared.names.iter().map(bind).collect();
         let rows = self.client.rows(prepared.sql.clone(), &binds, TASK).await?;
         if rows.len() > 1 {

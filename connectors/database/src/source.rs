@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::capture::Mark;
 use crate::client::{Client, Column, integer};
-use crate::config::{CaptureSettings, WatermarkType};
+use crate::config::{CaptureSettings, Engine, WatermarkType};
+use crate::dialect::MYSQL_MOMENT;
 use crate::failure::Task;
 use crate::value::{Kind, moment, moment_or_day, text};
 
@@ -20,12 +21,12 @@ pub(crate) struct Source {
     watermark_type: WatermarkType,
     keys: Vec<Field>,
     columns: Vec<Column>,
-    postgres: bool,
+    engine: Engine,
     /// The setting at fault if the rows cannot be read.
     field: &'static str,
 }
 
-/// A column as it is compared, and the type that PostgreSQL compares it as.
+/// A column as it is compared, and the type that the server compares it as.
 #[derive(Debug)]
 struct Field {
     expression: String,
@@ -68,7 +69,7 @@ impl Source {
     /// Of class `config`, naming what is missing and what is there instead.
     pub(crate) async fn find(client: &Client, settings: &CaptureSettings) -> Result<Self, Error> {
         let (from, field) = match (&settings.table, &settings.query) {
-            (Some(table), _) => (quoted_path(table), "table"),
+            (Some(table), _) => (client.engine().quoted_path(table), "table"),
             (None, query) => {
                 let query = query.as_deref().unwrap_or_default();
                 (format!("(\n{}\n)", query.trim().trim_end_matches(';')), "query")
@@ -106,11 +107,11 @@ impl Source {
         let source = Self {
             from,
             filter: settings.filter.clone(),
-            watermark: Field::of(&watermark),
+            watermark: Field::of(client.engine(), &watermark),
             watermark_type: settings.watermark_type,
-            keys: keys.iter().map(Field::of).collect(),
+            keys: keys.iter().map(|key| Field::of(client.engine(), key)).collect(),
             columns: wanted.transpose()?.unwrap_or(columns),
-            postgres: client.is_postgres(),
+            engine: client.engine(),
             field: if settings.filter.is_some() { "where" } else { field },
         };
         source.fit(client, &watermark).await.map(|watermark| Self { watermark, ..source })
@@ -138,8 +139,8 @@ impl Source {
         let outputs = self
             .columns
             .iter()
-            .map(|column| client.output(&qualified(&column.name), Kind::of(column)));
-        let outputs: Vec<_> = self.places(client).chain(outputs).collect();
+            .map(|column| self.engine.output(&qualified(self.engine, &column.name), column.kind));
+        let outputs: Vec<_> = self.places().chain(outputs).collect();
         let text = format!(
             "SELECT CASE WHEN {is_beyond} THEN 'y' ELSE 'n' END, {} FROM {} WHERE {} \
              ORDER BY {order} LIMIT {limit}",
@@ -159,7 +160,7 @@ impl Source {
         n: u64,
     ) -> Result<Option<Mark>, Error> {
         let mut sql = Sql { client, binds: Vec::new() };
-        let places: Vec<_> = self.places(client).collect();
+        let places: Vec<_> = self.places().collect();
         let text = format!(
             "SELECT 'n', {} FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
             places.join(", "),
@@ -176,12 +177,13 @@ impl Source {
     /// A moment as the watermark column would hold it. Text is cut to the second where `exact` is
     /// not asked for: whatever fraction rows carry, it sorts before them.
     pub(crate) fn bound(&self, moment: Timestamp, exact: bool) -> Value {
-        let form = match (self.watermark_type, self.postgres, exact) {
+        let form = match (self.watermark_type, self.engine, exact) {
             (WatermarkType::Seconds, _, _) => return moment.as_second().into(),
             (WatermarkType::Millis, _, _) => return moment.as_millisecond().into(),
-            (WatermarkType::Timestamp, true, _) => return moment.to_string().into(),
-            (WatermarkType::Timestamp, false, true) => "%Y-%m-%d %H:%M:%S%.3f",
-            (WatermarkType::Timestamp, false, false) => "%Y-%m-%d %H:%M:%S",
+            (WatermarkType::Timestamp, Engine::Postgres, _) => return moment.to_string().into(),
+            (WatermarkType::Timestamp, Engine::Mysql, _) => MYSQL_MOMENT,
+            (WatermarkType::Timestamp, Engine::Sqlite, true) => "%Y-%m-%d %H:%M:%S%.3f",
+            (WatermarkType::Timestamp, Engine::Sqlite, false) => "%Y-%m-%d %H:%M:%S",
             (WatermarkType::Rfc3339, _, true) => "%Y-%m-%dT%H:%M:%S%.3f",
             (WatermarkType::Rfc3339, _, false) => "%Y-%m-%dT%H:%M:%S",
         };
@@ -208,15 +210,18 @@ impl Source {
     async fn fit(&self, client: &Client, column: &Column) -> Result<Field, Error> {
         let declared = self.watermark_type;
         let name = column.type_name.as_str();
-        let fits = !self.postgres
+        let fits = self.engine == Engine::Sqlite
             || match declared {
-                WatermarkType::Timestamp => name.starts_with("TIMESTAMP"),
+                WatermarkType::Timestamp => name.starts_with("TIMESTAMP") || name == "DATETIME",
                 WatermarkType::Rfc3339 => matches!(name, "TEXT" | "VARCHAR" | "CHAR"),
-                _ => matches!(name, "INT2" | "INT4" | "INT8" | "NUMERIC"),
+                _ => {
+                    let number = column.kind == Kind::Number && !name.starts_with("FLOAT");
+                    (number && name != "DOUBLE") || matches!(name, "NUMERIC" | "DECIMAL")
+                }
             };
         // SQLite compares values of different types without a word, and would find nothing for
         // ever.
-        let at = client.output(&self.watermark.expression, Kind::Plain);
+        let at = self.engine.output(&self.watermark.expression, Kind::Plain);
         let condition = format!("{} IS NOT NULL", self.watermark.expression);
         let sample = format!("SELECT {at} FROM {} WHERE {condition} LIMIT 10", self.from);
         let sample = client.rows(sample, &[], self.task()).await?;
@@ -230,20 +235,21 @@ impl Source {
             return Err(Error::config("watermark_type", message.to_lowercase()));
         }
         // Text must sort by its bytes, as the bounds do, and not by some language.
-        let by_bytes = self.postgres && declared == WatermarkType::Rfc3339;
-        let collation = if by_bytes { " COLLATE \"C\"" } else { "" };
-        Ok(Field {
-            expression: format!("{}{collation}", self.watermark.expression),
-            type_name: self.watermark.type_name.clone(),
-        })
+        let Field { expression, type_name } = &self.watermark;
+        let expression = match declared {
+            WatermarkType::Rfc3339 => self.engine.by_bytes(expression),
+            _ => expression.clone(),
+        };
+        Ok(Field { expression, type_name: type_name.clone() })
     }
 
     fn has_form(&self, at: &Value) -> bool {
-        let separator = match (self.watermark_type, self.postgres) {
-            (WatermarkType::Rfc3339, _) => b'T',
-            (WatermarkType::Timestamp, false) => b' ',
-            (WatermarkType::Timestamp, true) => return true,
-            _ => return self.postgres || at.is_i64(),
+        let is_sqlite = self.engine == Engine::Sqlite;
+        let separator = match self.watermark_type {
+            WatermarkType::Rfc3339 => b'T',
+            WatermarkType::Timestamp if is_sqlite => b' ',
+            WatermarkType::Timestamp => return true,
+            _ => return !is_sqlite || at.is_i64(),
         };
         let separated = |text: &str| text.as_bytes().get(10) == Some(&separator);
         at.as_str().is_some_and(separated) && self.moment(at).is_some()
@@ -263,9 +269,9 @@ impl Source {
     }
 
     /// What tells where a row stands: watermark and keys.
-    fn places(&self, client: &Client) -> impl Iterator<Item = String> {
+    fn places(&self) -> impl Iterator<Item = String> {
         let fields = std::iter::once(&self.watermark).chain(&self.keys);
-        fields.map(|field| client.output(&field.expression, Kind::Plain))
+        fields.map(|field| self.engine.output(&field.expression, Kind::Plain))
     }
 
     fn order(&self, direction: &str) -> String {
@@ -291,27 +297,29 @@ impl Source {
 }
 
 impl Field {
-    fn of(column: &Column) -> Self {
-        Self { expression: qualified(&column.name), type_name: column.type_name.clone() }
+    fn of(engine: Engine, column: &Column) -> Self {
+        let expression = qualified(engine, &column.name);
+        Self { expression, type_name: column.type_name.clone() }
     }
 }
 
 impl Sql<'_> {
     fn bind(&mut self, field: &Field, value: &Value) -> String {
         self.binds.push(value.clone());
-        self.client.placeholder(self.binds.len() - 1, &field.type_name)
+        self.client.engine().placeholder(self.binds.len() - 1, &field.type_name)
     }
 
     /// Compares a row's place with a mark; one without a key stands before all rows of its
     /// watermark.
     fn compare(&mut self, source: &Source, operator: &str, mark: &Mark) -> String {
+        if mark.key.len() != source.keys.len() {
+            let at = self.bind(&source.watermark, &mark.at);
+            return format!("{} >= {at}", source.watermark.expression);
+        }
         let fields: Vec<_> = std::iter::once(&source.watermark).chain(&source.keys).collect();
         let values = std::iter::once(&mark.at).chain(&mark.key);
         let binds: Vec<_> =
             fields.iter().zip(values).map(|(f, value)| self.bind(f, value)).collect();
-        if mark.key.len() != source.keys.len() {
-            return format!("{} >= {}", source.watermark.expression, binds[0]);
-        }
         let fields: Vec<_> = fields.iter().map(|field| field.expression.as_str()).collect();
         format!("({}) {operator} ({})", fields.join(", "), binds.join(", "))
     }
@@ -322,18 +330,7 @@ pub(crate) fn earliest(settings: &CaptureSettings) -> Option<Timestamp> {
     settings.from.as_deref().and_then(moment_or_day)
 }
 
-/// An identifier, whatever is in it.
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A table's name with its schema: `crm.leads`.
-pub(crate) fn quoted_path(path: &str) -> String {
-    let parts: Vec<_> = path.split('.').map(quoted).collect();
-    parts.join(".")
-}
-
 // Qualified, so that `ORDER BY` never means the column of the result that has the same name.
-fn qualified(name: &str) -> String {
-    format!("source.{}", quoted(name))
+fn qualified(engine: Engine, name: &str) -> String {
+    format!("source.{}", engine.quoted(name))
 }

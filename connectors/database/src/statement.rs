@@ -1,5 +1,7 @@
 //! An operator's SQL with named parameters (`:customer_id`), taken apart once.
 
+use crate::config::Engine;
+
 /// SQL text with the places where parameters stand.
 #[derive(Debug)]
 pub(crate) struct Statement {
@@ -32,9 +34,16 @@ impl Statement {
         statement
     }
 
-    /// The parameters, each once, in the order in which they first appear.
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
+    /// The parameters in the order in which they are bound: each once where they have numbers, else
+    /// as often as they stand in the text.
+    pub(crate) fn names(&self, engine: Engine) -> Vec<String> {
+        match engine {
+            Engine::Sqlite | Engine::Postgres => self.names.clone(),
+            Engine::Mysql => {
+                let indices = self.pieces.iter().filter_map(|(_, index)| *index);
+                indices.map(|index| self.names[index].clone()).collect()
+            }
+        }
     }
 
     /// The SQL, with what `placeholder` gives for the parameter of an index.
@@ -74,6 +83,7 @@ fn opaque(rest: &str) -> Option<usize> {
     match rest.as_bytes() {
         [b'\'', ..] => until(1, "'"),
         [b'"', ..] => until(1, "\""),
+        [b'`', ..] => until(1, "`"),
         [b'-', b'-', ..] => until(2, "\n"),
         [b'/', b'*', ..] => until(2, "*/"),
         [b':', b':', ..] => Some(2),

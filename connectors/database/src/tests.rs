@@ -1,8 +1,10 @@
-//! One suite on both engines: real SQLite files, and a private PostgreSQL where it is installed.
+//! One suite on all engines: real SQLite files, a private PostgreSQL and a private MariaDB where
+//! they are installed.
 
 mod callback;
 mod capture;
 mod lookup;
+mod mariadb;
 mod property;
 mod server;
 mod statement;
@@ -16,10 +18,11 @@ use gantry_plugin_api::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Executor, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, Executor, MySqlPool, PgPool, SqlitePool};
 
 use crate::Database;
-use crate::config::{CaptureSettings, Config};
+use crate::config::{CaptureSettings, Config, Engine};
+use crate::tests::mariadb::MariaDb;
 use crate::tests::server::Server;
 
 /// The database of one case, as the connector and as its owner see it.
@@ -33,6 +36,7 @@ struct World {
 enum Owner {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    Mysql(MySqlPool),
 }
 
 /// Runs each case on each engine.
@@ -56,6 +60,19 @@ macro_rules! suite {
                 block_on(async {
                     println!("case {}::{}", stringify!($module), stringify!($case));
                     let world = World::postgres(&server, stringify!($case)).await;
+                    $module::$case(&world).await;
+                    world.close().await;
+                });
+            )+)+
+        }
+
+        #[test]
+        fn on_mariadb() {
+            let Some(server) = block_on(MariaDb::start()) else { return };
+            $($(
+                block_on(async {
+                    println!("case {}::{}", stringify!($module), stringify!($case));
+                    let world = World::mariadb(&server, stringify!($case)).await;
                     $module::$case(&world).await;
                     world.close().await;
                 });
@@ -103,26 +120,50 @@ impl World {
         }
     }
 
+    async fn mariadb(server: &MariaDb, name: &str) -> Self {
+        let config = server.create_database(name).await;
+        Self {
+            database: open(&config),
+            owner: Owner::Mysql(server.pool(name).await),
+            config,
+            _folder: None,
+        }
+    }
+
     async fn close(&self) {
         self.database.stop(&cx()).await;
-        if let Owner::Postgres(pool) = &self.owner {
-            pool.close().await;
+        match &self.owner {
+            Owner::Sqlite(_) => {}
+            Owner::Postgres(pool) => pool.close().await,
+            Owner::Mysql(pool) => pool.close().await,
+        }
+    }
+
+    fn engine(&self) -> Engine {
+        match self.owner {
+            Owner::Sqlite(_) => Engine::Sqlite,
+            Owner::Postgres(_) => Engine::Postgres,
+            Owner::Mysql(_) => Engine::Mysql,
         }
     }
 
     fn is_postgres(&self) -> bool {
-        matches!(self.owner, Owner::Postgres(_))
+        self.engine() == Engine::Postgres
     }
 
-    /// Runs SQL as the owner; `{moment}` and `{bytes}` stand for the engine's types.
+    /// Runs SQL as the owner; `{moment}`, `{bytes}` and `{key}` stand for the engine's types.
     async fn run(&self, sql: &str) {
-        let (moment, bytes) =
-            if self.is_postgres() { ("timestamptz", "bytea") } else { ("TIMESTAMP", "BLOB") };
-        let sql = sql.replace("{moment}", moment).replace("{bytes}", bytes);
+        let (moment, bytes, key) = match self.engine() {
+            Engine::Sqlite => ("TIMESTAMP", "BLOB", "TEXT"),
+            Engine::Postgres => ("timestamptz", "bytea", "TEXT"),
+            Engine::Mysql => ("DATETIME(6)", "BLOB", "VARCHAR(100)"),
+        };
+        let sql = sql.replace("{moment}", moment).replace("{bytes}", bytes).replace("{key}", key);
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         match &self.owner {
             Owner::Sqlite(pool) => pool.execute(sql).await.map(drop).unwrap(),
             Owner::Postgres(pool) => pool.execute(sql).await.map(drop).unwrap(),
+            Owner::Mysql(pool) => pool.execute(sql).await.map(drop).unwrap(),
         }
     }
 
@@ -132,6 +173,7 @@ impl World {
         match &self.owner {
             Owner::Sqlite(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
             Owner::Postgres(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
+            Owner::Mysql(pool) => sqlx::query_scalar(sql).fetch_one(pool).await.unwrap(),
         }
     }
 }

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::client::Column;
+use crate::config::Engine;
 
 /// What JSON a column becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +27,10 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// By the database's word for the type.
-    pub(crate) fn of(column: &Column) -> Self {
-        match column.type_name.to_ascii_uppercase().as_str() {
+    pub(crate) fn of(engine: Engine, type_name: &str) -> Self {
+        match type_name.to_ascii_uppercase().as_str() {
+            number if engine == Engine::Mysql && is_mysql_number(number) => Self::Number,
+            bytes if engine == Engine::Mysql && is_mysql_bytes(bytes) => Self::Bytes,
             "BOOL" | "BOOLEAN" => Self::Bool,
             "INT2" | "INT4" | "INT8" | "OID" | "FLOAT4" | "FLOAT8" => Self::Number,
             "TIMESTAMP" | "TIMESTAMPTZ" | "DATETIME" => Self::Moment,
@@ -46,9 +49,14 @@ impl Kind {
                 Some(1) => Some(true.into()),
                 _ => None,
             },
-            (Self::Bool, Value::String(word)) => word.parse().ok().map(Value::Bool),
+            (Self::Bool, Value::String(word)) => match word.as_str() {
+                "0" => Some(false.into()),
+                "1" => Some(true.into()),
+                _ => word.parse().ok().map(Value::Bool),
+            },
             (Self::Number, Value::String(digits)) => {
-                let integer = digits.parse::<i64>().ok().map(Value::from);
+                let integer = digits.parse::<i64>().map(Value::from);
+                let integer = integer.or_else(|_| digits.parse::<u64>().map(Value::from)).ok();
                 let float = || digits.parse().ok().and_then(serde_json::Number::from_f64);
                 integer.or_else(|| float().map(Value::Number))
             }
@@ -63,12 +71,21 @@ impl Kind {
     }
 }
 
+fn is_mysql_number(type_name: &str) -> bool {
+    let signed = type_name.strip_suffix(" UNSIGNED").unwrap_or(type_name);
+    signed.ends_with("INT") || matches!(signed, "FLOAT" | "DOUBLE" | "YEAR")
+}
+
+fn is_mysql_bytes(type_name: &str) -> bool {
+    type_name.ends_with("BLOB") || matches!(type_name, "BINARY" | "VARBINARY" | "BIT" | "GEOMETRY")
+}
+
 /// A row as one JSON object.
 pub(crate) fn object(
     columns: &[Column],
     row: impl IntoIterator<Item = Value>,
 ) -> Map<String, Value> {
-    let named = |(column, raw): (&Column, _)| (column.name.clone(), Kind::of(column).typed(raw));
+    let named = |(column, raw): (&Column, _)| (column.name.clone(), column.kind.typed(raw));
     columns.iter().zip(row).map(named).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `database` on a real server.
+//! `database` on real servers: PostgreSQL and MariaDB.
 
 use std::time::Duration;
 
@@ -6,29 +6,35 @@ use anyhow::Result;
 use async_trait::async_trait;
 use gantry_tests::built;
 use gantry_tests::connector::{self, Case, Setup, SourceSystem};
+use gantry_tests::peers::mariadb::MariaDb;
 use gantry_tests::postgres::Postgres;
 use gantry_tests::proxy::Proxy;
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 
 /// The table of the work, and the ledger of what was written back. `n_done` counts how often.
 const TABLES: &str = "DROP TABLE IF EXISTS work, ledger;
-    CREATE TABLE work (id TEXT PRIMARY KEY, subject TEXT NOT NULL, state TEXT NOT NULL,
-        changed_ms BIGINT NOT NULL, n_done INTEGER NOT NULL DEFAULT 0);
-    CREATE TABLE ledger (idempotency_key TEXT PRIMARY KEY);";
+    CREATE TABLE work (id VARCHAR(40) PRIMARY KEY, subject TEXT NOT NULL, state TEXT NOT NULL,
+        changed_ms BIGINT NOT NULL, n_done BIGINT NOT NULL DEFAULT 0);
+    CREATE TABLE ledger (idempotency_key VARCHAR(200) PRIMARY KEY);";
 /// The user whom the hub signs in as.
 const USER: &str = "gantry";
 const PASSWORD: &str = "a-password-that-nobody-prints";
 const SHARED_CLOCK: &str =
     "bounds are taken from the database's own clock, which this machine shares with the hub";
 
-/// A private PostgreSQL with the table.
+/// A private server with the table.
 struct Database {
-    server: Postgres,
-    pool: PgPool,
+    server: Server,
     proxy: Proxy,
     n_records: usize,
+}
+
+enum Server {
+    Postgres(Postgres, PgPool),
+    MariaDb(MariaDb, MySqlPool),
 }
 
 #[tokio::test]
@@ -38,13 +44,31 @@ async fn postgres_keeps_all_promises() -> Result<()> {
         return Ok(());
     };
     server.add_user(&pool, USER, PASSWORD).await?;
-    let proxy = Proxy::start(([127, 0, 0, 1], server.port).into()).await?;
-    connector::prove(&mut Database { server, pool, proxy, n_records: 0 }).await
+    prove(server.port, Server::Postgres(server, pool)).await
+}
+
+#[tokio::test]
+async fn mariadb_keeps_all_promises() -> Result<()> {
+    let Some((server, pool)) = MariaDb::start().await? else {
+        eprintln!("SKIPPED: MariaDB is not installed");
+        return Ok(());
+    };
+    server.add_user(&pool, USER, PASSWORD).await?;
+    prove(server.port, Server::MariaDb(server, pool)).await
+}
+
+async fn prove(port: u16, server: Server) -> Result<()> {
+    let proxy = Proxy::start(([127, 0, 0, 1], port).into()).await?;
+    connector::prove(&mut Database { server, proxy, n_records: 0 }).await
 }
 
 impl Database {
     async fn run(&self, sql: String) -> Result<()> {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.pool).await?;
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        match &self.server {
+            Server::Postgres(_, pool) => sql.execute(pool).await.map(drop)?,
+            Server::MariaDb(_, pool) => sql.execute(pool).await.map(drop)?,
+        }
         Ok(())
     }
 }
@@ -52,7 +76,10 @@ impl Database {
 #[async_trait]
 impl SourceSystem for Database {
     fn name(&self) -> String {
-        "database, PostgreSQL".to_owned()
+        match &self.server {
+            Server::Postgres(..) => "database, PostgreSQL".to_owned(),
+            Server::MariaDb(..) => "database, MariaDB".to_owned(),
+        }
     }
 
     fn waived(&self) -> Vec<(Case, &'static str)> {
@@ -65,8 +92,14 @@ impl SourceSystem for Database {
     }
 
     fn config(&self, setup: &Setup) -> String {
+        let (engine, database) = match &self.server {
+            Server::Postgres(..) => ("postgres", "postgres"),
+            Server::MariaDb(..) => ("mysql", "work"),
+        };
         built::case("connectors/database.toml")
             .expect("invariant: the case lies beside the tests")
+            .replace("@ENGINE@", engine)
+            .replace("@DATABASE@", database)
             .replace("@PORT@", &self.proxy.port().to_string())
             .replace("@BATCH@", &setup.batch.to_string())
     }
@@ -110,8 +143,11 @@ impl SourceSystem for Database {
     }
 
     async fn completions(&mut self, id: &str) -> Result<usize> {
-        let query = sqlx::query_as("SELECT n_done FROM work WHERE id = $1").bind(id);
-        let (n_done,): (i32,) = query.fetch_one(&self.pool).await?;
+        let query = AssertSqlSafe(format!("SELECT n_done FROM work WHERE id = '{id}'"));
+        let (n_done,): (i64,) = match &self.server {
+            Server::Postgres(_, pool) => sqlx::query_as(query).fetch_one(pool).await?,
+            Server::MariaDb(_, pool) => sqlx::query_as(query).fetch_one(pool).await?,
+        };
         Ok(usize::try_from(n_done)?)
     }
 
@@ -132,7 +168,7 @@ impl SourceSystem for Database {
     }
 
     async fn add_unknown_field(&mut self) -> Result<()> {
-        self.run("ALTER TABLE work ADD COLUMN mood JSONB DEFAULT '{\"a\": [1]}'".to_owned()).await
+        self.run("ALTER TABLE work ADD COLUMN mood JSON DEFAULT '{\"a\": [1]}'".to_owned()).await
     }
 
     fn remedy(&self) -> &'static str {
@@ -140,6 +176,9 @@ impl SourceSystem for Database {
     }
 
     async fn kill_and_start(&mut self) -> Result<()> {
-        self.server.kill_and_start().await
+        match &mut self.server {
+            Server::Postgres(server, _) => server.kill_and_start().await,
+            Server::MariaDb(server, _) => server.kill_and_start().await,
+        }
     }
 }

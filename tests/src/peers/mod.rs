@@ -3,5 +3,6 @@
 
 pub mod engine;
 pub mod mail;
+pub mod mariadb;
 mod process;
 pub mod salesforce;

@@ -9,9 +9,9 @@ use crate::Database;
 
 const LEADS: &str =
     "CREATE TABLE leads (id INTEGER PRIMARY KEY, status TEXT CHECK (status <> 'bad'), \
-     done {moment}, note TEXT UNIQUE, n INTEGER DEFAULT 0);
+     done {moment}, note {key} UNIQUE, n INTEGER DEFAULT 0);
      INSERT INTO leads (id, note) VALUES (7, 'a'), (8, 'b');
-     CREATE TABLE gantry_ledger (idempotency_key TEXT PRIMARY KEY)";
+     CREATE TABLE gantry_ledger (idempotency_key {key} PRIMARY KEY)";
 
 fn delivery(key: &str, external_id: &str, disposition: &str) -> Delivery {
     let mut delivery = Delivery::new(key, "completed", 1 << 40, external_id);
@@ -99,6 +99,13 @@ pub(super) async fn a_lock_is_transient(world: &World) {
     let one = [delivery("k", "7", "")];
     let outcomes = match &world.owner {
         Owner::Sqlite(pool) => {
+            let mut holder = pool.begin().await.unwrap();
+            holder.execute(hold).await.unwrap();
+            let outcomes = deliver(&impatient, callback.clone(), &one).await;
+            holder.rollback().await.unwrap();
+            outcomes
+        }
+        Owner::Mysql(pool) => {
             let mut holder = pool.begin().await.unwrap();
             holder.execute(hold).await.unwrap();
             let outcomes = deliver(&impatient, callback.clone(), &one).await;

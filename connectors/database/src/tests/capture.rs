@@ -4,6 +4,7 @@ use gantry_plugin_api::{Capture, ErrorClass, Position};
 use serde_json::{Value, json};
 
 use super::{Hub, World, cx, field, open};
+use crate::config::Engine;
 
 const LEADS: &str = "CREATE TABLE leads (id INTEGER PRIMARY KEY, name TEXT, changed {moment})";
 
@@ -63,7 +64,11 @@ pub(super) async fn late_commits_are_found(world: &World) {
 
 pub(super) async fn unchanged_rows_are_not_given_again(world: &World) {
     world.run(LEADS).await;
-    let now = if world.is_postgres() { "now()::text" } else { "datetime('now', '-1 second')" };
+    let now = match world.engine() {
+        Engine::Postgres => "now()::text",
+        Engine::Sqlite => "datetime('now', '-1 second')",
+        Engine::Mysql => "CAST(now(6) AS CHAR)",
+    };
     let now = world.text(&format!("SELECT {now}")).await;
     insert(world, 1..=5, &now).await;
     let mut hub = Hub::new(&world.database, leads());
@@ -167,6 +172,23 @@ pub(super) async fn rows_have_types(world: &World) {
             "extra": { "a": [1] }, "d": "2026-02-03",
         });
         assert_eq!(row, expected);
+    } else if world.engine() == Engine::Mysql {
+        world
+            .run(
+                "CREATE TABLE more (id BIGINT UNSIGNED PRIMARY KEY, changed DATETIME, amount \
+                 DECIMAL(30, 2), extra VARBINARY(9), d DATE, tiny TINYINT, year YEAR);
+                 INSERT INTO more VALUES (18446744073709551615, '2026-01-01 12:00', \
+                 12345678901234567890.50, x'00ff', '2026-02-03', 7, 2026)",
+            )
+            .await;
+        let mut hub = Hub::new(&world.database, with(leads(), "table", "more"));
+        let records = hub.catch_up(5).await;
+        let row: Value = serde_json::from_slice(&records[0].payload).unwrap();
+        let expected = json!({
+            "id": u64::MAX, "changed": "2026-01-01T12:00:00Z", "extra": "AP8=",
+            "amount": "12345678901234567890.50", "d": "2026-02-03", "tiny": 7, "year": 2026,
+        });
+        assert_eq!(row, expected);
     } else {
         world.run("UPDATE leads SET note = CAST(x'61ff62' AS TEXT)").await;
         hub.position = None;
@@ -194,14 +216,14 @@ pub(super) async fn odd_names_are_quoted(world: &World) {
 pub(super) async fn several_keys_and_a_query(world: &World) {
     world
         .run(
-            "CREATE TABLE lines (doc TEXT, line INTEGER, changed {moment}, kind TEXT);
-             INSERT INTO lines VALUES ('b', 1, '2026-01-01 12:00:00', 'x'), \
+            "CREATE TABLE rows_of (doc TEXT, line INTEGER, changed {moment}, kind TEXT);
+             INSERT INTO rows_of VALUES ('b', 1, '2026-01-01 12:00:00', 'x'), \
              ('a''', 2, '2026-01-01 12:00:00', 'x'), ('a''', 10, '2026-01-01 12:00:00', 'x'), \
              ('c', 1, '2026-01-01 12:00:00', 'y'), ('d', 1, NULL, 'x')",
         )
         .await;
     let settings = json!({
-        "query": "SELECT doc, line, changed, doc || line AS name, kind FROM lines -- all\n;",
+        "query": "SELECT doc, line, changed, doc || line AS name, kind FROM rows_of -- all\n;",
         "watermark": "changed", "key": ["doc", "line"], "columns": ["name"],
         "where": "kind = 'x' OR kind = 'z' -- not y",
     });
@@ -221,7 +243,7 @@ pub(super) async fn every_watermark_type(world: &World) {
         ),
         (
             "timestamp",
-            "TIMESTAMP",
+            "{moment}",
             ["'2026-01-01 12:00:00'", "'2026-01-01 12:00:00.500'"],
             "2026-01-01T12:00:00.5Z",
         ),

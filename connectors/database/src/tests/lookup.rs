@@ -48,11 +48,11 @@ pub(super) async fn parameters_fit_the_columns(world: &World) {
         ("code = :x", json!({ "x": "A" }), true),
         ("code = :x", json!({ "x": "A' OR 1 = 1 --" }), false),
         ("code = :x AND nps > :n", json!({ "x": "A", "n": 8 }), true),
-        ("nps > CAST(:n AS NUMERIC)", json!({ "n": 8.5 }), true),
+        ("nps > CAST(:n AS DECIMAL(9, 2))", json!({ "n": 8.5 }), true),
         ("since < :x", json!({ "x": "2026-01-02T00:00:00Z" }), true),
         ("id = :x", json!({}), false),
         ("id = :x", json!({ "x": null }), false),
-        ("id = 1 AND CAST(:x AS TEXT) IS NULL", json!({}), true),
+        ("id = 1 AND CAST(:x AS CHAR(9)) IS NULL", json!({}), true),
         ("id = 1 AND :flag", json!({ "flag": true }), true),
     ] {
         let settings = json!({ "query": format!("SELECT id FROM customers WHERE {condition}") });

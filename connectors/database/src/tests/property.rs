@@ -9,6 +9,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use super::{Hub, World, field, open};
+use crate::config::Engine;
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -59,10 +60,16 @@ async fn play(world: &World, steps: &[Step]) -> Result<(), String> {
         "table": "leads", "watermark": "changed", "watermark_type": "seconds", "key": ["id"],
         "lag": "0s", "overlap": "10m",
     });
-    let now = if world.is_postgres() {
-        "SELECT extract(epoch FROM now())::int8::text"
-    } else {
-        "SELECT strftime('%s', 'now')"
+    let now = match world.engine() {
+        Engine::Postgres => "SELECT extract(epoch FROM now())::int8::text",
+        Engine::Sqlite => "SELECT strftime('%s', 'now')",
+        Engine::Mysql => "SELECT CAST(unix_timestamp() AS CHAR)",
+    };
+    let replaced = match world.engine() {
+        Engine::Mysql => {
+            "DUPLICATE KEY UPDATE version = VALUES(version), changed = VALUES(changed)"
+        }
+        _ => "CONFLICT (id) DO UPDATE SET version = excluded.version, changed = excluded.changed",
     };
     let begun: i64 = world.text(now).await.parse().unwrap();
     let mut rows: BTreeMap<u8, u32> = BTreeMap::new();
@@ -77,12 +84,7 @@ async fn play(world: &World, steps: &[Step]) -> Result<(), String> {
                 let version = rows.entry(id).and_modify(|version| *version += 1).or_insert(1);
                 let changed = begun - 60 + i64::from(seconds);
                 let row = format!("({id}, {version}, {changed})");
-                world
-                    .run(&format!(
-                        "INSERT INTO leads VALUES {row} ON CONFLICT (id) DO UPDATE \
-                         SET version = excluded.version, changed = excluded.changed"
-                    ))
-                    .await;
+                world.run(&format!("INSERT INTO leads VALUES {row} ON {replaced}")).await;
                 Vec::new()
             }
             Step::Poll { limit, n_settled } => {

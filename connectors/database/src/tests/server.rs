@@ -81,14 +81,7 @@ impl Server {
     /// PostgreSQL refuses to run as root.
     fn program(&self, name: &str) -> Command {
         let program = self.programs.join(name);
-        let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]);
-            command.arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
+        let mut command = unprivileged(&program);
         command.current_dir(self.folder.path());
         command
     }
@@ -113,13 +106,23 @@ fn programs() -> Option<PathBuf> {
     installed.chain(std::env::split_paths(&path)).find(complete)
 }
 
-fn is_root() -> bool {
+/// A program that must not run as root.
+pub(super) fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]).arg(program);
+    command
+}
+
+pub(super) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(Path::new("/proc/self")).is_ok_and(|own| own.uid() == 0)
 }
 
 // Output goes to files: a server that keeps a pipe open would keep us waiting.
-fn run(command: &mut Command) {
+pub(super) fn run(command: &mut Command) {
     let (out, err) = (tempfile::tempfile().unwrap(), tempfile::NamedTempFile::new().unwrap());
     let status = command.stdout(out).stderr(err.reopen().unwrap()).status();
     let said = std::fs::read_to_string(err.path()).unwrap();

@@ -1,11 +1,12 @@
 //! Taking apart an operator's SQL.
 
+use crate::config::Engine;
 use crate::statement::Statement;
 
 fn check(sql: &str, expected: &str, names: &[&str]) {
     let statement = Statement::parse(sql);
     assert_eq!(statement.render(|index| format!("<{index}>")), expected);
-    assert_eq!(statement.names(), names);
+    assert_eq!(statement.names(Engine::Postgres), names);
 }
 
 #[test]
@@ -16,6 +17,9 @@ fn parameters_are_found_once_and_in_order() {
         &["b", "d"],
     );
     check("(:x_1)", "(<0>)", &["x_1"]);
+    let statement = Statement::parse("UPDATE t SET a = :b, c = :d WHERE b = :b AND `:e` = 1");
+    let bound = statement.names(Engine::Mysql);
+    assert_eq!(bound, ["b", "d", "b"], "its parameters have no numbers");
 }
 
 #[test]

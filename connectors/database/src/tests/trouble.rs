@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::server::{PASSWORD, Server};
 use super::{World, block_on, chain, cx, open, settings};
 use crate::Database;
-use crate::config::{CaptureSettings, Config};
+use crate::config::{CaptureSettings, Config, Engine};
 
 const LEADS: &str = "CREATE TABLE leads (id INTEGER PRIMARY KEY, name TEXT, changed {moment}, \
      seconds INTEGER); INSERT INTO leads VALUES (1, 'a', '2026-01-01 12:00:00', 1767268800)";
@@ -24,7 +24,9 @@ async fn capture_error(world: &World, capture: Value) -> Error {
     let checked = Capture::check_settings(&world.database, &settings, &cx()).await;
     let checked = checked.unwrap_err();
     let polled = world.database.poll(&settings, &cx(), None, 5).await.unwrap_err();
-    assert_eq!(checked, polled, "checking does what running does");
+    // The cause may quote the statement, of which checking takes no row.
+    let told = |error: &Error| (error.field().map(str::to_owned), error.message().to_owned());
+    assert_eq!(told(&checked), told(&polled), "checking does what running does");
     assert_eq!(checked.class(), ErrorClass::Config, "{}", chain(&checked));
     checked
 }
@@ -81,7 +83,7 @@ pub(super) async fn wrong_watermark_types_are_told(world: &World) {
 
 pub(super) async fn checks_find_nothing_wrong(world: &World) {
     world.run(LEADS).await;
-    world.run("CREATE TABLE ledger (idempotency_key TEXT PRIMARY KEY)").await;
+    world.run("CREATE TABLE ledger (idempotency_key {key} PRIMARY KEY)").await;
     let database = &world.database;
     database.check(&cx()).await.unwrap();
     let capture = settings(leads("where", "id > 0"));
@@ -107,12 +109,16 @@ pub(super) async fn statements_that_do_not_fit_are_told(world: &World) {
         let error = Lookup::check_settings(database, &lookup, &cx()).await.unwrap_err();
         assert_eq!(error.field(), Some("query"), "{}", chain(&error));
     }
-    let statement = "UPDATE leads SET name = 'x' WHERE id = :external_id";
+    let known = "UPDATE leads SET name = 'x' WHERE id = :external_id";
     for (statement, ledger, field) in [
         ("UPDATE leads SET colour = 1", "plain", "statement"),
-        (statement, "nowhere", "ledger"),
-        (statement, "plain", "ledger"),
+        (known, "nowhere", "ledger"),
+        (known, "plain", "ledger"),
     ] {
+        // MySQL does not plan for a repeat, so nothing tells that the column is not unique.
+        if world.engine() == Engine::Mysql && (statement, ledger) == (known, "plain") {
+            continue;
+        }
         let callback = settings(json!({ "statement": statement, "ledger": ledger }));
         let error = Callback::check_settings(database, &callback, &cx()).await.unwrap_err();
         assert_eq!(error.field(), Some(field), "{}", chain(&error));
