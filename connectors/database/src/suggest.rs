@@ -4,7 +4,6 @@ use gantry_plugin_api::{Error, Suggest, Suggestion};
 
 use crate::client::Client;
 use crate::failure::Task;
-use crate::source::quoted_path;
 
 /// Keys of a capture's settings that hold a table, and those that hold columns of it.
 const TABLES: [&str; 2] = ["table", "ledger"];
@@ -20,7 +19,7 @@ pub(crate) async fn suggest(client: &Client, what: &Suggest) -> Result<Vec<Sugge
     if !COLUMNS.contains(&&*what.field) {
         return Ok(Vec::new());
     }
-    let table = what.beside::<String>("table").map(|table| quoted_path(&table));
+    let table = what.beside::<String>("table").map(|table| client.engine().quoted_path(&table));
     let query = what.beside::<String>("query").map(|query| format!("({query}) q"));
     let Some(from) = table.or(query) else {
         return Err(Error::config(
