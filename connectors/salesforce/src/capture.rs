@@ -34,11 +34,13 @@ pub(crate) struct Cursor {
     next: Option<String>,
     /// When the last record given changed.
     at: Option<Timestamp>,
+    /// What the next page was answered with, to be told once the records before it are given.
+    trouble: Option<Error>,
 }
 
 impl From<Page> for Cursor {
     fn from(page: Page) -> Self {
-        Self { rows: page.records.into(), next: page.next_records_url, at: None }
+        Self { rows: page.records.into(), next: page.next_records_url, ..Self::default() }
     }
 }
 
@@ -85,6 +87,9 @@ impl Capture for Salesforce {
             Some(sweep) => sweep,
             None => self.begin(settings, cx, from, limit).await?,
         };
+        if let Some(trouble) = sweep.cursor.trouble.take() {
+            return Err(trouble);
+        }
         let mut records = Vec::new();
         let mut ended = false;
         for _ in 0..N_PAGES_MAX {
@@ -99,9 +104,9 @@ impl Capture for Salesforce {
                     break;
                 }
                 Err(error) if records.is_empty() => return Err(error),
-                // The hub takes what there is; the next poll meets the trouble again, if it stays.
+                // The hub takes what there is, and waits as long as it must before it goes on.
                 Err(error) => {
-                    tracing::debug!(%error, "a page is read later");
+                    sweep.cursor.trouble = Some(error);
                     break;
                 }
             }

@@ -55,6 +55,27 @@ async fn a_list_that_the_org_forgets_is_asked_for_again_from_where_it_stood() ->
 }
 
 #[tokio::test]
+async fn an_org_that_asks_to_wait_in_mid_walk_is_left_alone() -> Result<()> {
+    let Some(mut org) = scene::org(&[]).await? else { return Ok(()) };
+    org.set("n_page", 5.into()).await?;
+    let ids = org.insert("Lead", &old_leads(40)).await?;
+    let headers = json!({ "Retry-After": "2" });
+    let fault = json!({ "path": "query/01g", "skip": 2, "status": 429, "headers": headers });
+    org.tell(&json!({ "faults": [fault] })).await?;
+    let scene = Scene::with(org, &[]).await?;
+    scene.captured(&ids).await?;
+    let asked = scene.org.asked().await?;
+    // Cases are asked for on a schedule of their own.
+    let is_of_leads = |path: &str| path.contains("query/01g") || path.contains("FROM+Lead");
+    let of_leads = asked.iter().filter(|(_, _, path, _)| is_of_leads(path));
+    let mut from = of_leads.skip_while(|(_, _, _, failed)| !failed);
+    let (throttled, next) = from.next().zip(from.next()).context("nothing came after")?;
+    let alone = next.0 - throttled.0;
+    ensure!((2.0..3.0).contains(&alone), "it was left alone for {alone} s");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_rest_of_a_days_calls_is_left_to_look_ups_and_callbacks() -> Result<()> {
     let Some(mut scene) = Scene::start(&[]).await? else { return Ok(()) };
     let id = scene.org.insert("Lead", &[lead("Before")]).await?.remove(0);
