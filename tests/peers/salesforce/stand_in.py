@@ -118,6 +118,8 @@ class Org:
         self.client, self.user, self.public_key = client, user, public_key
         self.skew_ms, self.n_page, self.usage, self.token_life = 0, None, None, None
         self.noise = False
+        # The list that is being read, by its locator.
+        self.lists = {}
         self.faults, self.log = [], []
         self.lock = threading.RLock()
 
@@ -234,12 +236,13 @@ class Org:
 
     def next(self, locator, n_wanted, version):
         name, _, at = locator.rpartition("-")
-        sql = "SELECT query, ids FROM locator WHERE id = ?"
-        row = self.db.execute(sql, (name,)).fetchone()
-        if not row:
-            raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
-        query = soql.Query(row[0], Schema)
-        ids = json.loads(row[1])
+        if name not in self.lists:
+            sql = "SELECT query, ids FROM locator WHERE id = ?"
+            row = self.db.execute(sql, (name,)).fetchone()
+            if not row:
+                raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
+            self.lists = {name: (soql.Query(row[0], Schema), json.loads(row[1]))}
+        query, ids = self.lists[name]
         return self.page(query, ids, int(at), n_wanted, version, lambda: name)
 
     def page(self, query, ids, at, n_wanted, version, locator):
@@ -281,11 +284,10 @@ class Org:
         elif "clear" in ask:
             for table in ("record", "locator", "made"):
                 self.db.execute(f"DELETE FROM {table}")
+            self.lists = {}
             self.faults, self.log = [], []
         elif "expire" in ask:
             self.db.execute("DELETE FROM token")
-        elif "forget_locators" in ask:
-            self.db.execute("DELETE FROM locator")
         elif "set" in ask:
             for name, value in ask["set"].items():
                 getattr(self, name)
