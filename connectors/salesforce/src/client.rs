@@ -44,6 +44,27 @@ pub(crate) struct Page {
     pub(crate) now_ms: Option<i64>,
 }
 
+/// A version of the API that the org offers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) version: String,
+    #[serde(default)]
+    pub(crate) label: String,
+}
+
+/// An object that the app's user may see.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Object {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) label: String,
+}
+
+#[derive(Deserialize)]
+struct Objects {
+    sobjects: Vec<Object>,
+}
+
 /// What an object is made of.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Described {
@@ -55,6 +76,7 @@ pub(crate) struct Described {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Field {
     pub(crate) name: String,
+    pub(crate) label: String,
     pub(crate) createable: bool,
     pub(crate) updateable: bool,
     pub(crate) external_id: bool,
@@ -171,6 +193,18 @@ impl Client {
         let mut page: Page = response.json()?;
         page.now_ms = response.date_ms();
         Ok(page)
+    }
+
+    /// The versions of the API that the org offers, the oldest first.
+    pub(crate) async fn versions(&self) -> Result<Vec<Version>, Error> {
+        ok(self.send(Request::get("/services/data/")).await?)?.json()
+    }
+
+    /// The objects that the app's user may see.
+    pub(crate) async fn objects(&self) -> Result<Vec<Object>, Error> {
+        let response = self.send(Request::get(format!("{}/sobjects", self.root))).await?;
+        let Objects { sobjects } = ok(response)?.json()?;
+        Ok(sobjects)
     }
 
     /// Asks what an object is made of; none if the app's user knows no such object.

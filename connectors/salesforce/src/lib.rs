@@ -21,12 +21,13 @@ mod config;
 mod failure;
 mod lookup;
 mod soql;
+mod suggest;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
-use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
+use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Suggest, Suggestion, export_plugin};
 
 use crate::capture::Scans;
 use crate::client::Client;
@@ -78,6 +79,10 @@ impl Plugin for Salesforce {
 
     async fn check(&self, _: &Context) -> Result<(), Error> {
         self.client.check().await
+    }
+
+    async fn suggest(&self, _: &Context, what: &Suggest) -> Result<Vec<Suggestion>, Error> {
+        suggest::suggest(&self.client, what).await
     }
 }
 

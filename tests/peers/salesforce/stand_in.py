@@ -319,7 +319,7 @@ def shown(query, record, root):
 def described(kind, name, type_name):
     is_open = name not in READ_ONLY
     is_key = (kind, name) in EXTERNAL_IDS
-    return {"name": name, "type": type_name, "updateable": is_open, "createable": is_open,
+    return {"name": name, "label": name, "type": type_name, "updateable": is_open, "createable": is_open,
             "externalId": is_key, "unique": is_key}
 
 
@@ -435,7 +435,10 @@ class Face(BaseHTTPRequestHandler):
         if path == "/services/oauth2/token":
             return self.token(dict(parse_qsl(body.decode())))
         if path.rstrip("/") == "/services/data":
-            return 200, [{"version": v, "url": f"/services/data/v{v}"} for v in VERSIONS], {}
+            def listed(v):
+                return {"label": f"Release {v}", "url": f"/services/data/v{v}", "version": v}
+
+            return 200, [listed(v) for v in VERSIONS], {}
         self.authorize()
         match = re.fullmatch(r"/services/data/v(\d+\.\d)(?:/(.*))?", path)
         if path == "/services/apexrest/convert":
@@ -451,6 +454,8 @@ class Face(BaseHTTPRequestHandler):
         match [self.command, *steps]:
             case ["GET", ""]:
                 return 200, {"sobjects": f"/services/data/v{self.version}/sobjects"}, {}
+            case ["GET", "sobjects"]:
+                return 200, {"sobjects": [{"name": n, "label": n} for n in OBJECTS]}, {}
             case ["GET", "limits"]:
                 used, most = self.org.usage or (0, 100000)
                 return 200, {"DailyApiRequests": {"Max": most, "Remaining": most - used}}, {}
