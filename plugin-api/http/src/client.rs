@@ -125,9 +125,9 @@ impl Client {
     /// After a 401 a token is got anew, and the request sent again, once.
     ///
     /// # Errors
-    /// `transient` if no whole answer came (no connection, time-out, cut off); `auth_denied` if
-    /// the source or the token server refuses the credentials, with what to look at; `auth_expired`
-    /// if they are fixed and were good before; `config` for `tls_ca` and `private_key`; `permanent`
+    /// `transient` if no whole answer came (no connection, no trust, time-out, cut off);
+    /// `auth_denied` if the source or the token server refuses the credentials, with what to look
+    /// at; `auth_expired` if they are fixed and were good before; `config` for `tls_ca` and `private_key`; `permanent`
     /// if the answer is too long or the path leads to another origin; those of [`Response::error`]
     /// for troubles of the token server.
     ///
@@ -251,7 +251,9 @@ impl Wire {
         let pool = self.pool.get_or_try_init(|| self.open()).await?;
         let origin = url.origin().ascii_serialization();
         let answer = pool.request(wire_request).await.map_err(|error| {
-            let tried = if error.is_connect() {
+            let tried = if tls::is_untrusted(&error) {
+                format!("cannot trust {origin}: name its authority's certificate in `tls_ca`")
+            } else if error.is_connect() {
                 format!("cannot connect to {origin}")
             } else {
                 format!("{asked} at {origin} got no answer")

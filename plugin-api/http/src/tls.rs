@@ -1,5 +1,7 @@
 //! Whom a connection trusts: the public roots, or those of a file.
 
+use std::error::Error as StdError;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,6 +30,20 @@ pub(crate) async fn connector(ca: Option<&Path>) -> Result<HttpsConnector<HttpCo
     http.set_nodelay(true);
     let https = HttpsConnectorBuilder::new().with_tls_config(config);
     Ok(https.https_or_http().enable_http1().wrap_connector(http))
+}
+
+/// Whether a connection failed for the server's certificate.
+pub(crate) fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    let mut chain = std::iter::successors(Some(error), |error| wrapped(*error));
+    chain.any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+}
+
+/// The error beneath. An error of the system's hides what it wraps from the chain of sources.
+fn wrapped<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
 }
 
 async fn read(path: &Path) -> Result<RootCertStore, Error> {

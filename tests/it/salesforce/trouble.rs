@@ -268,6 +268,6 @@ async fn an_org_with_a_certificate_of_its_own_is_trusted_by_the_operators_word()
     world.hub.stop().await?;
     let scene = Scene::with(org, &[]).await?;
     let capture = leads(&scene, |capture| capture["last_error"]["class"] == "transient").await?;
-    ensure!(capture["last_error"].to_string().contains("certificate"), "{capture}");
+    ensure!(scene::text(&capture["last_error"], "message").contains("in `tls_ca`"), "{capture}");
     Ok(())
 }

@@ -20,7 +20,9 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
-import soql
+# The tree stays as it is.
+sys.dont_write_bytecode = True
+import soql  # noqa: E402
 
 VERSIONS = ["65.0", "66.0", "67.0"]
 STAMPS = {"CreatedDate": "moment", "LastModifiedDate": "moment", "SystemModstamp": "moment"}

@@ -183,7 +183,6 @@ impl Process {
             .args(["--client-secret", SECRET, "--port", &port.to_string(), "--data"])
             .arg(folder.join("org.db"))
             .args(options)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
