@@ -127,9 +127,9 @@ impl Client {
     /// # Errors
     /// `transient` if no whole answer came (no connection, no trust, time-out, cut off);
     /// `auth_denied` if the source or the token server refuses the credentials, with what to look
-    /// at; `auth_expired` if they are fixed and were good before; `config` for `tls_ca` and `private_key`; `permanent`
-    /// if the answer is too long or the path leads to another origin; those of [`Response::error`]
-    /// for troubles of the token server.
+    /// at; `auth_expired` if they are fixed and were good before; `config` for `tls_ca` and
+    /// `private_key`; `permanent` if the answer is too long or the path leads to another origin;
+    /// those of [`Response::error`] for troubles of the token server.
     ///
     /// # Cancel safety
     /// The request may have reached the server or not.
