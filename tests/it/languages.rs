@@ -159,7 +159,7 @@ pub(crate) fn add_files(
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in from.read_dir().with_context(|| format!("reading {}", from.display()))? {
         let entry = entry?;

@@ -171,12 +171,55 @@ async fn projects_in_rust_work() -> Result<()> {
     done(Command::new("cargo").args(["fmt", "--all", "--check"]).current_dir(&workspace))?;
     let upstream =
         Upstream::start(&mut Command::new(target.join(format!("debug/examples/{all}_upstream"))))?;
-    for name in &names {
+    let copy = |name: &str| {
         let file = format!("lib{name}.so");
-        fs::copy(target.join("debug").join(&file), bench.place.path("plugins").join(&file))?;
+        fs::copy(target.join("debug").join(&file), bench.place.path("plugins").join(&file))
+    };
+    for name in &names {
+        copy(name)?;
     }
     bench.check_all(&names, &upstream.endpoint).await?;
-    bench.play(&names[6], &upstream.endpoint).await
+
+    // Built in another way, with another version of what both sides speak by, it works as well …
+    let own_minicbor = another_minicbor(&workspace)?;
+    fs::write(workspace.join("Cargo.toml"), format!("{members}\n{own_minicbor}\n{profiles}"))?;
+    cargo(&["update", "--package", "minicbor"])?;
+    cargo(&["rustc", "--package", all, "--lib", "--", "-C", "opt-level=3"])?;
+    copy(all)?;
+    // … but not one in which a panic would end the hub.
+    let ending = &names[0];
+    cargo(&["rustc", "--package", ending, "--lib", "--", "-C", "panic=abort"])?;
+    copy(ending)?;
+    let path = format!("plugins/lib{ending}.so");
+    let refused = bench.place.gantry(&["plugin", "inspect", &path, "--json"]).await?.json()?;
+    ensure!(refused["refused_code"] == "GANTRY-P012", "{refused}");
+    bench.play(all, &upstream.endpoint).await
+}
+
+/// Lays a copy of minicbor, under another version, into the workspace; gives what makes it the one
+/// that is used.
+fn another_minicbor(workspace: &Path) -> Result<String> {
+    let mut metadata = Command::new("cargo");
+    metadata.args(["metadata", "--offline", "--format-version", "1"]).current_dir(workspace);
+    let output = metadata.stderr(Stdio::null()).output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"].as_array().context("no packages")?;
+    let minicbor = packages.iter().find(|package| package["name"] == "minicbor");
+    let minicbor = minicbor.context("no minicbor")?;
+    let manifest = Path::new(minicbor["manifest_path"].as_str().context("no path")?);
+    let version = minicbor["version"].as_str().context("no version")?;
+    // Beside the members, which are all folders here.
+    let copy = workspace.with_extension("minicbor");
+    if copy.exists() {
+        fs::remove_dir_all(&copy)?;
+    }
+    super::languages::copy(manifest.parent().context("no folder")?, &copy)?;
+    let manifest = fs::read_to_string(manifest)?;
+    let here = format!("\nversion = \"{version}\"");
+    ensure!(manifest.contains(&here), "{manifest}");
+    let another = format!("\nversion = \"{version}99\"");
+    fs::write(copy.join("Cargo.toml"), manifest.replacen(&here, &another, 1))?;
+    Ok(format!("[patch.crates-io]\nminicbor = {{ path = {copy:?} }}\n"))
 }
 
 #[tokio::test]
