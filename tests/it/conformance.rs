@@ -166,6 +166,7 @@ async fn a_careless_program_is_found_out() -> Result<()> {
         "config/wrong_type",
         "config/create_refuses",
         "config/secrets_marked",
+        "lifecycle/suggest",
     ];
     ensure!(ran.code == 1 && failed == expected, "{failed:#?}");
     Ok(())

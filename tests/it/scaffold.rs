@@ -219,7 +219,8 @@ fn another_minicbor(workspace: &Path) -> Result<String> {
     ensure!(manifest.contains(&here), "{manifest}");
     let another = format!("\nversion = \"{version}99\"");
     fs::write(copy.join("Cargo.toml"), manifest.replacen(&here, &another, 1))?;
-    Ok(format!("[patch.crates-io]\nminicbor = {{ path = {copy:?} }}\n"))
+    let copy = copy.display();
+    Ok(format!("[patch.crates-io]\nminicbor = {{ path = \"{copy}\" }}\n"))
 }
 
 #[tokio::test]

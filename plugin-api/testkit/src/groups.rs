@@ -2,7 +2,8 @@
 
 use crate::case::Case;
 use crate::cases::{
-    abi, callback, capture, chaos, config, http, lifecycle, lookup, panic, perf, secrets, stream,
+    abi, callback, capture, chaos, config, http, leases, lifecycle, lookup, panic, perf, secrets,
+    stream,
 };
 
 /// All groups; a case's id begins with the name of its group.
@@ -14,6 +15,7 @@ const GROUPS: &[&[Case]] = &[
     capture::CASES,
     stream::CASES,
     http::CASES,
+    leases::CASES,
     lookup::CASES,
     callback::CASES,
     secrets::CASES,

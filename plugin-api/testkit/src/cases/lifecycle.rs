@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::poll;
-use gantry_plugin_host::api::ErrorClass;
+use gantry_plugin_host::api::message::RoleName;
+use gantry_plugin_host::api::{ErrorClass, Suggest};
 use gantry_plugin_host::{Instance, State};
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +22,10 @@ cases! {
     "correct the test file, or what `check` does beyond what running does", check;
     "lifecycle/check_says_no", "`check` is an error while the source is down",
     "let `check` connect just as running does", check_says_no;
+    "lifecycle/suggest", "`suggest` is answered for any key, whatever stands beside it",
+    "recommend nothing for keys that you do not know; expect what is missing or wrong", suggest;
+    "lifecycle/rotate", "Waiting for a credential to rotate ends with `drain`, and keeps nothing from ending",
+    "complete `rotate` as canceled when the instance drains", rotate;
     "lifecycle/stop", "`stop` ends within 3 s, and a second one does nothing",
     "bound the time of what you say good-bye to", stop;
     "lifecycle/stop_unused", "An instance that was never used stops as well",
@@ -146,6 +151,39 @@ async fn stop_unused(bench: &Bench) -> Outcome {
     let stopped = timeout(Duration::from_secs(3), instance.stop()).await;
     let stopped = stopped.map_err(|_| fail("`stop` ends within 3 s", "it does not"))?;
     stopped.works("`stop` goes well")
+}
+
+async fn suggest(bench: &Bench) -> Outcome {
+    let instance = bench.instance().await?;
+    let settings = serde_json::Value::Object(bench.settings(RoleName::Capture)).to_string();
+    let roles = [None, Some(RoleName::Capture), Some(RoleName::Lookup), Some(RoleName::Callback)];
+    for role in roles {
+        for json in [settings.as_str(), "{}", r#"{"table":7,"no_such_key":[null]}"#, "null"] {
+            for field in ["table", "no_such_key", "a.b.c", ""] {
+                let asked = instance.suggest(&Suggest::new(role, json.to_owned(), field)).await;
+                let Err(error) = asked else { continue };
+                let (expected, class) = ("values, or an error that says why not", error.class());
+                let broken = matches!(class, ErrorClass::Panic | ErrorClass::Protocol);
+                ensure(!broken, expected, || format!("{field:?} beside {json}: {error}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn rotate(bench: &Bench) -> Outcome {
+    if bench.manifest().rotates.is_empty() {
+        return Err(skip("the plug-in replaces no credentials"));
+    }
+    let instance = bench.instance().await?;
+    let waiting = instance.rotated(None);
+    let (ended, drained) = tokio::join!(timeout(Duration::from_secs(3), waiting), async {
+        instance.drain(Duration::from_secs(2)).await
+    });
+    drained.works("`drain` goes well")?;
+    let ended = ended.map_err(|_| fail("it ends with `drain`", "it waits on"))?;
+    let canceled = ended.as_ref().is_err_and(|error| error.class() == ErrorClass::Canceled);
+    ensure(canceled, "class `canceled`", || format!("{ended:?}"))
 }
 
 async fn drain(bench: &Bench) -> Outcome {

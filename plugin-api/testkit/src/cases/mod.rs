@@ -20,6 +20,7 @@ pub(crate) mod capture;
 pub(crate) mod chaos;
 pub(crate) mod config;
 pub(crate) mod http;
+pub(crate) mod leases;
 pub(crate) mod lifecycle;
 pub(crate) mod lookup;
 pub(crate) mod panic;

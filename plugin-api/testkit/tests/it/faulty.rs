@@ -12,7 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Secret, export_plugin};
+use gantry_plugin_api::{
+    ConfigFault, Context, Error, Plugin, Secret, Suggest, Suggestion, export_plugin,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -206,6 +208,12 @@ impl Plugin for Faulty {
             polled_at: Mutex::new(None),
             given: Mutex::new(BTreeSet::new()),
         })
+    }
+
+    async fn suggest(&self, _: &Context, what: &Suggest) -> Result<Vec<Suggestion>, Error> {
+        let settings = what.beside::<String>("switch");
+        assert!(!self.has("suggest_panics") || what.field != "a.b.c", "no such key");
+        Ok(settings.map(Suggestion::text).into_iter().collect())
     }
 
     async fn check(&self, _: &Context) -> Result<(), Error> {

@@ -5,12 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gantry_plugin_api::{
-    Batch, Capture, Context, Emitter, Error, HttpCapture, HttpRequest, HttpResponse, Outcome,
-    Position, Record, RecordOutcome,
+    Batch, Capture, Context, Emitter, Error, Extended, HttpCapture, HttpRequest, HttpResponse,
+    Lease, Outcome, Position, Record, RecordOutcome,
 };
 
 use super::{EVERYWHERE, Faulty, Settings};
 use crate::source::books;
+
+/// How long a record is lent for.
+const LENT_MS: u64 = 60_000;
 
 impl Capture for Faulty {
     type Settings = Settings;
@@ -126,6 +129,27 @@ impl Capture for Faulty {
         }
         Ok(())
     }
+
+    async fn extend(
+        &self,
+        _: &Settings,
+        _: &Context,
+        leases: &[Lease],
+    ) -> Result<Vec<Extended>, Error> {
+        if self.has("extends_nothing") {
+            return Err(Error::transient("not today"));
+        }
+        assert!(!self.has("no_leases_panic") || !leases.is_empty(), "no leases");
+        let known = books(|books| books.records.clone());
+        Ok(leases
+            .iter()
+            .map(|lease| match lease.token.parse::<u64>() {
+                Ok(number) if known.contains(&number) => Extended::Kept { for_ms: LENT_MS },
+                _ if self.has("keeps_anything") => Extended::Kept { for_ms: LENT_MS },
+                _ => Extended::Lost { reason: "nobody knows it".into() },
+            })
+            .collect())
+    }
 }
 
 impl Faulty {
@@ -153,7 +177,10 @@ impl Faulty {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.to_string().into_bytes());
-        let record = Record::json(payload).with_message_id(id.to_string());
+        let lent_ms = if self.has("lends_for_a_moment") { 20 } else { LENT_MS };
+        let record = Record::json(payload)
+            .with_message_id(id.to_string())
+            .with_lease(Lease::new(number.to_string(), lent_ms));
         if self.has("no_positions") {
             return record;
         }
