@@ -24,6 +24,8 @@ pub(crate) struct Options {
 enum Name {
     /// capture.sqlite.*: items taken by the plain API, durable before the answer.
     Capture,
+    /// connector.*: records read through each connector from its real server, beside a bare loop.
+    Connectors,
     /// engine.*: the queue on one core: decisions, exactness, memory.
     Engine,
     /// plugin.*: calls into a plug-in in the hub's own process, and in one of its own.
@@ -54,6 +56,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let mut command = std::process::Command::new(built.binary("bench-capture"));
             command.arg("--gantry").arg(&built.gantry);
             command.args(["--seconds", &options.seconds.to_string()]);
+            command
+        }
+        Name::Connectors => {
+            let built = build(Profile::Release, &["gantry-tests"])?;
+            let mut command = std::process::Command::new(built.binary("bench-connectors"));
+            command.arg("--gantry").arg(&built.gantry).arg("--plugins").arg(&built.plugins);
             command
         }
         Name::Engine => {

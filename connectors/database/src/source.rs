@@ -316,12 +316,20 @@ impl Sql<'_> {
             let at = self.bind(&source.watermark, &mark.at);
             return format!("{} >= {at}", source.watermark.expression);
         }
+        // MySQL walks the index for a comparison of rows only from a bound of its own.
+        let bound = match source.engine {
+            Engine::Mysql => {
+                let at = self.bind(&source.watermark, &mark.at);
+                format!("{} >= {at} AND ", source.watermark.expression)
+            }
+            Engine::Sqlite | Engine::Postgres => String::new(),
+        };
         let fields: Vec<_> = std::iter::once(&source.watermark).chain(&source.keys).collect();
         let values = std::iter::once(&mark.at).chain(&mark.key);
         let binds: Vec<_> =
             fields.iter().zip(values).map(|(f, value)| self.bind(f, value)).collect();
         let fields: Vec<_> = fields.iter().map(|field| field.expression.as_str()).collect();
-        format!("({}) {operator} ({})", fields.join(", "), binds.join(", "))
+        format!("({bound}({}) {operator} ({}))", fields.join(", "), binds.join(", "))
     }
 }
 
