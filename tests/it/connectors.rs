@@ -3,4 +3,6 @@
 mod camunda7;
 mod database;
 mod email;
+mod files;
 mod salesforce;
+mod webhook;

@@ -6,13 +6,13 @@
 use gantry_plugin_api::{
     Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
 };
-use gantry_plugin_http::{Client, Request};
+use gantry_plugin_http::Request;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::Webhook;
 use crate::config::{CallbackSettings, Format};
 use crate::signature;
+use crate::{Receiver, Webhook};
 
 impl Callback for Webhook {
     type Settings = CallbackSettings;
@@ -28,7 +28,7 @@ impl Callback for Webhook {
 
     /// A receiver has no request that changes nothing, so only what is needed is looked for.
     async fn check_settings(&self, _: &CallbackSettings, _: &Context) -> Result<(), Error> {
-        self.client().map(drop)
+        self.receiver().map(drop)
     }
 
     async fn deliver(
@@ -47,9 +47,9 @@ impl Callback for Webhook {
 }
 
 impl Webhook {
-    fn client(&self) -> Result<&Client, Error> {
+    fn receiver(&self) -> Result<&Receiver, Error> {
         let message = "is missing: callbacks need the receiver's address";
-        self.client.as_ref().ok_or_else(|| Error::config("endpoint", message))
+        self.receiver.as_ref().ok_or_else(|| Error::config("endpoint", message))
     }
 
     async fn send(
@@ -58,14 +58,16 @@ impl Webhook {
         now_ms: i64,
         delivery: &Delivery,
     ) -> Result<(), Error> {
-        let request = request(settings, now_ms, delivery)?;
-        self.client()?.send(request).await?.ok().map(drop)
+        let Receiver { client, endpoint } = self.receiver()?;
+        let request = request(settings, endpoint, now_ms, delivery)?;
+        client.send(request).await?.ok().map(drop)
     }
 }
 
 /// The signed request of one attempt.
-pub(crate) fn request(
+fn request(
     settings: &CallbackSettings,
+    endpoint: &str,
     now_ms: i64,
     delivery: &Delivery,
 ) -> Result<Request, Error> {
@@ -79,7 +81,8 @@ pub(crate) fn request(
         Format::StandardWebhooks => "application/json",
         Format::CloudEvents => "application/cloudevents+json",
     };
-    Ok(Request::post(settings.path.clone())
+    let path = if settings.path.is_empty() { endpoint } else { &settings.path };
+    Ok(Request::post(path)
         .header("webhook-id", id)
         .header("webhook-timestamp", timestamp)
         .header("webhook-signature", signatures)

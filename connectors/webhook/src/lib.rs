@@ -36,7 +36,14 @@ const INLINE_BODY_LEN_MAX: usize = 16 * 1024;
 
 struct Webhook {
     /// Posts callbacks; none if the source has no `endpoint`.
-    client: Option<Client>,
+    receiver: Option<Receiver>,
+}
+
+/// Who is told what happens to items.
+struct Receiver {
+    client: Client,
+    /// Its address as the operator wrote it: with or without a slash at the end is not the same.
+    endpoint: String,
 }
 
 impl Plugin for Webhook {
@@ -49,18 +56,19 @@ impl Plugin for Webhook {
     }
 
     fn create(config: Config, cx: &Context) -> Result<Self, Error> {
-        let options = |endpoint| {
-            let timeout = config.request_timeout.get();
-            Options::new(endpoint, cx).timeout(timeout).tls_ca(config.tls_ca.clone())
+        let receiver = |endpoint: String| -> Result<_, Error> {
+            let options = Options::new(&endpoint, cx)
+                .timeout(config.request_timeout.get())
+                .tls_ca(config.tls_ca.clone());
+            Ok(Receiver { client: Client::new(options)?, endpoint })
         };
-        let client = config.endpoint.as_ref().map(|endpoint| Client::new(options(endpoint)));
-        Ok(Self { client: client.transpose()? })
+        Ok(Self { receiver: config.endpoint.clone().map(receiver).transpose()? })
     }
 
     /// Any answer will do: what a receiver says to a request that changes nothing is its affair.
     async fn check(&self, _: &Context) -> Result<(), Error> {
-        let Some(client) = &self.client else { return Ok(()) };
-        match client.send(Request::new(Method::OPTIONS, "")).await {
+        let Some(Receiver { client, endpoint }) = &self.receiver else { return Ok(()) };
+        match client.send(Request::new(Method::OPTIONS, endpoint)).await {
             Err(error) if error.class() != ErrorClass::AuthDenied => Err(error),
             _ => Ok(()),
         }

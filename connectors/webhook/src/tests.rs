@@ -82,7 +82,7 @@ fn with_token(records: Option<&str>) -> Settings {
 fn http(settings: &Settings, now_s: i64, request: HttpRequest) -> HttpCapture {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let cx = Context::standalone("carts", now_s * 1_000);
-    runtime.block_on(Webhook { client: None }.http(settings, &cx, request)).unwrap()
+    runtime.block_on(Webhook { receiver: None }.http(settings, &cx, request)).unwrap()
 }
 
 fn set(request: &mut HttpRequest, name: &str, value: &str) {

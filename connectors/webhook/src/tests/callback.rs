@@ -143,6 +143,16 @@ fn an_event_may_be_a_cloud_event_that_we_would_take_ourselves() {
 }
 
 #[test]
+fn the_address_is_taken_as_it_was_written() {
+    for end in ["", "/"] {
+        let (endpoint, received) = receiver("HTTP/1.1 204 No Content\r\n\r\n");
+        let endpoint = endpoint.trim_end_matches('/').to_owned() + end;
+        assert_eq!(deliver(Some(endpoint), &settings(json!({}))), DeliveryOutcome::Done);
+        assert_eq!(received.join().unwrap().path, format!("/hooks{end}"));
+    }
+}
+
+#[test]
 fn each_answer_has_its_class() {
     let retry = |outcome: DeliveryOutcome| -> Error {
         match outcome {
