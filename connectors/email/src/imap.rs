@@ -127,7 +127,9 @@ impl Session {
             session = session.encrypted(access).await?;
         }
         session.learn_capabilities().await?;
-        session.sign_in(&access.user, credential).await?;
+        let signed_in = session.sign_in(&access.user, credential).await?;
+        // What it can do changes with who asks.
+        session.capabilities = offered(&signed_in);
         session.learn_capabilities().await?;
         Ok(session)
     }
@@ -153,13 +155,20 @@ impl Session {
 
     async fn greeting(&mut self) -> Result<(), Failure> {
         match self.response().await? {
-            Response::Status(None, status) if status.kind == "OK" => Ok(()),
+            Response::Status(None, status) if status.kind == "OK" => {
+                self.capabilities = offered(&status);
+                Ok(())
+            }
             Response::Status(None, status) => Err(Failure::Bye(status.text)),
             _ => Err(Failure::Garbled(WireError::CutOff)),
         }
     }
 
+    /// Asks what the server can do, unless it has said so by itself.
     async fn learn_capabilities(&mut self) -> Result<(), Failure> {
+        if !self.capabilities.is_empty() {
+            return Ok(());
+        }
         let mut found = BTreeSet::new();
         self.each(Command::new("CAPABILITY"), |data| {
             if data.first().is_some_and(|token| token.is("CAPABILITY")) {
@@ -177,13 +186,13 @@ impl Session {
         self.capabilities.contains(capability)
     }
 
-    async fn sign_in(&mut self, user: &str, credential: &Credential) -> Result<(), Failure> {
+    async fn sign_in(&mut self, user: &str, credential: &Credential) -> Result<Status, Failure> {
         if !credential.is_token && !self.can("AUTH=PLAIN") {
             if self.can("LOGINDISABLED") {
                 return Err(Failure::Lacks("way to sign in with a password on this connection"));
             }
             let login = Command::new("LOGIN").string(user).string(credential.secret.expose());
-            return self.run(login).await.map(drop);
+            return self.run(login).await;
         }
         let (mechanism, said) = credential.initial_response(user);
         let command = Command::new("AUTHENTICATE").raw(mechanism);
@@ -192,12 +201,12 @@ impl Session {
         }
         let said = BASE64.encode(said);
         if self.can("SASL-IR") {
-            return self.run(command.raw(said)).await.map(drop);
+            return self.run(command.raw(said)).await;
         }
         let tag = self.send(&command).await?;
         self.until_wanted("AUTHENTICATE").await?;
         self.write(format!("{said}\r\n").as_bytes()).await?;
-        self.until_done(&tag, "AUTHENTICATE", |_| {}).await.map(drop)
+        self.until_done(&tag, "AUTHENTICATE", |_| {}).await
     }
 
     /// Opens a folder to change its mail.
@@ -454,6 +463,13 @@ impl Session {
             Err(error) => Err(Failure::Lost(error)),
         }
     }
+}
+
+/// What a server says by itself that it can do.
+fn offered(status: &Status) -> BTreeSet<String> {
+    let Some((code, words)) = &status.code else { return BTreeSet::new() };
+    let words = words.iter().filter_map(Token::bytes).filter(|_| code == "CAPABILITY");
+    words.map(|word| String::from_utf8_lossy(word).to_ascii_uppercase()).collect()
 }
 
 /// What the end of a command means that did not end well.

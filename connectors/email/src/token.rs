@@ -123,12 +123,14 @@ impl TokenServer {
         if let Some(scope) = scope {
             fields.push(("scope", scope));
         }
-        let answer = self.client.send(Request::post(token_url).form(&fields)).await?;
-        let status = answer.status().as_u16();
-        if matches!(status, 400 | 401 | 403) {
-            let why = answer.failure();
-            let text = "the token server refuses; check `oauth`: its client, secret and scope";
-            return Err(Error::new(ErrorClass::AuthDenied, format!("{text} ({why})")));
+        let answer = self.client.send(Request::post(token_url).form(&fields)).await;
+        let answer = answer.map_err(|error| match error.class() {
+            ErrorClass::AuthDenied | ErrorClass::AuthExpired => refusal(&error),
+            _ => error,
+        })?;
+        // Source: RFC 6749, section 5.2: 400 or 401, whatever is wrong.
+        if matches!(answer.status().as_u16(), 400 | 403) {
+            return Err(refusal(&answer.error()));
         }
         let granted: Granted = answer.ok()?.json()?;
         let lasts = granted.expires_in.map(Duration::from_secs);
@@ -137,6 +139,11 @@ impl TokenServer {
         *kept = Some(Kept { token: token.clone(), until });
         Ok(token)
     }
+}
+
+fn refusal(error: &Error) -> Error {
+    let text = "the token server gives no token: check `oauth`, its client, secret and scope";
+    Error::auth_denied(text).because(error)
 }
 
 impl std::fmt::Debug for TokenServer {

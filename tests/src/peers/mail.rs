@@ -2,8 +2,12 @@
 //! `bob@hub.test`, and LMTP to put mail in. Postfix: takes mail for them by SMTP.
 
 mod postfix;
+pub mod pymap;
+pub mod tokens;
 
 pub use postfix::Postfix;
+pub use pymap::Pymap;
+pub use tokens::Tokens;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -52,6 +56,14 @@ impl Dovecot {
     /// # Errors
     /// If it is installed and does not start.
     pub async fn start() -> Result<Option<Self>> {
+        Self::start_with(None).await
+    }
+
+    /// The same, where users sign in with tokens only: this server says whether one is good.
+    ///
+    /// # Errors
+    /// As [`Dovecot::start`].
+    pub async fn start_with(tokens: Option<&Tokens>) -> Result<Option<Self>> {
         if !Path::new("/usr/sbin/dovecot").exists() {
             eprintln!("SKIPPED: Dovecot is not installed");
             return Ok(None);
@@ -65,12 +77,12 @@ impl Dovecot {
             server: None,
             folder,
         };
-        dovecot.lay_out()?;
+        dovecot.lay_out(tokens)?;
         dovecot.run().await?;
         Ok(Some(dovecot))
     }
 
-    fn lay_out(&self) -> Result<()> {
+    fn lay_out(&self, tokens: Option<&Tokens>) -> Result<()> {
         // Its processes are several users.
         fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))?;
         for name in ["run", "state", "boxes"] {
@@ -91,10 +103,25 @@ impl Dovecot {
             .output()
             .context("starting openssl")?;
         ensure!(made.status.success(), "no certificate: {}", String::from_utf8_lossy(&made.stderr));
+        let (mut mechanisms, mut oauth) = ("plain login", String::new());
+        if let Some(tokens) = tokens {
+            let at = self.path("oauth2.conf.ext");
+            mechanisms = "xoauth2";
+            oauth = format!(
+                "passdb {{\n  driver = oauth2\n  mechanisms = xoauth2\n  args = {}\n}}",
+                at.display()
+            );
+            let text = format!(
+                "introspection_mode = post\nintrospection_url = {}\nusername_attribute = username\n\
+                 active_attribute = active\nactive_value = true\n",
+                tokens.address("introspect")
+            );
+            fs::write(at, text)?;
+        }
         let values = [
             ("@FOLDER@", self.folder.path().display().to_string()),
-            ("@MECHANISMS@", "plain login".to_owned()),
-            ("@OAUTH@", String::new()),
+            ("@MECHANISMS@", mechanisms.to_owned()),
+            ("@OAUTH@", oauth),
             ("@IMAP@", self.imap.to_string()),
             ("@IMAPS@", self.imaps.to_string()),
             ("@LMTP@", self.lmtp.to_string()),

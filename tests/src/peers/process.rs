@@ -1,6 +1,6 @@
 //! A server's processes: one group, so that nothing is left behind.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -59,6 +59,26 @@ impl Drop for Process {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.child.wait();
+        // The others of the group are nobody's children here. Their ports and sockets are free for
+        // the next server once the last of them is gone.
+        while self.has_members() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Process {
+    /// Whether a process of the group is still there; one that nobody buries is not.
+    fn has_members(&self) -> bool {
+        let group = self.child.id().to_string();
+        let Ok(processes) = fs::read_dir("/proc") else { return false };
+        processes.flatten().any(|process| {
+            let stat = fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // After the name, which may hold anything: state, parent, group.
+            let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            let state = fields.next();
+            fields.nth(1) == Some(&group) && state.is_some_and(|state| !matches!(state, "Z" | "X"))
+        })
     }
 }
 
