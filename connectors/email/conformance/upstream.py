@@ -4,9 +4,11 @@ Replies are handed to a small SMTP server in here, which counts them by what sta
 """
 
 import collections
+import ctypes
 import json
 import os
 import shutil
+import signal
 import smtplib
 import socket
 import socketserver
@@ -68,7 +70,10 @@ def start_dovecot(ports):
     config = "\n".join(line for line in config.split("\n") if not is_tls(line)) + "\nssl = no\n"
     (folder / "dovecot.conf").write_text(config)
     command = ["/usr/sbin/dovecot", "-F", "-c", str(folder / "dovecot.conf")]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # It ends with this program, also when that is killed. 1 is PR_SET_PDEATHSIG.
+    ends_too = lambda: ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, preexec_fn=ends_too, **quiet)
     for port in (ports["IMAP"], ports["LMTP"]):
         while server.poll() is None:
             try:
