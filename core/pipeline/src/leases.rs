@@ -238,11 +238,12 @@ impl Keeper {
     /// Nobody works any more on what somebody else has. What an agent has marked done waits for the
     /// source's own word, which may be the very reason why there is nothing left to extend.
     async fn withdraw(&self, item: ItemId, reason: &str) -> Result<(), gantry_hub::Error> {
-        let confirming = self.intake.hub.query(move |state, _| {
+        // It may have ended while the source was asked.
+        let is_worked_on = self.intake.hub.query(move |state, _| {
             let item = state.item(item);
-            item.is_some_and(|item| matches!(item.assignment, Assignment::Confirming { .. }))
+            item.is_some_and(|item| !matches!(item.assignment, Assignment::Confirming { .. }))
         });
-        if !confirming.await? {
+        if is_worked_on.await? {
             let reason = format!("the source took it back: {reason}");
             tracing::info!(capture_point = %self.name, %item, reason, "a lease is lost");
             let actor = self.point().actor.clone();
