@@ -286,6 +286,7 @@ impl Script {
         if let Some(callback) = &mut self.callback {
             fill(&mut callback.settings);
             for delivery in &mut callback.deliveries {
+                delivery.external_id = filled(&delivery.external_id, values);
                 fill(&mut delivery.details);
                 fill(&mut delivery.attributes);
             }
