@@ -88,6 +88,20 @@ impl World {
         Self::open(place, env).await
     }
 
+    /// Kills the hub (SIGKILL) and starts another one in its place when something else is done.
+    ///
+    /// # Errors
+    /// If that fails, or the hub does not get ready.
+    pub async fn kill_and_start_after(
+        self,
+        meanwhile: impl Future<Output = Result<()>>,
+    ) -> Result<Self> {
+        let Self { hub, place, env, .. } = self;
+        hub.kill().await?;
+        meanwhile.await?;
+        Self::open(place, env).await
+    }
+
     /// Stops the hub as an operator would, and checks that the journal gives the stored state.
     ///
     /// # Errors

@@ -139,6 +139,10 @@ impl Camunda {
             Err(error) if error.class() == ErrorClass::Gone => {
                 self.ended_external(delivery, bpmn_error.is_some()).await
             }
+            // Between the two questions it changed hands; the next attempt finds out to whom.
+            Err(error) if error.class() == ErrorClass::Conflict => {
+                Err(Error::transient("external task changed hands").because(&error))
+            }
             Err(error) => Err(error),
         }
     }

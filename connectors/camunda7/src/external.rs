@@ -15,6 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gantry_plugin_api::{
     Batch, Context, Error, ErrorClass, Extended, Lease, Outcome, Position, Record, RecordOutcome,
 };
+use gantry_plugin_http::escape;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,8 @@ pub(crate) const N_AT_ONCE: usize = 8;
 const SHORT_POLL: Duration = Duration::from_secs(1);
 /// So much longer than it was asked to, the engine may keep a poll open.
 const MARGIN: Duration = Duration::from_secs(5);
+/// Why a task that is not there was lost.
+const ENDED: &str = "it has ended in the engine";
 /// Tasks listed at once.
 const N_LISTED_MAX: usize = 1000;
 
@@ -152,7 +155,11 @@ impl Camunda {
             let plain = plain(&self.engine, variables)?;
             task.insert("variables".to_owned(), plain);
         }
+        // One that failed and is lent again is news.
+        let tries_left = task.get("retries").and_then(Value::as_u64);
+        let tries_left = tries_left.map(|tries| format!("@{tries}")).unwrap_or_default();
         let mut record = Record::json(Value::Object(task).to_string());
+        record.message_id = Some(format!("{id}{tries_left}"));
         record.occurred_at_ms = created_at.map(jiff::Timestamp::as_millisecond);
         record.ack_token = Some(format!("{worker} {id}").into());
         Ok(record.with_lease(Lease::new(id, lock_ms)))
@@ -177,7 +184,7 @@ impl Camunda {
             let worker = workers.get(&id).cloned();
             let ours = ours.clone();
             async move {
-                let Some(worker) = worker else { return lost("it has ended in the engine") };
+                let Some(worker) = worker else { return lost(ENDED) };
                 let extended = self.extend_one(settings, &id, &worker, &ours).await;
                 extended.unwrap_or_else(Extended::Failed)
             }
@@ -194,27 +201,32 @@ impl Camunda {
         ours: &str,
     ) -> Result<Extended, Error> {
         let lock_ms = settings.lock.get().as_millis() as u64;
-        let kept = Extended::Kept { for_ms: lock_ms };
+        let kept = Ok(Extended::Kept { for_ms: lock_ms });
         let is_ours = worker.starts_with(ours);
         if is_ours {
             let body = json!({ "workerId": worker, "newDuration": lock_ms });
             match self.engine.act(&path(id, "extendLock"), &body, None).await {
-                Ok(()) => return Ok(kept),
+                Ok(()) => return kept,
                 // The lock has ended; perhaps nobody has taken it.
                 Err(error) if error.class() == ErrorClass::Conflict => {}
-                Err(error) if error.class() == ErrorClass::Gone => {
-                    return Ok(lost("it has ended in the engine"));
-                }
+                Err(error) if error.class() == ErrorClass::Gone => return Ok(lost(ENDED)),
                 Err(error) => return Err(error),
             }
         }
         let worker = if is_ours { worker.to_owned() } else { format!("{ours}0") };
         let body = json!({ "workerId": worker, "lockDuration": lock_ms });
         match self.engine.act(&path(id, "lock"), &body, None).await {
-            Ok(()) => Ok(kept),
-            Err(error) if error.class() == ErrorClass::Conflict => Ok(lost(error.message())),
-            Err(error) if error.class() == ErrorClass::Gone => {
-                Ok(lost("it has ended in the engine"))
+            Ok(()) => kept,
+            Err(error) if error.class() == ErrorClass::Gone => Ok(lost(ENDED)),
+            Err(error) if error.class() == ErrorClass::Conflict => {
+                // A fetch of ours may just have been lent it again.
+                let found = self.engine.find(&format!("external-task/{}", escape(id))).await?;
+                let holder = found.map(|task: Map<String, Value>| text(&task, "workerId"));
+                match holder {
+                    None => Ok(lost(ENDED)),
+                    Some(holder) if holder.starts_with(ours) => kept,
+                    Some(holder) => Ok(lost(&format!("worker `{holder}` has it"))),
+                }
             }
             Err(error) => Err(error),
         }
@@ -243,7 +255,7 @@ impl Camunda {
 
 /// The path of an operation on an external task.
 pub(crate) fn path(id: &str, operation: &str) -> String {
-    format!("external-task/{}/{operation}", gantry_plugin_http::escape(id))
+    format!("external-task/{}/{operation}", escape(id))
 }
 
 /// A text of a JSON object; empty if there is none.

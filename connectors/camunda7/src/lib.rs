@@ -24,6 +24,9 @@ mod lookup;
 mod user;
 mod variables;
 
+#[cfg(test)]
+mod tests;
+
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
 
 use crate::client::Engine;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use gantry_tests::cli;
 use gantry_tests::place::Place;
 
-fn source(path: &str) -> Result<PathBuf> {
+pub(super) fn source(path: &str) -> Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     Ok(root.join(path))
 }
