@@ -11,6 +11,7 @@ mod outbox;
 mod output;
 mod plan;
 mod roster;
+mod scratch;
 mod setup;
 mod spawner;
 mod supervisor;

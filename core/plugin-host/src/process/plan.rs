@@ -3,16 +3,15 @@
 use std::fs;
 use std::io::{self, BufRead as _, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use gantry_plugin_api::frame;
 use rustix::fs::{Gid, Uid};
 use rustix::process::getuid;
-use tempfile::TempDir;
 
 use super::orphans::Supervised;
+use super::scratch::Scratch;
 use super::setup::{Allowed, Code, SETUP, Setup};
 use super::{Program, Start, spawner};
 use crate::inspected::Inspected;
@@ -35,9 +34,9 @@ pub(super) struct Plan {
     setup: String,
     environment: Vec<(String, String)>,
     /// Vanishes with the plan.
-    folder: TempDir,
+    folder: Scratch,
     /// The copy of a program, which may be read by all; so does it.
-    _code: Option<TempDir>,
+    _code: Option<Scratch>,
 }
 
 impl Plan {
@@ -45,8 +44,7 @@ impl Plan {
         let Start { source, config, base, limits, program, n_workers, .. } = start;
         let permissions = &said.manifest.permissions;
         let mut allowed = Allowed::new(permissions, &config, &base);
-        let folder = tempfile::Builder::new().prefix("gantry-plugin-").tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        let folder = Scratch::new(0o700)?;
         allowed.write.insert(folder.path().to_owned());
         let user = match &limits.user {
             _ if !getuid().is_root() => None,
@@ -60,8 +58,7 @@ impl Plan {
         let (code, copied) = if said.library.is_some() {
             (Code::Library(copy.to_owned()), None)
         } else {
-            let copied = tempfile::Builder::new().prefix("gantry-program-").tempdir()?;
-            fs::set_permissions(copied.path(), fs::Permissions::from_mode(0o755))?;
+            let copied = Scratch::new(0o755)?;
             program::copy(said, copied.path())?;
             let (code, exec) = code_of(&said.manifest.command, copied.path())?;
             allowed.exec.extend(exec);
