@@ -24,5 +24,6 @@ mod routing;
 mod routing_cases;
 mod salesforce;
 mod scaffold;
+mod story;
 mod suggest;
 mod trust;
