@@ -13,10 +13,13 @@ use crate::build::{root, target_folder};
 const JAVA: [&str; 2] = ["camunda7", "operaton"];
 
 /// What Maven says where there is no way to its repository.
-const UNREACHABLE: [&str; 6] = [
+const UNREACHABLE: [&str; 9] = [
+    "Could not transfer artifact",
     "Unknown host",
     "UnknownHostException",
     "Connection refused",
+    "Temporary failure in name resolution",
+    "Name or service not known",
     "connect timed out",
     "Network is unreachable",
     "No route to host",
