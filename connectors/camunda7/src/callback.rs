@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::Camunda;
 use crate::client::is_from_process;
 use crate::config::{Assign, CallbackSettings, CompleteOn, Failure, GiveUp, Tasks};
-use crate::external::{N_AT_ONCE, path, text};
+use crate::external::{N_AT_ONCE, lending, path, task_of, text};
 use crate::variables::typed;
 
 /// So many times a completion may fail in the process itself: what comes after it there may be down
@@ -43,7 +43,7 @@ struct External {
     #[serde(default)]
     worker_id: Option<String>,
     #[serde(default)]
-    retries: Option<u32>,
+    retries: Option<u64>,
     #[serde(default)]
     error_message: Option<String>,
 }
@@ -113,7 +113,7 @@ impl Camunda {
         delivery: &Delivery,
         values: &Map<String, Value>,
     ) -> Result<DeliveryOutcome, Error> {
-        let id = &delivery.external_id;
+        let id = task_of(&delivery.external_id);
         let disposition = text(values, "disposition");
         let bpmn_error = settings.bpmn_errors.get(&disposition);
         let Some((task, worker)) = self.hold(delivery).await? else {
@@ -121,7 +121,10 @@ impl Camunda {
         };
         let (operation, body) = if let Some(failure) = settings.failures.get(&disposition) {
             let message = reason(delivery, values);
-            if task.error_message.as_deref() == Some(&message) {
+            // By our own word, or it would not have been lent again since.
+            let is_lent_again =
+                id != delivery.external_id && lending(id, task.retries) != delivery.external_id;
+            if is_lent_again || task.error_message.as_deref() == Some(&message) {
                 return Ok(DeliveryOutcome::AlreadyDone);
             }
             ("failure", fail(failure, &task, &worker, &message))
@@ -149,7 +152,7 @@ impl Camunda {
 
     /// Makes sure that the task is ours, and says as which worker; none if it has ended.
     async fn hold(&self, delivery: &Delivery) -> Result<Option<(External, String)>, Error> {
-        let id = &delivery.external_id;
+        let id = task_of(&delivery.external_id);
         let found = self.engine.find(&format!("external-task/{}", escape(id))).await?;
         let Some(task): Option<External> = found else { return Ok(None) };
         let ours = self.engine.workers_of(&delivery.capture_point);
@@ -171,7 +174,7 @@ impl Camunda {
         delivery: &Delivery,
         by_error: bool,
     ) -> Result<DeliveryOutcome, Error> {
-        let id = &delivery.external_id;
+        let id = task_of(&delivery.external_id);
         // An error that was thrown shows as a deletion.
         let kind = if by_error { "deletionLog" } else { "successLog" };
         let mut body = json!({ "externalTaskId": id });
@@ -194,7 +197,7 @@ impl Camunda {
         delivery: &Delivery,
         values: &Map<String, Value>,
     ) -> Result<DeliveryOutcome, Error> {
-        let id = &delivery.external_id;
+        let id = task_of(&delivery.external_id);
         let found = self.engine.find(&format!("external-task/{}", escape(id))).await?;
         let ours = self.engine.workers_of(&delivery.capture_point);
         let worker = found.and_then(|task: External| task.worker_id);
@@ -361,7 +364,7 @@ fn user_path(id: &str, operation: &str) -> String {
 }
 
 fn fail(failure: &Failure, task: &External, worker: &str, message: &str) -> Value {
-    let retries = task.retries.map_or(failure.retries, |left| left.saturating_sub(1));
+    let retries = task.retries.map_or(u64::from(failure.retries), |left| left.saturating_sub(1));
     json!({
         "workerId": worker,
         "errorMessage": message,

@@ -155,11 +155,10 @@ impl Camunda {
             let plain = plain(&self.engine, variables)?;
             task.insert("variables".to_owned(), plain);
         }
-        // One that failed and is lent again is news.
-        let tries_left = task.get("retries").and_then(Value::as_u64);
-        let tries_left = tries_left.map(|tries| format!("@{tries}")).unwrap_or_default();
+        let lending = lending(&id, task.get("retries").and_then(Value::as_u64));
+        task.insert("lending".to_owned(), lending.clone().into());
         let mut record = Record::json(Value::Object(task).to_string());
-        record.message_id = Some(format!("{id}{tries_left}"));
+        record.message_id = Some(lending);
         record.occurred_at_ms = created_at.map(jiff::Timestamp::as_millisecond);
         record.ack_token = Some(format!("{worker} {id}").into());
         Ok(record.with_lease(Lease::new(id, lock_ms)))
@@ -269,6 +268,20 @@ fn tolerate_gone(done: Result<(), Error>) -> Result<(), Error> {
         Err(error) if matches!(error.class(), ErrorClass::Gone | ErrorClass::Conflict) => Ok(()),
         done => done,
     }
+}
+
+/// The id of one lending: a task that failed and is lent again is other work, even if the hub has
+/// not heard yet that the engine took the failure.
+pub(crate) fn lending(id: &str, tries_left: Option<u64>) -> String {
+    match tries_left {
+        Some(tries_left) => format!("{id}@{tries_left}"),
+        None => format!("{id}@new"),
+    }
+}
+
+/// The id of the task in that of a lending, or as it stands.
+pub(crate) fn task_of(external_id: &str) -> &str {
+    external_id.rsplit_once('@').map_or(external_id, |(id, _)| id)
 }
 
 fn lost(reason: &str) -> Extended {

@@ -124,7 +124,7 @@ async fn others_end_it(engine: &Engine, world: &World, number: usize) -> Result<
     let instance = begin(engine, number).await?;
     let tasks = engine.get(&format!("external-task?processInstanceId={instance}")).await?;
     let id = tasks[0]["id"].as_str().context("no external task")?.to_owned();
-    let item = assigned(world, &session, "assessments", &id).await?;
+    let item = assigned(world, &session, "assessments", &format!("{id}@new")).await?;
 
     let task = engine.get(&format!("external-task/{id}")).await?;
     let by_hand = json!({ "workerId": task["workerId"] });

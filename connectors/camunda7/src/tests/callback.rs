@@ -93,6 +93,15 @@ async fn a_failure_counts_down_and_is_told_once() {
     })
     .await;
     assert_eq!(outcome, DeliveryOutcome::Done);
+    // Lent again and failed again meanwhile: the first failure was taken.
+    let mut first = later();
+    first.external_id = "T-1@new".to_owned();
+    let (outcome, asked) = told(settings(), first, |_, _| {
+        let task = json!({ "workerId": "gantry-work-4", "retries": 1, "errorMessage": "another" });
+        (200, "", task.to_string())
+    })
+    .await;
+    assert_eq!((outcome, asked.len()), (DeliveryOutcome::AlreadyDone, 1));
     let (outcome, _) = told(settings(), later(), |_, _| {
         let said = "done: later (ended/7/3)";
         let task = json!({ "workerId": "gantry-work-3", "retries": 2, "errorMessage": said });

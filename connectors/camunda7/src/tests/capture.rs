@@ -42,6 +42,7 @@ async fn a_fetch_whose_answer_was_lost_is_handed_back_and_done_again() {
     camunda.poll(&settings, &cx(), None, 5).await.unwrap_err();
     let batch = camunda.poll(&settings, &cx(), None, 5).await.unwrap();
     assert_eq!(field(&batch.records[0], "id"), "lost");
+    assert_eq!(field(&batch.records[0], "lending"), "lost@new");
     assert_eq!(field(&batch.records[0], "mood"), json!(["new"]));
     assert_eq!(batch.records[0].lease.as_ref().unwrap().for_ms, 600_000);
     assert_eq!(batch.position_after.unwrap().as_bytes(), b"{\"fetch\":1}");
