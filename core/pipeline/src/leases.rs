@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gantry_hub::{CaptureKey, Side, Work};
+use gantry_model::command::ContentHash;
 use gantry_model::document::Lease;
 use gantry_model::spec::CAPTURE_TIMEOUT;
 use gantry_model::{Assignment, Command, ItemId, Millis, Name, Timestamp};
@@ -20,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::capture::Feeder;
-use crate::intake::{Intake, Point};
+use crate::intake::{Intake, Point, unavailable};
 use crate::port::{CapturePort, Trouble};
 use crate::status::Count;
 
+/// No content has this hash.
+const OF_NOTHING: ContentHash = [0; 16];
 /// Leases that one call extends.
 const AT_ONCE: usize = 100;
 /// A lease is extended when this part of its time is over, so that two attempts may fail.
@@ -243,11 +247,20 @@ impl Keeper {
             let item = state.item(item);
             item.is_some_and(|item| !matches!(item.assignment, Assignment::Confirming { .. }))
         });
-        if is_worked_on.await? {
+        let view = self.intake.store.item(item).await.map_err(|error| unavailable(&error))?;
+        if let (true, Some(view)) = (is_worked_on.await?, view) {
             let reason = format!("the source took it back: {reason}");
             tracing::info!(capture_point = %self.name, %item, reason, "a lease is lost");
-            let actor = self.point().actor.clone();
-            self.intake.hub.command(actor, Command::Cancel { item, reason }).await?;
+            // Lent again, the same thing is new work, though nothing in it has changed.
+            let key = view.head.external_id.map(|external_id| CaptureKey {
+                capture_point: self.name.clone(),
+                external_id,
+                message_id: None,
+                hash: OF_NOTHING,
+            });
+            let command = Command::Cancel { item, reason };
+            let work = vec![Work { command, key, document: None }];
+            self.intake.submit(self.point(), work, Side::default()).await?;
             self.book().lost.add(1);
         }
         self.book().forget(item);

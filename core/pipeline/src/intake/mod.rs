@@ -31,7 +31,7 @@ use crate::status::Counts;
 use crate::tap::Tap;
 
 pub use message::{MessageError, Target};
-pub(crate) use settle::Reading;
+pub(crate) use settle::{Reading, unavailable};
 
 /// Code of a record that its capture point's mapping refuses.
 const CODE_MAPPING: &str = "GANTRY-R010";

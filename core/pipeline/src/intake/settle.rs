@@ -189,7 +189,7 @@ impl Intake {
         self.merge_all(batch, merges).await
     }
 
-    pub(super) async fn submit(
+    pub(crate) async fn submit(
         &self,
         point: &Point,
         work: Vec<Work>,

@@ -74,6 +74,13 @@ async fn what_the_source_took_back_is_withdrawn_with_the_reason() {
         text.contains("the source took it back: worker 2 has it")
     });
     assert!(ended, "the journal says why");
+
+    // Lent again, though nothing in it has changed, it is new work.
+    give(&mut source, vec![lent(1)]).await;
+    let again = self::item(&world, "L-1").await;
+    assert_ne!(again, item);
+    assert_eq!(source.extends(kept).await, ["task-1"]);
+    assert_eq!(world.item(again).await.previous, Some(item));
     world.stop().await;
 }
 
