@@ -1,6 +1,5 @@
-//! `camunda7`: whole processes on real engines, and what ships beside the connector.
+//! `camunda7`: whole processes on real engines.
 
 mod clerk;
 mod conformance;
-mod page;
 mod story;

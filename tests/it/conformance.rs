@@ -11,12 +11,6 @@ use serde_json::Value;
 
 use crate::languages::{add_program, is_there};
 
-/// A file of the project.
-fn source(path: &str) -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
-    Ok(root.join(path))
-}
-
 async fn test(place: &Place, plugin: &Path, test_file: &Path, more: &[&str]) -> Result<Ran> {
     let (plugin, test_file) = (plugin.display().to_string(), test_file.display().to_string());
     let arguments = ["plugin", "test", &plugin, "--test-file", &test_file];
@@ -49,7 +43,7 @@ async fn library_conforms(library: &Path, test_file: &str, n_passed: usize) -> R
         eprintln!("SKIPPED: Python is not installed");
         return Ok(());
     }
-    let ran = test(&Place::new(&[])?, library, &source(test_file)?, &["--json"]).await?;
+    let ran = test(&Place::new(&[])?, library, &built::source(test_file), &["--json"]).await?;
     conforms(&ran, &["process", "in-process"], n_passed)
 }
 
@@ -120,15 +114,15 @@ async fn the_example_in_javascript_conforms() -> Result<()> {
 }
 
 /// The library that does wrong what it is told to.
-fn misbehaving() -> Result<(PathBuf, PathBuf)> {
+fn misbehaving() -> (PathBuf, PathBuf) {
     let library = built::test_library("test-misbehaving");
     let told = "core/plugin-host/tests/plugins/misbehaving/gantry-plugin-test.toml";
-    Ok((library, source(told)?))
+    (library, built::source(told))
 }
 
 #[tokio::test]
 async fn panics_and_hangs_are_provoked_and_survived() -> Result<()> {
-    let (library, told) = misbehaving()?;
+    let (library, told) = misbehaving();
     let place = Place::new(&[])?;
     for (filter, n_passed) in [("panic/", 14), ("lifecycle/", 22), ("stream/", 10)] {
         let ran = test(&place, &library, &told, &["--filter", filter, "--json"]).await?;
@@ -147,7 +141,7 @@ async fn a_careless_program_is_found_out() -> Result<()> {
         eprintln!("SKIPPED: Python is not installed");
         return Ok(());
     }
-    let program = source("tests/cases/conformance/careless")?.display().to_string();
+    let program = built::source("tests/cases/conformance/careless").display().to_string();
     let ran = Place::new(&[])?.gantry(&["plugin", "test", &program, "--json"]).await?;
     let (lines, _) = lines(&ran)?;
     let failed = lines.iter().filter(|line| line["verdict"] == "failed");
@@ -174,7 +168,7 @@ async fn a_careless_program_is_found_out() -> Result<()> {
 
 #[tokio::test]
 async fn records_without_credit_are_found_out() -> Result<()> {
-    let (library, _) = misbehaving()?;
+    let (library, _) = misbehaving();
     let place = Place::new(&[])?;
     let told = place.path("told.toml");
     fs::write(&told, "[capture]\nrecords = 6\nsettings = { behaviour = \"without_credit\" }\n")?;
@@ -186,7 +180,7 @@ async fn records_without_credit_are_found_out() -> Result<()> {
 
 #[tokio::test]
 async fn what_does_not_conform_is_told_to_people_and_machines() -> Result<()> {
-    let (library, told) = misbehaving()?;
+    let (library, told) = misbehaving();
     let place = Place::new(&[])?;
     let junit = place.path("report.xml").display().to_string();
     let more = ["--filter", "_position", "--junit", &junit, "--transport", "in-process"];
@@ -220,7 +214,7 @@ async fn what_does_not_conform_is_told_to_people_and_machines() -> Result<()> {
 
 #[tokio::test]
 async fn a_waiver_takes_a_failure_out_of_the_verdict_and_has_to_be_needed() -> Result<()> {
-    let (library, _) = misbehaving()?;
+    let (library, _) = misbehaving();
     let place = Place::new(&[])?;
     let told = place.path("told.toml");
     let manifest = "[waivers]\n\"abi/manifest\" = \"it is made for tests only\"\n";
@@ -244,7 +238,7 @@ async fn a_waiver_takes_a_failure_out_of_the_verdict_and_has_to_be_needed() -> R
 
 #[tokio::test]
 async fn what_cannot_be_tested_says_why() -> Result<()> {
-    let (library, told) = misbehaving()?;
+    let (library, told) = misbehaving();
     let place = Place::new(&[])?;
     let ran = test(&place, &library, &told, &["--filter", "no-such"]).await?;
     ensure!(ran.code == 2 && ran.stderr.contains("no case has `no-such`"), "{ran:?}");
@@ -260,7 +254,7 @@ async fn what_cannot_be_tested_says_why() -> Result<()> {
 #[tokio::test]
 async fn the_page_tells_each_case() -> Result<()> {
     let listed = Place::new(&[])?.gantry(&["plugin", "test", "--list", "--json"]).await?.json()?;
-    let page = fs::read_to_string(source("docs/plugins/testing.md")?)?;
+    let page = fs::read_to_string(built::source("docs/plugins/testing.md"))?;
     let told: Vec<_> = page
         .lines()
         .filter(|line| line.starts_with("| `") && line.contains('/'))

@@ -16,6 +16,7 @@ mod credentials;
 mod demo_once;
 mod email;
 mod languages;
+mod manuals;
 mod pages;
 mod permits;
 mod processes;

@@ -41,6 +41,12 @@ pub fn case(name: &str) -> anyhow::Result<String> {
     fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
 }
 
+/// A file or folder of the repository, by its path from the root.
+pub fn source(path: &str) -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().expect("invariant: the package lies in the workspace").join(path)
+}
+
 /// Starts a hub on a config file, on a free port.
 ///
 /// # Errors

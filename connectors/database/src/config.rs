@@ -71,7 +71,8 @@ pub(crate) enum Tls {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CaptureSettings {
-    /// The table or view, with its schema if need be (`crm.leads`); either this or `query`.
+    /// The table or view, with its schema if need be (`crm.leads`); either this or `query`. Names
+    /// are quoted: write them as they are stored.
     pub(crate) table: Option<String>,
     /// A `SELECT` whose rows are captured; either this or `table`.
     pub(crate) query: Option<String>,
@@ -82,7 +83,7 @@ pub(crate) struct CaptureSettings {
     pub(crate) columns: Option<Vec<String>>,
     /// The column that says when the row last changed. Rows without a value are not captured.
     pub(crate) watermark: String,
-    /// What stands in that column.
+    /// What stands in that column, always in UTC.
     #[serde(default)]
     pub(crate) watermark_type: WatermarkType,
     /// The columns that tell rows of equal watermark apart: the primary key.
@@ -93,9 +94,11 @@ pub(crate) struct CaptureSettings {
     /// How old a row must be, by the database's clock, before it is captured.
     #[serde(default = "lag")]
     pub(crate) lag: HumanDuration,
-    /// Rows that changed before this moment are never captured: `2026-01-31` or RFC 3339.
+    /// Rows that changed before this moment are never captured: `2026-01-31` (midnight in UTC) or
+    /// RFC 3339.
     pub(crate) from: Option<String>,
-    /// The first load takes only so many rows, the latest ones.
+    /// The first load takes only so many rows, the latest ones; those before them are never
+    /// captured.
     pub(crate) at_most: Option<NonZeroU64>,
 }
 

@@ -20,14 +20,14 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Names of the files to take, with `*`, `?` and `[…]`; default `*`. Files whose name begins
+    /// Names of the files to take, with `*`, `?` and `[…]`. Files whose name begins
     /// with `.` or ends in `.part` or `.tmp` are never taken. Two capture points on one folder need
     /// patterns that have no file in common.
     pub(crate) pattern: String,
     /// How the files are read. If absent, their extension says it: `.jsonl` and `.ndjson` are JSON
     /// lines, `.csv` is CSV, `.json` is JSON, `.xml` is XML.
     pub(crate) format: Option<Format>,
-    /// CSV: the character between two cells; default `,`.
+    /// CSV: the character between two cells, ASCII.
     pub(crate) delimiter: char,
     /// CSV: names of the columns, for files without a header line. If absent, the first line has
     /// them.
@@ -38,12 +38,12 @@ pub(crate) struct Settings {
     pub(crate) records: Option<String>,
     /// XML: names of elements that become a list also where there is only one of them.
     pub(crate) lists: Vec<String>,
-    /// Subfolder for files whose records are all settled; default `processed`.
+    /// Subfolder for files whose records are all settled.
     pub(crate) processed: String,
     /// Subfolder for files that cannot be read as a whole, each with the reason in a file beside
-    /// it; default `error`.
+    /// it.
     pub(crate) failed: String,
-    /// A file is taken once it was left alone for that long; default `5s`. With `0s`, senders must
+    /// A file is taken once it was left alone for that long. With `0s`, senders must
     /// write under another name (see `pattern`) and rename.
     pub(crate) settle: HumanDuration,
 }

@@ -18,7 +18,7 @@ pub(crate) struct Config {
     /// Callbacks: a file with the certificates to trust (PEM), instead of the public ones.
     #[serde(default)]
     pub(crate) tls_ca: Option<String>,
-    /// Callbacks: how long the receiver may take to answer; default `15s`.
+    /// Callbacks: how long the receiver may take to answer.
     #[serde(default = "request_timeout")]
     pub(crate) request_timeout: HumanDuration,
 }
@@ -34,10 +34,11 @@ pub(crate) struct Settings {
     #[serde(default)]
     pub(crate) records: Option<String>,
     /// If set, only CloudEvents 1.0 are taken, structured, binary or in batches: each is a record,
-    /// as an object with the event's attributes and its `data`. Not together with `records`.
+    /// as an object with the event's attributes and its `data`. Not together with `records`. With
+    /// `{}` nobody passes the handshake, and events of those who do not ask first are taken.
     #[serde(default)]
     pub(crate) cloud_events: Option<CloudEvents>,
-    /// The longest body, in bytes, 1 to 16777216; default 1048576. The hub's own server may allow
+    /// The longest body, in bytes, 1 to 16777216. The hub's own server may allow
     /// less.
     #[serde(default = "max_body_bytes")]
     #[schemars(range(min = 1, max = 16_777_216))]
@@ -62,7 +63,7 @@ pub(crate) struct StandardWebhooks {
     /// the new one, let the sender change, then remove the old one.
     #[schemars(length(min = 1, max = 8))]
     pub(crate) secrets: Vec<Secret<String>>,
-    /// How far the sender's clock may be from the hub's, both ways, in whole seconds; default `5m`.
+    /// How far the sender's clock may be from the hub's, both ways, in whole seconds.
     #[serde(default = "tolerance")]
     pub(crate) tolerance: HumanDuration,
 }
@@ -81,7 +82,7 @@ pub(crate) struct Bearer {
 #[serde(deny_unknown_fields)]
 pub(crate) struct CloudEvents {
     /// Whoever asks by the handshake (`OPTIONS`) from one of these hosts may send; `*` stands for
-    /// any; default `[]`. It is a courtesy of senders: what lets requests in is `auth`.
+    /// any. It is a courtesy of senders: what lets requests in is `auth`.
     #[serde(default)]
     pub(crate) origins: Vec<String>,
     /// How many requests a minute they are told that they may send; default: any number.
@@ -103,7 +104,7 @@ pub(crate) struct CallbackSettings {
     /// What the body is.
     #[serde(default)]
     pub(crate) format: Format,
-    /// CloudEvents: the attribute `source`, which names this hub; default `urn:gantry`.
+    /// CloudEvents: the attribute `source`, which names this hub.
     #[serde(default = "event_source")]
     pub(crate) event_source: String,
 }

@@ -6,8 +6,6 @@ use gantry_tests::place::Place;
 use gantry_tests::{built, cli};
 use serde_json::Value;
 
-use super::page::source;
-
 /// Groups of cases, and how many of each can be asked of a process of its own.
 const GROUPS: [(&str, usize); 9] = [
     ("abi/", 10),
@@ -27,7 +25,7 @@ async fn it_conforms_with_a_real_engine() -> Result<()> {
     engine.deploy("claim", &built::case("connectors/claim.bpmn")?).await?;
     let place = Place::new(&[])?;
     let library = built::plugins().join("libgantry_connector_camunda7.so").display().to_string();
-    let test_file = source("connectors/camunda7/conformance/gantry-plugin-test.toml")?;
+    let test_file = built::source("connectors/camunda7/conformance/gantry-plugin-test.toml");
     let test_file = test_file.display().to_string();
     let endpoint = engine.endpoint();
     let env = [("GANTRY_TEST_ENGINE", endpoint.as_str())];

@@ -129,7 +129,7 @@ fn part(page: &mut String, title: &str, place: &str, schema: &Value) {
         writeln!(page, "{place}: {about}\n")
     };
     let mut rows = String::new();
-    keys(&mut rows, schema, schema, "", 0);
+    keys(&mut rows, schema, schema, "", 0, false);
     if rows.is_empty() {
         let _ = writeln!(page, "There is nothing to set.\n");
     } else {
@@ -138,11 +138,12 @@ fn part(page: &mut String, title: &str, place: &str, schema: &Value) {
 }
 
 /// One row a key; those of inner tables with the path to them.
-fn keys(rows: &mut String, root: &Value, schema: &Value, path: &str, depth: usize) {
+fn keys(rows: &mut String, root: &Value, schema: &Value, path: &str, depth: usize, choice: bool) {
     let schema = resolved(root, schema);
-    for schema in alternatives(schema) {
+    let forms = alternatives(schema);
+    for form in &forms {
         if depth < DEPTH_MAX {
-            keys(rows, root, schema, path, depth + 1);
+            keys(rows, root, form, path, depth + 1, forms.len() > 1);
         }
     }
     let none = Map::new();
@@ -150,11 +151,13 @@ fn keys(rows: &mut String, root: &Value, schema: &Value, path: &str, depth: usiz
     let required = schema.get("required").and_then(Value::as_array);
     let required = |key: &str| required.is_some_and(|all| all.iter().any(|known| known == key));
     let (needed, other): (Vec<_>, Vec<_>) = properties.iter().partition(|(key, _)| required(key));
+    // A form that consists of one key is chosen by writing that key.
+    let must = if choice && needed.len() == 1 { "one of them" } else { "required" };
     for (key, property) in needed.into_iter().chain(other) {
         let target = resolved(root, property);
         let default = property.get("default").filter(|default| !default.is_null());
         let default = match default {
-            _ if required(key) => "required".to_owned(),
+            _ if required(key) => must.to_owned(),
             Some(default) => cell(&format!("`{default}`")),
             None => String::new(),
         };
@@ -169,7 +172,7 @@ fn keys(rows: &mut String, root: &Value, schema: &Value, path: &str, depth: usiz
             let path = format!("{path}{key}.");
             let inner = if kind.starts_with("list") { target.get("items") } else { Some(target) };
             if let Some(inner) = inner {
-                keys(rows, root, inner, &path, depth + 1);
+                keys(rows, root, inner, &path, depth + 1, false);
             }
         }
     }
