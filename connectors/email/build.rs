@@ -21,5 +21,6 @@ fn main() -> Result<(), build::Error> {
         .lookup::<config::LookupSettings>()
         .callback::<config::CallbackSettings>()
         .permissions(permissions)
+        .rotates(["oauth.refresh_token"])
         .write()
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use gantry_imap::{Command, Session, uid_set};
 use gantry_plugin_api::{
     Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
 };
@@ -17,11 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Email;
 use crate::config::{Action, CallbackSettings, Copies};
-use crate::imap::Session;
 use crate::mail::{OWN_HEADER, hex};
 use crate::smtp::{Envelope, Handed, hand_in};
 use crate::values::{Values, placeholder};
-use crate::wire::{Command, uid_set};
 
 /// How long a mail takes at most from a server to a mailbox of the same server, as a rule.
 const ON_ITS_WAY: Duration = Duration::from_secs(10);

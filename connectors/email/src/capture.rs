@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
+use gantry_imap::{Command, Failure, Fetched, Folder, Session, uid_set};
 use gantry_plugin_api::{
     Batch, Capture, ConfigFault, Context, Emitter, Error, Outcome, Position, Record, RecordOutcome,
 };
@@ -20,10 +21,8 @@ use serde_json::json;
 
 use crate::Email;
 use crate::config::{CaptureSettings, OnRemoved};
-use crate::imap::{Failure, Fetched, Folder, Session};
 use crate::mail::{Bounds, Mail};
 use crate::removed::Watched;
-use crate::wire::{Command, uid_set};
 
 /// Bytes of mail that one batch holds, unless a single one is longer.
 const BATCH_BYTES_MAX: u64 = 4 << 20;

@@ -3,19 +3,18 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gantry_imap::wire::Status;
+use gantry_imap::{Command, Encryption, Failure, Session};
 use gantry_plugin_api::Error;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio_rustls::TlsConnector;
+use gantry_plugin_http::tls::trust;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use crate::config::{Config, Server, Tls};
-use crate::imap::{Failure, Session, Stream};
-use crate::token::Credentials;
-use crate::wire::{Command, Status};
+use crate::credentials::Credentials;
 
 /// A connection that rested longer is asked whether it is still there.
 const RESTED: Duration = Duration::from_secs(10);
@@ -30,7 +29,7 @@ pub(crate) struct Access {
     pub(crate) patience: Duration,
     pub(crate) credentials: Arc<Credentials>,
     tls_ca: Option<String>,
-    tls: OnceLock<Arc<rustls::ClientConfig>>,
+    trust: OnceCell<Arc<rustls::ClientConfig>>,
 }
 
 impl Access {
@@ -41,38 +40,24 @@ impl Access {
             user: config.user.clone(),
             patience: config.request_timeout.get(),
             tls_ca: config.tls_ca.clone(),
-            tls: OnceLock::new(),
+            trust: OnceCell::new(),
         }
     }
 
-    /// Encrypts a connection; the certificate has to be valid for the server's name.
-    pub(crate) async fn encrypt(&self, stream: Box<dyn Stream>) -> io::Result<Box<dyn Stream>> {
-        let config = self.tls_config()?;
-        let name = ServerName::try_from(self.server.host.clone()).map_err(io::Error::other)?;
-        let stream = TlsConnector::from(config).connect(name, stream).await?;
-        Ok(Box::new(stream))
+    /// The server as the IMAP client wants it.
+    async fn imap(&self) -> Result<gantry_imap::Server, Error> {
+        let Server { host, port, tls } = self.server.clone();
+        let encryption = match tls {
+            Tls::None => Encryption::None,
+            Tls::Starttls => Encryption::Starttls(self.trust().await?),
+            Tls::Implicit => Encryption::Implicit(self.trust().await?),
+        };
+        Ok(gantry_imap::Server { host, port, encryption, patience: self.patience })
     }
 
-    fn tls_config(&self) -> io::Result<Arc<rustls::ClientConfig>> {
-        if let Some(config) = self.tls.get() {
-            return Ok(Arc::clone(config));
-        }
-        let mut roots = rustls::RootCertStore::empty();
-        if let Some(pem) = self.trusted()? {
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let certificate = certificate.map_err(io::Error::other)?;
-                roots.add(certificate).map_err(io::Error::other)?;
-            }
-        } else {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    async fn trust(&self) -> Result<Arc<rustls::ClientConfig>, Error> {
+        let read = async || trust(self.tls_ca.as_deref().map(Path::new)).await.map(Arc::new);
+        self.trust.get_or_try_init(read).await.cloned()
     }
 
     /// The certificates of the operator's own, if there are any.
@@ -107,13 +92,14 @@ impl Client {
 
     /// A connection beside those that are shared, for a stream.
     pub(crate) async fn open(&self) -> Result<Session, Error> {
-        let credential = self.access.credentials.get().await?;
-        match Session::open(&self.access, &credential).await {
+        let Access { server, user, credentials, .. } = &self.access;
+        let imap = self.access.imap().await?;
+        let credential = credentials.get().await?;
+        match Session::open(&imap, user, credential.proof()).await {
             Ok(session) => Ok(session),
             Err(failure) if failure.is_not_let_in() => {
-                let host = &self.access.server.host;
-                let text = format!("cannot sign in as `{}` at {host}", self.access.user);
-                Err(self.access.credentials.refused(text).await.because(&failure))
+                let text = format!("cannot sign in as `{user}` at {}", server.host);
+                Err(credentials.refused(&credential, text).await.because(&failure))
             }
             Err(failure) => Err(self.error("sign in", failure)),
         }
@@ -154,18 +140,16 @@ impl Client {
                 let remedy = "check `imap.host`, and `tls_ca` if it has a certificate of your own";
                 Error::config("imap.tls", format!("{text}: {remedy}"))
             }
-            Failure::Lost(_) | Failure::Closed | Failure::Silent(_) | Failure::Bye(_) => {
-                Error::transient(text)
-            }
             Failure::Garbled(_) if *tls == Tls::None => {
                 Error::transient(format!("{text}: is it a server that wants TLS?"))
             }
-            Failure::Garbled(_) => Error::transient(text),
             Failure::Lacks(_) => {
                 let remedy = "set `imap.tls` or sign in another way";
                 Error::config("imap", format!("{text}: {remedy}"))
             }
             Failure::Refused { command, status } => refused(text, command, status),
+            // Lost, closed, silent, goodbye: another attempt may do.
+            _ => Error::transient(text),
         };
         error.because(&failure)
     }

@@ -51,9 +51,10 @@ pub(crate) struct OAuth {
     pub(crate) token_url: String,
     /// The application's id.
     pub(crate) client_id: String,
-    /// The application's secret, by reference.
+    /// The application's secret, by reference; with a refresh token some need none.
     pub(crate) client_secret: Option<Secret<String>>,
     /// The owner's refresh token, by reference; without it the application signs in by itself.
+    /// Where the token server replaces it, the hub keeps the new one.
     pub(crate) refresh_token: Option<Secret<String>>,
     /// The scopes asked for, separated by spaces.
     pub(crate) scope: Option<String>,

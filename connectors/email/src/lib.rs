@@ -5,6 +5,9 @@
 //! or moves or flags the mail. IMAP4rev1 is enough; IDLE, MOVE, UIDPLUS, CONDSTORE and SASL-IR are
 //! used where they are offered. Signs in by PLAIN, LOGIN or XOAUTH2.
 //!
+//! The IMAP client is a library of its own, `imap`; tokens of a token server are got by the part
+//! that HTTP connectors share.
+//!
 //! Limits: what is removed while the hub is down is not noticed; a conversation whose first id a
 //! client drops from References begins anew. `docs/connectors/email.md` tells the operator all
 //! of it.
@@ -18,14 +21,12 @@ mod callback;
 mod capture;
 mod client;
 mod config;
-mod imap;
+mod credentials;
 mod lookup;
 mod mail;
 mod removed;
 mod smtp;
-mod token;
 mod values;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
 use crate::capture::Points;
 use crate::client::{Access, Client};
 use crate::config::Config;
-use crate::token::Credentials;
+use crate::credentials::{Credentials, NO_SECRET};
 
 /// One mailbox: its connections, shared by captures, look-ups and callbacks.
 #[derive(Debug)]
@@ -74,6 +75,13 @@ impl Plugin for Email {
                 let message = "one of `password`, `token` and `oauth` is enough; remove the others";
                 faults.push(ConfigFault::new("", message));
             }
+        }
+        if config
+            .oauth
+            .as_ref()
+            .is_some_and(|oauth| oauth.refresh_token.is_none() && oauth.client_secret.is_none())
+        {
+            faults.push(ConfigFault::new("oauth.client_secret", NO_SECRET));
         }
         if config.request_timeout.get().is_zero() {
             faults.push(ConfigFault::new("request_timeout", "must be longer than 0"));

@@ -1,15 +1,14 @@
 //! Look-ups: what the mailbox has of an address, or of a conversation.
 
+use gantry_imap::{Command, Failure, Fetched, Session, uid_set};
 use gantry_plugin_api::{Answer, ConfigFault, Context, Error, Json, Lookup, Query};
 use serde_json::json;
 
 use crate::Email;
 use crate::callback::conversation;
 use crate::config::LookupSettings;
-use crate::imap::{Fetched, Session};
 use crate::mail::Mail;
 use crate::values::{Values, placeholder};
-use crate::wire::{Command, uid_set};
 
 /// Mails of one question that are looked at in each folder: the latest.
 const N_MAILS_MAX: usize = 200;
@@ -110,7 +109,7 @@ impl Known {
         folder: &str,
         criteria: Command,
         address: Option<&str>,
-    ) -> Result<(), crate::imap::Failure> {
+    ) -> Result<(), Failure> {
         session.examine(folder).await?;
         let uids = session.search(criteria).await?;
         let latest = &uids[uids.len().saturating_sub(N_MAILS_MAX)..];

@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gantry_imap::{Command, Fetched, Session, uid_set};
 use gantry_plugin_api::{Context, Error, MessageKind, Record};
 use serde_json::json;
 
 use crate::Email;
 use crate::capture::{Found, Scan, Token};
-use crate::imap::{Fetched, Session};
 use crate::mail::Mail;
-use crate::wire::{Command, uid_set};
 
 /// Mails whose removal is noticed: the latest.
 const N_WATCHED_MAX: usize = 10_000;

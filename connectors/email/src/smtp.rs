@@ -100,21 +100,26 @@ impl Steps<'_> {
             self.step("encrypt", connection.starttls(tls, &hello)).await?;
         }
         let credential = self.access.credentials.get().await?;
-        let mechanisms: &[Mechanism] = if credential.is_token {
+        let mechanisms: &[Mechanism] = if credential.is_token() {
             &[Mechanism::Xoauth2]
         } else {
             &[Mechanism::Plain, Mechanism::Login]
         };
         if connection.server_info().get_auth_mechanism(mechanisms).is_some() {
             let user = self.access.user.clone();
-            let credentials = Credentials::new(user, credential.secret.expose().clone());
+            let credentials = Credentials::new(user, credential.secret().expose().clone());
             let sign_in = connection.auth(mechanisms, &credentials);
             match tokio::time::timeout(self.patience, sign_in).await {
                 Err(_) => return Err(self.silent("sign in")),
                 // Source: RFC 4954, section 6.
                 Ok(Err(error)) if is_not_let_in(&error) => {
                     let text = format!("cannot sign in at {}", server.host);
-                    return Err(self.access.credentials.refused(text).await.because(&error));
+                    return Err(self
+                        .access
+                        .credentials
+                        .refused(&credential, text)
+                        .await
+                        .because(&error));
                 }
                 Ok(signed_in) => signed_in.map_err(|error| self.error("sign in", &error))?,
             };

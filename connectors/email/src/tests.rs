@@ -1,7 +1,6 @@
-//! Tests of what needs no server: the wire, the mail's bytes, the settings.
+//! Tests of what needs no server: the mail's bytes, the settings.
 
 mod mail;
-mod wire;
 
 use gantry_plugin_api::Plugin;
 use serde_json::json;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gantry_plugin_api::{Error, Secret};
+use gantry_plugin_api::{Error, ErrorClass, Secret};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -83,17 +83,30 @@ pub enum Grant {
         /// The application's private key, PEM.
         private_key: Secret<String>,
     },
+    /// RFC 6749, section 6: what the owner of an account granted. If the token server replaces the
+    /// refresh token, the new one is used from then on, and the hub keeps it.
+    RefreshToken {
+        /// The application's id.
+        client_id: String,
+        /// The application's secret, if it has one.
+        client_secret: Option<Secret<String>>,
+        /// The first one to use.
+        refresh_token: Secret<String>,
+        /// Its key in the source's config, a dotted path, which the build script has to name
+        /// (`rotates`).
+        field: &'static str,
+    },
 }
 
 /// A token and where it is good.
 #[derive(Clone)]
 pub(crate) struct Token {
-    value: Secret<String>,
+    pub(crate) value: Secret<String>,
     base: Option<Url>,
     /// None: nobody knows, a 401 will tell.
     until: Option<Instant>,
     /// How many were got before: tells a token from the one after it.
-    number: u64,
+    pub(crate) number: u64,
 }
 
 /// The token in use. Who finds none gets one, and the others wait for it.
@@ -104,6 +117,8 @@ pub(crate) struct Tokens(Mutex<Kept>);
 struct Kept {
     token: Option<Token>,
     n_got: u64,
+    /// What the token server gave in place of the refresh token of the config.
+    refresh: Option<Secret<String>>,
 }
 
 /// What a request is signed with.
@@ -119,6 +134,8 @@ struct Granted {
     access_token: Secret<String>,
     #[serde(default)]
     expires_in: Option<Value>,
+    #[serde(default)]
+    refresh_token: Option<Secret<String>>,
     #[serde(flatten)]
     other: serde_json::Map<String, Value>,
 }
@@ -160,12 +177,25 @@ impl Auth {
             Self::None => "the source wants credentials",
             Self::Basic { .. } => "check the user and the password",
             Self::Bearer(_) | Self::Header { .. } => "check the token",
-            Self::OAuth(OAuth { grant: Grant::ClientCredentials { .. }, .. }) => {
+            Self::OAuth(oauth) => oauth.grant.remedy(),
+        }
+    }
+}
+
+impl Grant {
+    /// The settings to look at if no token is given, or none that is good.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::ClientCredentials { .. } => {
                 "check the client id and secret, and what the application may do"
             }
-            Self::OAuth(OAuth { grant: Grant::JwtBearer { .. }, .. }) => {
+            Self::JwtBearer { .. } => {
                 "check the client id, user, audience and private key, whether the application is \
                  approved for that user, and the clock of this machine"
+            }
+            Self::RefreshToken { .. } => {
+                "check the client id and secret; if the refresh token has ended or was used \
+                 elsewhere, its owner has to sign in again and give a new one"
             }
         }
     }
@@ -173,17 +203,40 @@ impl Auth {
 
 impl Tokens {
     /// # Cancel safety
-    /// Who waits for the call that is called off gets the token itself.
-    async fn current(&self, oauth: &OAuth, wire: &Wire) -> Result<Token, Error> {
+    /// Who waits for the call that is called off gets the token itself. A refresh token that the
+    /// server replaces just then is lost with the answer.
+    pub(crate) async fn current(&self, oauth: &OAuth, wire: &Wire) -> Result<Token, Error> {
         let mut kept = self.0.lock().await;
         let is_good = |token: &&Token| token.until.is_none_or(|until| Instant::now() < until);
         if let Some(token) = kept.token.as_ref().filter(is_good) {
             return Ok(token.clone());
         }
         kept.token = None;
-        let token = get(oauth, wire, kept.n_got).await?;
+        let granted =
+            get(oauth, wire, kept.refresh.as_ref()).await.map_err(|error| match error.class() {
+                ErrorClass::AuthDenied => {
+                    let remedy = oauth.grant.remedy();
+                    Error::auth_denied(format!("{}; {remedy}", error.message()))
+                }
+                _ => error,
+            })?;
+        let replaced = kept.take_over(&oauth.grant, granted.refresh_token);
+        let lifetime = granted.expires_in.as_ref().and_then(seconds);
+        let until = lifetime.and_then(|lifetime| {
+            let good_for = lifetime.saturating_sub(MARGIN.min(lifetime / 10));
+            Instant::now().checked_add(good_for)
+        });
+        let base = oauth.base_field.and_then(|field| granted.other.get(field)?.as_str());
+        let base = base.map(|base| wire.base(base)).transpose()?;
+        let token = Token { value: granted.access_token, base, until, number: kept.n_got };
         kept.n_got += 1;
         kept.token = Some(token.clone());
+        if let Some((field, refresh_token)) = replaced
+            && let Err(error) = wire.cx().rotated(field, &refresh_token).await
+        {
+            // Its token is good all the same, and the hub goes on trying.
+            tracing::warn!(%error, "the hub does not keep a refresh token yet");
+        }
         Ok(token)
     }
 
@@ -194,7 +247,28 @@ impl Tokens {
     }
 }
 
-async fn get(oauth: &OAuth, wire: &Wire, number: u64) -> Result<Token, Error> {
+impl Kept {
+    /// Goes on with the refresh token that came with an answer; tells which one and of which key,
+    /// if it is another than before.
+    fn take_over(
+        &mut self,
+        grant: &Grant,
+        given: Option<Secret<String>>,
+    ) -> Option<(&'static str, Secret<String>)> {
+        let Grant::RefreshToken { refresh_token, field, .. } = grant else { return None };
+        let before = self.refresh.as_ref().unwrap_or(refresh_token);
+        let new = given.filter(|given| given.expose() != before.expose())?;
+        self.refresh = Some(new.clone());
+        Some((field, new))
+    }
+}
+
+/// Asks the token server; `refresh` is what it gave last in place of the refresh token.
+async fn get(
+    oauth: &OAuth,
+    wire: &Wire,
+    refresh: Option<&Secret<String>>,
+) -> Result<Granted, Error> {
     let assertion;
     let mut fields = match &oauth.grant {
         Grant::ClientCredentials { client_id, client_secret } => vec![
@@ -204,9 +278,19 @@ async fn get(oauth: &OAuth, wire: &Wire, number: u64) -> Result<Token, Error> {
         ],
         Grant::JwtBearer { issuer, subject, audience, private_key } => {
             assertion =
-                jwt::sign(&Claims { issuer, subject, audience }, private_key, wire.now_ms())?;
+                jwt::sign(&Claims { issuer, subject, audience }, private_key, wire.cx().now_ms())?;
             let grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer";
             vec![("grant_type", grant_type), ("assertion", &*assertion)]
+        }
+        Grant::RefreshToken { client_id, client_secret, refresh_token, .. } => {
+            let mut fields = vec![
+                ("grant_type", "refresh_token"),
+                ("client_id", client_id),
+                ("refresh_token", refresh.unwrap_or(refresh_token).expose()),
+            ];
+            fields
+                .extend(client_secret.as_ref().map(|secret| ("client_secret", &**secret.expose())));
+            fields
         }
     };
     fields.extend(oauth.scope.as_deref().map(|scope| ("scope", scope)));
@@ -215,12 +299,7 @@ async fn get(oauth: &OAuth, wire: &Wire, number: u64) -> Result<Token, Error> {
     if !response.status().is_success() {
         return Err(refused(&response));
     }
-    let granted: Granted = response.json()?;
-    let lifetime = granted.expires_in.as_ref().and_then(seconds);
-    let until = lifetime.map(|lifetime| Instant::now() + lifetime - MARGIN.min(lifetime / 10));
-    let base = oauth.base_field.and_then(|field| granted.other.get(field)?.as_str());
-    let base = base.map(|base| wire.base(base)).transpose()?;
-    Ok(Token { value: granted.access_token, base, until, number })
+    response.json()
 }
 
 /// A number, or, as some servers have it, a number as text.

@@ -110,13 +110,7 @@ impl Client {
     /// # Errors
     /// Of class `config`, field `endpoint`, if that is no address.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let Options { endpoint, cx, auth, timeout, n_bytes_max, tls_ca } = options;
-        let base = address(&endpoint).ok_or_else(|| {
-            let message = "cannot be used: write an address such as `https://crm.example/api`";
-            Error::config("endpoint", message)
-        })?;
-        let pool = OnceCell::new();
-        let wire = Wire { base, cx, timeout, n_bytes_max, tls_ca, pool };
+        let (auth, wire) = Wire::of(options)?;
         Ok(Self { auth, tokens: Tokens::default(), wire, let_in: AtomicBool::new(false) })
     }
 
@@ -160,14 +154,7 @@ impl Client {
     }
 
     async fn send_once(&self, request: &Request) -> Result<(Response, Option<u64>), Error> {
-        let signed = self.auth.sign(&self.tokens, &self.wire).await;
-        let signature = signed.map_err(|error| match error.class() {
-            gantry_plugin_api::ErrorClass::AuthDenied => {
-                let remedy = self.auth.remedy();
-                Error::auth_denied(format!("{}; {remedy}", error.message()))
-            }
-            _ => error,
-        })?;
+        let signature = self.auth.sign(&self.tokens, &self.wire).await?;
         let base = signature.base.as_ref().unwrap_or(&self.wire.base);
         let mut url = within(base, &request.path)?;
         if !request.query.is_empty() {
@@ -179,8 +166,18 @@ impl Client {
 }
 
 impl Wire {
-    pub(crate) fn now_ms(&self) -> i64 {
-        self.cx.now_ms()
+    pub(crate) fn of(options: Options) -> Result<(Auth, Self), Error> {
+        let Options { endpoint, cx, auth, timeout, n_bytes_max, tls_ca } = options;
+        let base = address(&endpoint).ok_or_else(|| {
+            let message = "cannot be used: write an address such as `https://crm.example/api`";
+            Error::config("endpoint", message)
+        })?;
+        let pool = OnceCell::new();
+        Ok((auth, Self { base, cx, timeout, n_bytes_max, tls_ca, pool }))
+    }
+
+    pub(crate) fn cx(&self) -> &Context {
+        &self.cx
     }
 
     /// Where requests go, as the token server says.

@@ -12,6 +12,8 @@
 //!   to the same origin only. It never retries, except once with a fresh token after a 401.
 //! - [`Response::ok`] maps a status to the class of [`gantry_plugin_api::Error`]; a vendor's own
 //!   codes are looked at before, see [`Response::error`].
+//! - [`TokenSource`] and [`tls::trust`] are for connectors of other protocols: tokens of a token
+//!   server, and whom a connection trusts.
 //! - [`sweep`] is the window that loses nothing where a source is polled by timestamp.
 //!
 //! It opens connections on first use, not when it is made, and needs no system certificates: the
@@ -20,13 +22,14 @@
 #![deny(missing_docs)]
 
 pub mod sweep;
+pub mod tls;
 
 mod auth;
 mod client;
 mod jwt;
 mod request;
 mod response;
-mod tls;
+mod tokens;
 
 #[cfg(test)]
 mod tests;
@@ -36,3 +39,4 @@ pub use client::{Client, Options};
 pub use hyper::{Method, StatusCode};
 pub use request::{Request, escape};
 pub use response::Response;
+pub use tokens::{AccessToken, TokenSource};

@@ -13,8 +13,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Connects with and without TLS.
-pub(crate) async fn connector(ca: Option<&Path>) -> Result<HttpsConnector<HttpConnector>, Error> {
+/// What a connection needs that trusts the public roots, or instead of them the certificates of a
+/// file (PEM): the operator's key is `tls_ca`.
+///
+/// # Errors
+/// Of class `config`, field `tls_ca`, if the file cannot be used.
+pub async fn trust(ca: Option<&Path>) -> Result<ClientConfig, Error> {
     let roots = match ca {
         None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
         Some(path) => read(path).await?,
@@ -22,13 +26,16 @@ pub(crate) async fn connector(ca: Option<&Path>) -> Result<HttpsConnector<HttpCo
     // The provider is named here: a process-wide one is not the library's to install.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("invariant: ring offers the versions of TLS that are safe")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .expect("invariant: ring offers the versions of TLS that are safe");
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Connects with and without TLS.
+pub(crate) async fn connector(ca: Option<&Path>) -> Result<HttpsConnector<HttpConnector>, Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
-    let https = HttpsConnectorBuilder::new().with_tls_config(config);
+    let https = HttpsConnectorBuilder::new().with_tls_config(trust(ca).await?);
     Ok(https.https_or_http().enable_http1().wrap_connector(http))
 }
 

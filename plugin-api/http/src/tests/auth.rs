@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 use super::server::{Asked, NOW_MS, Reply, Server, reply};
-use crate::{Auth, Client, Grant, OAuth, Request};
+use crate::{Auth, Client, Grant, OAuth, Request, TokenSource};
 
 const KEY: &str = include_str!("key.pem");
 
@@ -67,6 +67,50 @@ async fn fixed_credentials_that_were_good_have_expired_others_are_denied() {
     assert_eq!(send(&client).await.unwrap(), 200);
     assert_eq!(send(&client).await.unwrap_err().class(), ErrorClass::AuthExpired);
     assert_eq!(send(&client).await.unwrap_err().class(), ErrorClass::AuthDenied);
+}
+
+fn refresh(refresh_token: &str) -> Grant {
+    Grant::RefreshToken {
+        client_id: "app".to_owned(),
+        client_secret: None,
+        refresh_token: secret(refresh_token),
+        field: "oauth.refresh_token",
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_used_until_the_server_replaces_it() {
+    let server = Server::start(|n, asked| match () {
+        () if asked.body.contains("refresh_token=r2") => {
+            reply(400, &[], r#"{"error": "invalid_grant"}"#)
+        }
+        () if n == 1 => tokens(n, r#", "refresh_token": "r2""#),
+        () => tokens(n, r#", "expires_in": 3600"#),
+    })
+    .await;
+    let oauth = OAuth {
+        token_url: "/oauth2/token".to_owned(),
+        grant: refresh("r 1"),
+        scope: None,
+        base_field: None,
+    };
+    let source = TokenSource::new(server.options(), oauth).unwrap();
+    let first = source.get().await.unwrap();
+    assert_eq!(source.get().await.unwrap().value.expose(), "t0");
+    source.refused(&first).await;
+    let second = source.get().await.unwrap();
+    assert_eq!(second.value.expose(), "t1");
+    // What was refused before the one in use says nothing of that.
+    source.refused(&first).await;
+    assert_eq!(source.get().await.unwrap().value.expose(), "t1");
+    source.refused(&second).await;
+    let denied = source.get().await.unwrap_err();
+    assert_eq!(denied.class(), ErrorClass::AuthDenied);
+    let text = denied.message();
+    assert!(text.contains("invalid_grant") && text.contains("sign in again"), "{text}");
+    let bodies: Vec<_> = server.asked().into_iter().map(|asked| asked.body).collect();
+    let body = |token| format!("grant_type=refresh_token&client_id=app&refresh_token={token}");
+    assert_eq!(bodies, [body("r+1"), body("r+1"), body("r2")]);
 }
 
 #[tokio::test]

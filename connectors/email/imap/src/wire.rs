@@ -1,4 +1,4 @@
-//! What goes over an IMAP connection: responses cut out by length, never by line, and commands.
+//! What comes over a connection: responses, cut out by length, never by line, and read.
 //!
 //! Nothing here trusts the server: lengths and depths have bounds, and what cannot be read is an
 //! error, not a panic. Source: RFC 9051, sections 2.2, 4 and 9.
@@ -6,9 +6,10 @@
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
-/// The longest response without its last literal: the UIDs of a million messages fit.
+/// The longest response without its literals: the UIDs of a million messages fit.
 const RESPONSE_BYTES_MAX: usize = 16 << 20;
-/// The longest literal: the longest mail anybody may allow, and some more.
+/// The longest literal, and all of one response together: the longest mail anybody may allow, and
+/// some more.
 const LITERAL_BYTES_MAX: usize = 128 << 20;
 /// How deep lists may nest.
 const DEPTH_MAX: usize = 32;
@@ -16,20 +17,24 @@ const DEPTH_MAX: usize = 32;
 /// Why the server's words cannot be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub(crate) enum WireError {
+pub enum WireError {
+    /// A response without an end.
     #[error("the response is longer than {RESPONSE_BYTES_MAX} bytes")]
     TooLong,
-    #[error("a literal is longer than {LITERAL_BYTES_MAX} bytes")]
+    /// Literals that are longer than any mail.
+    #[error("the literals of a response are longer than {LITERAL_BYTES_MAX} bytes")]
     LiteralTooLong,
+    /// Lists in lists in lists.
     #[error("lists nest deeper than {DEPTH_MAX}")]
     TooDeep,
+    /// A string, a list or a literal has no end.
     #[error("the response ends too early")]
     CutOff,
 }
 
 /// A piece of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
+pub enum Token {
     /// An atom, a number, a flag, `BODY[…]`, NIL.
     Word(Bytes),
     /// A quoted string or a literal.
@@ -40,7 +45,7 @@ pub(crate) enum Token {
 
 /// What the server says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Response {
+pub enum Response {
     /// `+ …`: go on.
     Continue,
     /// `* …`: data.
@@ -51,33 +56,36 @@ pub(crate) enum Response {
 
 /// How something went.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Status {
+pub struct Status {
     /// Upper case: `OK`, `NO`, …
-    pub(crate) kind: String,
+    pub kind: String,
     /// What stood in brackets: its first word in upper case, and the rest.
-    pub(crate) code: Option<(String, Vec<Token>)>,
+    pub code: Option<(String, Vec<Token>)>,
     /// For a person.
-    pub(crate) text: String,
+    pub text: String,
 }
 
 impl Token {
     /// Its bytes, unless it is a list.
-    pub(crate) fn bytes(&self) -> Option<&Bytes> {
+    pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Word(bytes) | Self::Text(bytes) => Some(bytes),
             Self::List(_) => None,
         }
     }
 
-    pub(crate) fn number<N: std::str::FromStr>(&self) -> Option<N> {
+    /// As a number, if it is one and fits.
+    pub fn number<N: std::str::FromStr>(&self) -> Option<N> {
         std::str::from_utf8(self.bytes()?).ok()?.parse().ok()
     }
 
-    pub(crate) fn is(&self, word: &str) -> bool {
+    /// Whether it is this atom, in whatever case.
+    pub fn is(&self, word: &str) -> bool {
         matches!(self, Self::Word(bytes) if bytes.eq_ignore_ascii_case(word.as_bytes()))
     }
 
-    pub(crate) fn list(&self) -> &[Token] {
+    /// What is in it, if it is a list.
+    pub fn list(&self) -> &[Token] {
         match self {
             Self::List(tokens) => tokens,
             Self::Word(_) | Self::Text(_) => &[],
@@ -91,31 +99,41 @@ impl Token {
 
 /// Finds the end of a response in bytes that come bit by bit.
 #[derive(Debug, Default)]
-pub(crate) struct Cutter {
-    /// Bytes that were looked at: the end of a line or of a literal.
+pub struct Cutter {
+    /// Where the line begins whose end is looked for: at the beginning, or after a literal.
     at: usize,
-    /// Bytes of it that were literals.
+    /// Bytes in which its end is not.
+    looked: usize,
+    /// Bytes of the response that were literals.
     literals: usize,
 }
 
 impl Cutter {
     /// Takes the first whole response out of the bytes, if it is there.
-    pub(crate) fn cut(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
+    ///
+    /// # Errors
+    /// If it is too long; the connection is of no more use.
+    pub fn cut(&mut self, bytes: &mut BytesMut) -> Result<Option<Bytes>, WireError> {
         loop {
-            if bytes.len() < self.at {
+            let from = self.at.max(self.looked);
+            if bytes.len() < from {
                 return Ok(None);
             }
-            let Some(line) = bytes[self.at..].iter().position(|byte| *byte == b'\n') else {
+            let Some(rest) = bytes[from..].iter().position(|byte| *byte == b'\n') else {
+                self.looked = bytes.len();
                 let too_long = bytes.len() - self.literals > RESPONSE_BYTES_MAX;
                 return if too_long { Err(WireError::TooLong) } else { Ok(None) };
             };
-            let end = self.at + line + 1;
+            let end = from + rest + 1;
             let Some(length) = literal(&bytes[self.at..end])? else {
                 *self = Self::default();
                 return Ok(Some(bytes.split_to(end).freeze()));
             };
             self.at = end + length;
             self.literals += length;
+            if self.literals > LITERAL_BYTES_MAX {
+                return Err(WireError::LiteralTooLong);
+            }
         }
     }
 }
@@ -137,8 +155,11 @@ fn literal(line: &[u8]) -> Result<Option<usize>, WireError> {
     }
 }
 
-/// Reads a whole response.
-pub(crate) fn parse(bytes: &Bytes) -> Result<Response, WireError> {
+/// Reads a whole response, as [`Cutter::cut`] gives it.
+///
+/// # Errors
+/// If it is cut off, or nests too deep.
+pub fn parse(bytes: &Bytes) -> Result<Response, WireError> {
     let mut reader = Reader { bytes, at: 0 };
     let tag = reader.word();
     if &*tag == b"+" {
@@ -265,108 +286,4 @@ impl Reader<'_> {
         self.at = end;
         Ok(self.bytes.slice(start..end))
     }
-}
-
-/// A command without its tag: pieces, between which the server has to say that it wants the next.
-#[derive(Debug)]
-pub(crate) struct Command {
-    /// The first word or two, for errors. Arguments may be secret.
-    pub(crate) name: &'static str,
-    pub(crate) pieces: Vec<Vec<u8>>,
-}
-
-impl Command {
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, pieces: vec![name.as_bytes().to_vec()] }
-    }
-
-    fn last(&mut self) -> &mut Vec<u8> {
-        self.pieces.last_mut().expect("invariant: there is always one")
-    }
-
-    /// Adds an argument as it is.
-    pub(crate) fn raw(mut self, argument: impl AsRef<[u8]>) -> Self {
-        self.last().push(b' ');
-        self.last().extend_from_slice(argument.as_ref());
-        self
-    }
-
-    /// Adds an argument as a string, whatever is in it.
-    pub(crate) fn string(mut self, argument: impl AsRef<[u8]>) -> Self {
-        let bytes = argument.as_ref();
-        if !bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            return self.literal(bytes);
-        }
-        self.last().extend_from_slice(b" \"");
-        for byte in bytes {
-            if matches!(byte, b'"' | b'\\') {
-                self.last().push(b'\\');
-            }
-            self.last().push(*byte);
-        }
-        self.last().push(b'"');
-        self
-    }
-
-    /// Adds an argument by its length.
-    pub(crate) fn literal(mut self, bytes: &[u8]) -> Self {
-        let announced = format!(" {{{}}}", bytes.len());
-        self.last().extend_from_slice(announced.as_bytes());
-        self.pieces.push(bytes.to_vec());
-        self
-    }
-
-    /// Adds the name of a folder.
-    pub(crate) fn folder(self, name: &str) -> Self {
-        self.string(folder_name(name))
-    }
-}
-
-/// A folder's name in modified UTF-7. Source: RFC 3501, section 5.1.3.
-fn folder_name(name: &str) -> String {
-    let mut written = String::new();
-    let mut foreign: Vec<u8> = Vec::new();
-    let flush = |foreign: &mut Vec<u8>, written: &mut String| {
-        if !foreign.is_empty() {
-            use base64::Engine as _;
-            let text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&*foreign);
-            written.push('&');
-            written.push_str(&text.replace('/', ","));
-            written.push('-');
-            foreign.clear();
-        }
-    };
-    for char in name.chars() {
-        if (' '..='~').contains(&char) {
-            flush(&mut foreign, &mut written);
-            written.push(char);
-            if char == '&' {
-                written.push('-');
-            }
-        } else {
-            let mut units = [0; 2];
-            for unit in char.encode_utf16(&mut units) {
-                foreign.extend(unit.to_be_bytes());
-            }
-        }
-    }
-    flush(&mut foreign, &mut written);
-    written
-}
-
-/// UIDs, ascending, as a set: `1:3,7`.
-pub(crate) fn uid_set(uids: &[u32]) -> String {
-    let mut set = String::new();
-    let mut rest = uids.iter().copied().peekable();
-    while let Some(first) = rest.next() {
-        let mut last = first;
-        while let Some(next) = rest.next_if(|next| Some(*next) == last.checked_add(1)) {
-            last = next;
-        }
-        let comma = if set.is_empty() { "" } else { "," };
-        let range = if last > first { format!("{first}:{last}") } else { first.to_string() };
-        set.push_str(comma);
-        set.push_str(&range);
-    }
-    set
 }

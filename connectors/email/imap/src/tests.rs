@@ -1,9 +1,10 @@
-//! What servers say is cut by length and read without trust.
+//! What servers say is cut by length and read without trust; what is said to them keeps its place.
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
-use crate::wire::{Command, Cutter, Response, Token, WireError, parse, uid_set};
+use crate::wire::{Cutter, Response, Token, WireError, parse};
+use crate::{Command, uid_set};
 
 /// Feeds bytes piece by piece and gives the responses that come out.
 fn responses(bytes: &[u8], piece: usize) -> Result<Vec<Response>, WireError> {
@@ -41,6 +42,12 @@ fn literals_are_cut_by_length_wherever_the_pieces_end() {
 fn what_is_too_long_or_too_deep_is_an_error() {
     let long = b"* 1 FETCH (BODY[] {99999999999}\r\n";
     assert_eq!(responses(long, 7).unwrap_err(), WireError::LiteralTooLong);
+    let half = 100 << 20;
+    let (mut cutter, mut buffer) = (Cutter::default(), BytesMut::new());
+    buffer.extend_from_slice(format!("* 1 FETCH (A {{{half}}}\r\n").as_bytes());
+    buffer.resize(buffer.len() + half, b'a');
+    buffer.extend_from_slice(format!(" B {{{half}}}\r\n").as_bytes());
+    assert_eq!(cutter.cut(&mut buffer).unwrap_err(), WireError::LiteralTooLong);
     let deep = [b"* ", &*b"(".repeat(40), b"\r\n"].concat();
     assert_eq!(responses(&deep, 50).unwrap_err(), WireError::TooDeep);
     assert_eq!(responses(b"* (a\r\n", 50).unwrap_err(), WireError::CutOff);
