@@ -80,7 +80,7 @@ async fn a_token_that_ends_is_got_anew_and_a_wrong_secret_stops_the_mailbox() ->
     let status = world.until("/status", stopped).await?;
     let error = &status["captures"]["inbox"]["last_error"];
     let message = error["message"].as_str().context("no message")?;
-    ensure!(error["class"] == "auth_denied" && message.contains("check `oauth`"), "{error}");
+    ensure!(error["class"] == "auth_denied" && message.contains("check the client id"), "{error}");
     world.goes_on().await?;
     world.stop_and_verify().await
 }
