@@ -57,6 +57,7 @@
 pub mod build;
 pub mod duration;
 pub mod manifest;
+pub mod moment;
 pub mod secret;
 
 #[cfg(feature = "plugin")]
@@ -84,6 +85,7 @@ mod rotation;
 
 pub use duration::HumanDuration;
 pub use manifest::{CaptureMode, Manifest, Permissions};
+pub use moment::HumanMoment;
 pub use secret::Secret;
 
 #[cfg(feature = "plugin")]

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::abi::{Buf, Header, MAGIC, Section, Version, negotiate};
 use crate::message::{Batch, decode, encode};
-use crate::{Context, Emitter, Error, ErrorClass, HumanDuration, Position, Record, Secret};
+use crate::{
+    Context, Delivery, DeliveryOutcome, Emitter, Error, ErrorClass, HumanDuration, HumanMoment,
+    Json, Position, Record, Secret,
+};
 
 #[test]
 fn durations_are_read_and_written() {
@@ -31,6 +36,59 @@ fn what_is_no_duration_says_why() {
     ] {
         let error = text.parse::<HumanDuration>().unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn moments_are_days_or_have_an_offset() {
+    for (text, moment) in [
+        ("2026-01-31", "2026-01-31T00:00:00Z"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00Z"),
+    ] {
+        assert_eq!(text.parse::<HumanMoment>().unwrap().to_string(), moment);
+    }
+    for text in ["", "yesterday", "2026-13-01", "2026-01-31T12:00:00"] {
+        let error = text.parse::<HumanMoment>().unwrap_err().to_string();
+        assert!(error.contains("write a day"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_place_is_written_and_read_as_json() {
+    let position = Position::of(&[1, 2]).unwrap();
+    assert_eq!(position.as_bytes(), b"[1,2]");
+    assert_eq!(position.parse::<Vec<u8>>("[1]").unwrap(), [1, 2]);
+    let error = position.parse::<String>("TEXT").unwrap_err();
+    assert_eq!(error.class(), ErrorClass::CursorExpired);
+    assert!(error.message().contains("write TEXT"), "{error}");
+    assert!(Position::of(&"x".repeat(Position::LEN_MAX)).is_err());
+}
+
+#[test]
+fn what_a_delivery_says_itself_comes_first() {
+    let mut delivery = Delivery::new("key", "completed", u64::MAX, "4711");
+    delivery.occurred_at_ms = 1_769_860_800_000;
+    delivery.details = Json::of(&json!({ "agent": "eve", "event": "forged" })).unwrap();
+    delivery.attributes = Json::of(&json!({ "agent": "bob", "city": "Ulm" })).unwrap();
+    let values = delivery.values().unwrap();
+    let said = ["event", "agent", "city", "item_id", "occurred_at"].map(|name| &values[name]);
+    let expected = ["completed", "eve", "Ulm", "18446744073709551615", "2026-01-31T12:00:00Z"];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_delivery_is_refused_only_for_good() {
+    for (error, is_refused) in [
+        (Error::permanent("no"), true),
+        (Error::gone("no"), true),
+        (Error::conflict("no"), true),
+        (Error::transient("no"), false),
+        (Error::throttled("no", None), false),
+        (Error::config("key", "no"), false),
+    ] {
+        let outcome = DeliveryOutcome::from(error);
+        assert_eq!(matches!(outcome, DeliveryOutcome::Refused(_)), is_refused, "{outcome:?}");
     }
 }
 

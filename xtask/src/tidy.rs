@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-config", &["gantry-model", "gantry-rules"]),
     ("gantry-plugin-host", &["gantry-plugin-api"]),
     ("gantry-plugin-http", &["gantry-plugin-api"]),
+    ("gantry-plugin-sweep", &["gantry-plugin-api"]),
     ("gantry-plugin-testkit", &["gantry-plugin-api", "gantry-plugin-host"]),
     ("gantry-hub", &["gantry-model", "gantry-engine", "gantry-store"]),
     (
@@ -39,7 +40,7 @@ const ANY: &[&str] = &["*"];
 const AUTHORS: [&str; 3] = ["connectors/", "examples/", "core/plugin-host/tests/plugins/"];
 
 /// What authors of plug-ins import.
-const FOR_AUTHORS: &[&str] = &["gantry-plugin-api", "gantry-plugin-http"];
+const FOR_AUTHORS: &[&str] = &["gantry-plugin-api", "gantry-plugin-http", "gantry-plugin-sweep"];
 
 /// Libraries of one connector: they import nothing of ours, and beside it only those of [`ANY`] and
 /// the fuzz targets import them.

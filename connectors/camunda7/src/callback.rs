@@ -10,7 +10,6 @@ use gantry_plugin_api::{
     Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
 };
 use gantry_plugin_http::escape;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -95,7 +94,7 @@ impl Camunda {
         if act == Act::Nothing {
             return Ok(DeliveryOutcome::Done);
         }
-        let values = values(delivery)?;
+        let values = delivery.values()?;
         match (settings.tasks, act) {
             (Tasks::External, Act::Complete) => {
                 self.end_external(settings, delivery, &values).await
@@ -381,35 +380,10 @@ fn reason(delivery: &Delivery, values: &Map<String, Value>) -> String {
     format!("{}{said} ({})", delivery.event, delivery.idempotency_key)
 }
 
-/// What may be written: what the delivery says itself comes before details, those before
-/// attributes.
-fn values(delivery: &Delivery) -> Result<Map<String, Value>, Error> {
-    let occurred_at = Timestamp::from_millisecond(delivery.occurred_at_ms)
-        .map_err(|error| Error::permanent("cannot read the time of the event").because(&error))?;
-    let mut values: Map<String, Value> = delivery.attributes.parse()?;
-    values.append(&mut delivery.details.parse()?);
-    let own: [(&str, Value); 6] = [
-        ("external_id", delivery.external_id.clone().into()),
-        ("event", delivery.event.clone().into()),
-        ("occurred_at", occurred_at.to_string().into()),
-        ("item_id", delivery.item_id.into()),
-        ("capture_point", delivery.capture_point.clone().into()),
-        ("idempotency_key", delivery.idempotency_key.clone().into()),
-    ];
-    values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    Ok(values)
-}
-
 fn failed(error: Error, delivery: &Delivery) -> DeliveryOutcome {
-    let is_broken = is_from_process(&error) && delivery.attempt >= N_TRIES;
-    match error.class() {
-        ErrorClass::Permanent | ErrorClass::Conflict | ErrorClass::Gone => {
-            DeliveryOutcome::Refused(error)
-        }
-        _ if is_broken => {
-            let message = format!("the process cannot go on: {}", error.message());
-            DeliveryOutcome::Refused(Error::permanent(message))
-        }
-        _ => DeliveryOutcome::Retry(error),
+    if is_from_process(&error) && delivery.attempt >= N_TRIES {
+        let message = format!("the process cannot go on: {}", error.message());
+        return DeliveryOutcome::Refused(Error::permanent(message));
     }
+    error.into()
 }

@@ -9,7 +9,6 @@ use gantry_plugin_api::{
 
 use crate::Camunda;
 use crate::config::{CaptureSettings, ExternalTasks};
-use crate::user::moment_or_day;
 
 /// The engine refuses to keep a poll open for longer.
 const LONG_POLL_MAX: Duration = Duration::from_mins(30);
@@ -21,7 +20,6 @@ impl Capture for Camunda {
         let CaptureSettings { external_tasks, user_tasks } = settings;
         let external =
             |wrong: fn(&ExternalTasks) -> bool| external_tasks.as_ref().is_some_and(wrong);
-        let from = user_tasks.as_ref().and_then(|tasks| tasks.from.as_deref());
         let wrong = [
             (
                 external_tasks.is_some() == user_tasks.is_some(),
@@ -38,10 +36,6 @@ impl Capture for Camunda {
             (
                 external(|tasks| tasks.long_poll.get() > LONG_POLL_MAX),
                 ("external_tasks.long_poll", "must be 30 minutes or less"),
-            ),
-            (
-                from.is_some_and(|from| moment_or_day(from).is_none()),
-                ("user_tasks.from", "write a day (2026-01-31) or a moment (2026-01-31T12:00:00Z)"),
             ),
         ];
         let faults = wrong.into_iter().filter(|(wrong, _)| *wrong);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gantry_plugin_api::{HumanDuration, Secret};
+use gantry_plugin_api::{HumanDuration, HumanMoment, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +126,7 @@ pub(crate) struct UserTasks {
     #[serde(default)]
     pub(crate) process_variables: Vec<Condition>,
     /// Tasks created before this moment are never captured: `2026-01-31` or RFC 3339.
-    pub(crate) from: Option<String>,
+    pub(crate) from: Option<HumanMoment>,
     /// How far back each poll looks again for tasks that were committed late.
     #[serde(default = "overlap")]
     pub(crate) overlap: HumanDuration,

@@ -102,7 +102,8 @@ impl Camunda {
         from: Option<&Position>,
         limit: usize,
     ) -> Result<Batch, Error> {
-        let fetch = from.map(read).transpose()?.unwrap_or(0) + 1;
+        let mark = from.map(|from| from.parse::<Mark>("{\"fetch\": NUMBER}")).transpose()?;
+        let fetch = mark.map_or(0, |mark| mark.fetch) + 1;
         let wait = settings.long_poll.get();
         let suspects = self.fetches.begin(cx.name(), fetch, wait);
         let wait = if suspects.is_empty() { wait } else { wait.min(SHORT_POLL) };
@@ -122,7 +123,8 @@ impl Camunda {
         let records = tasks.into_iter().map(|task| self.external_record(settings, task, &worker));
         let records = records.collect::<Result<Vec<_>, _>>()?;
         self.fetches.end(cx.name(), fetch, ids);
-        let position_after = (!records.is_empty()).then(|| write(fetch)).transpose()?;
+        let position_after =
+            (!records.is_empty()).then(|| Position::of(&Mark { fetch })).transpose()?;
         Ok(Batch { records, position_after, more })
     }
 
@@ -290,18 +292,6 @@ fn lost(reason: &str) -> Extended {
 
 fn worker(camunda: &Camunda, cx: &Context, fetch: u64) -> String {
     format!("{}{fetch}", camunda.engine.workers_of(cx.name()))
-}
-
-fn read(position: &Position) -> Result<u64, Error> {
-    let mark: Mark = serde_json::from_slice(position.as_bytes()).map_err(|error| {
-        let message = format!("cannot read {position:?}: write {{\"fetch\": NUMBER}}");
-        Error::cursor_expired(message).because(&error)
-    })?;
-    Ok(mark.fetch)
-}
-
-fn write(fetch: u64) -> Result<Position, Error> {
-    Ok(Position::new(json!(Mark { fetch }).to_string())?)
 }
 
 fn request(settings: &ExternalTasks, worker: &str, limit: usize, wait: Duration) -> Value {

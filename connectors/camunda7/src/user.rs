@@ -13,11 +13,11 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use gantry_plugin_api::{
-    Batch, Context, Error, ErrorClass, MessageKind, Outcome, Position, Record, RecordOutcome,
+    Batch, Context, Error, ErrorClass, HumanMoment, MessageKind, Outcome, Position, Record,
+    RecordOutcome,
 };
 use gantry_plugin_http::escape;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use gantry_plugin_sweep::before;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -34,6 +34,9 @@ const N_PAGES_MAX: usize = 16;
 /// The smallest page, in tasks: most of an overlap is known.
 const N_PAGE_MIN: usize = 100;
 const MILLISECOND: SignedDuration = SignedDuration::from_millis(1);
+
+/// How an operator writes a position.
+const EXAMPLE: &str = "{\"at\": \"2026-01-31T12:00:00Z\"}, a moment in UTC";
 
 /// The position. An operator can write `{"at": "2026-01-31T12:00:00Z"}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -140,7 +143,7 @@ impl Camunda {
         from: Option<&Position>,
         limit: usize,
     ) -> Result<Batch, Error> {
-        let mark = from.map(read).transpose()?.unwrap_or_default();
+        let mark = from.map(|from| from.parse::<Mark>(EXAMPLE)).transpose()?.unwrap_or_default();
         let since = mark.at.map(|at| before(at, settings.overlap.get()));
         let mut walk = mark.walk.clone();
         let mut records = Vec::new();
@@ -163,7 +166,7 @@ impl Camunda {
                 break;
             }
         }
-        let position_after = Some(write(&Mark { at: mark.at, walk })?);
+        let position_after = Some(Position::of(&Mark { at: mark.at, walk })?);
         Ok(Batch { records, position_after, more: true })
     }
 
@@ -183,7 +186,7 @@ impl Camunda {
             return Ok(Batch::default());
         }
         self.seen.forget_before(cx.name(), horizon);
-        let position_after = Some(write(&Mark { at: Some(began_at), walk: None })?);
+        let position_after = Some(Position::of(&Mark { at: Some(began_at), walk: None })?);
         Ok(Batch { records, position_after, more: false })
     }
 
@@ -273,7 +276,7 @@ impl Camunda {
         place: Option<&Place>,
     ) -> Value {
         let mut query = json!({ "active": true, "sorting": sorting("created", "id") });
-        let from = settings.from.as_deref().and_then(moment_or_day);
+        let from = settings.from.map(HumanMoment::get);
         // The engine takes what is later than the moment, we mean that or later.
         let mut created_after = place.map(|place| place.at).max(from);
         match since {
@@ -311,7 +314,7 @@ impl Camunda {
         place: Option<&Place>,
     ) -> Value {
         let mut query = json!({ "finished": true, "sorting": sorting("endTime", "taskId") });
-        let from = settings.from.as_deref().and_then(moment_or_day);
+        let from = settings.from.map(HumanMoment::get);
         if let Some(after) = place.map(|place| place.at).max(since).max(from) {
             query["finishedAfter"] = self.engine.date(after).into();
         }
@@ -376,29 +379,4 @@ impl Camunda {
 
 fn sorting(by: &str, then_by: &str) -> Value {
     json!([{ "sortBy": by, "sortOrder": "asc" }, { "sortBy": then_by, "sortOrder": "asc" }])
-}
-
-/// A day begins at midnight in UTC.
-pub(crate) fn moment_or_day(text: &str) -> Option<Timestamp> {
-    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
-    text.parse().ok().or_else(|| day().map(|day| day.timestamp()))
-}
-
-fn read(position: &Position) -> Result<Mark, Error> {
-    serde_json::from_slice(position.as_bytes()).map_err(|error| {
-        let message = format!(
-            "cannot read {position:?}: write {{\"at\": \"2026-01-31T12:00:00Z\"}}, a moment in UTC"
-        );
-        Error::cursor_expired(message).because(&error)
-    })
-}
-
-fn write(mark: &Mark) -> Result<Position, Error> {
-    Ok(Position::new(json!(mark).to_string())?)
-}
-
-/// A moment earlier; the earliest there is, if that is too early.
-fn before(moment: Timestamp, span: std::time::Duration) -> Timestamp {
-    let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-    moment.checked_sub(span).unwrap_or(Timestamp::MIN)
 }

@@ -4,9 +4,7 @@
 //! after a lost answer finds the key and changes nothing. Without one the statement itself must
 //! bear repeats.
 
-use gantry_plugin_api::{Callback, Context, Delivery, DeliveryOutcome, Error, ErrorClass};
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+use gantry_plugin_api::{Callback, Context, Delivery, DeliveryOutcome, Error};
 
 use crate::Database;
 use crate::client::Applied;
@@ -42,7 +40,7 @@ impl Callback for Database {
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let outcome = self.deliver_one(settings, &delivery).await;
-            outcomes.push(outcome.unwrap_or_else(failed));
+            outcomes.push(outcome.unwrap_or_else(Into::into));
         }
         outcomes
     }
@@ -55,7 +53,7 @@ impl Database {
         delivery: &Delivery,
     ) -> Result<DeliveryOutcome, Error> {
         let statement = Statement::parse(&settings.statement);
-        let values = values(delivery)?;
+        let values = delivery.values()?;
         let engine = self.client.engine();
         let bind = |name: &String| engine.parameter(values.get(name).cloned().unwrap_or_default());
         let binds: Vec<_> = statement.names(engine).iter().map(bind).collect();
@@ -71,35 +69,5 @@ impl Database {
                 DeliveryOutcome::Refused(Error::gone(format!("no row for external id `{id}`")))
             }
         })
-    }
-}
-
-/// All a statement may name: what the delivery says itself comes before details, those before
-/// attributes.
-fn values(delivery: &Delivery) -> Result<Map<String, Value>, Error> {
-    let occurred_at = Timestamp::from_millisecond(delivery.occurred_at_ms)
-        .map_err(|error| Error::permanent("cannot read the time of the event").because(&error))?;
-    let mut values: Map<String, Value> = delivery.attributes.parse()?;
-    values.append(&mut delivery.details.parse()?);
-    let own: [(&str, Value); 8] = [
-        ("external_id", delivery.external_id.clone().into()),
-        ("event", delivery.event.clone().into()),
-        ("occurred_at", occurred_at.to_string().into()),
-        ("occurred_at_ms", delivery.occurred_at_ms.into()),
-        ("item_id", delivery.item_id.into()),
-        ("capture_point", delivery.capture_point.clone().into()),
-        ("sequence", delivery.sequence.into()),
-        ("idempotency_key", delivery.idempotency_key.clone().into()),
-    ];
-    values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    Ok(values)
-}
-
-fn failed(error: Error) -> DeliveryOutcome {
-    match error.class() {
-        ErrorClass::Permanent | ErrorClass::Conflict | ErrorClass::Gone => {
-            DeliveryOutcome::Refused(error)
-        }
-        _ => DeliveryOutcome::Retry(error),
     }
 }

@@ -4,7 +4,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use gantry_plugin_api::{HumanDuration, Secret};
+use gantry_plugin_api::{HumanDuration, HumanMoment, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ pub(crate) struct CaptureSettings {
     pub(crate) lag: HumanDuration,
     /// Rows that changed before this moment are never captured: `2026-01-31` (midnight in UTC) or
     /// RFC 3339.
-    pub(crate) from: Option<String>,
+    pub(crate) from: Option<HumanMoment>,
     /// The first load takes only so many rows, the latest ones; those before them are never
     /// captured.
     pub(crate) at_most: Option<NonZeroU64>,

@@ -30,8 +30,9 @@ mod value;
 mod tests;
 
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Suggest, Suggestion, export_plugin};
+use gantry_plugin_sweep::Sweeps;
 
-use crate::capture::Scans;
+use crate::capture::Sweep;
 use crate::client::Client;
 use crate::config::{Config, Engine};
 use crate::failure::Task;
@@ -40,7 +41,7 @@ use crate::failure::Task;
 #[derive(Debug)]
 pub(crate) struct Database {
     client: Client,
-    scans: Scans,
+    sweeps: Sweeps<Sweep>,
 }
 
 impl Plugin for Database {
@@ -74,7 +75,7 @@ impl Plugin for Database {
     }
 
     fn create(config: Config, _: &Context) -> Result<Self, Error> {
-        Ok(Self { client: Client::new(&config), scans: Scans::default() })
+        Ok(Self { client: Client::new(&config), sweeps: Sweeps::default() })
     }
 
     async fn check(&self, _: &Context) -> Result<(), Error> {

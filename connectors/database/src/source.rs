@@ -10,7 +10,7 @@ use crate::client::{Client, Column, integer};
 use crate::config::{CaptureSettings, Engine, WatermarkType};
 use crate::dialect::MYSQL_MOMENT;
 use crate::failure::Task;
-use crate::value::{Kind, moment, moment_or_day, text};
+use crate::value::{Kind, moment, text};
 
 /// The rows a capture point reads, as SQL.
 #[derive(Debug)]
@@ -331,11 +331,6 @@ impl Sql<'_> {
         let fields: Vec<_> = fields.iter().map(|field| field.expression.as_str()).collect();
         format!("({bound}({}) {operator} ({}))", fields.join(", "), binds.join(", "))
     }
-}
-
-/// The `from` setting as a moment.
-pub(crate) fn earliest(settings: &CaptureSettings) -> Option<Timestamp> {
-    settings.from.as_deref().and_then(moment_or_day)
 }
 
 // Qualified, so that `ORDER BY` never means the column of the result that has the same name.

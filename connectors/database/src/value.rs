@@ -3,8 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::client::Column;
@@ -104,10 +102,4 @@ pub(crate) fn text(value: &Value) -> String {
 pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     let read = text.parse().or_else(|_| format!("{text}Z").parse());
     read.ok()
-}
-
-/// Reads a moment or a day, which means its midnight in UTC.
-pub(crate) fn moment_or_day(text: &str) -> Option<Timestamp> {
-    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
-    moment(text).or_else(|| Some(day()?.timestamp()))
 }

@@ -8,9 +8,7 @@
 use std::time::Duration;
 
 use gantry_imap::{Command, Session, uid_set};
-use gantry_plugin_api::{
-    Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
-};
+use gantry_plugin_api::{Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error};
 use lettre::address::AddressError;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
@@ -82,18 +80,9 @@ impl Callback for Email {
                 Action::Reply => self.reply(settings, &delivery).await,
                 Action::Move | Action::Flag => self.file(settings, &delivery).await,
             };
-            outcomes.push(outcome.unwrap_or_else(failed));
+            outcomes.push(outcome.unwrap_or_else(Into::into));
         }
         outcomes
-    }
-}
-
-fn failed(error: Error) -> DeliveryOutcome {
-    match error.class() {
-        ErrorClass::Permanent | ErrorClass::Conflict | ErrorClass::Gone => {
-            DeliveryOutcome::Refused(error)
-        }
-        _ => DeliveryOutcome::Retry(error),
     }
 }
 

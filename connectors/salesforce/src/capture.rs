@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 
 use gantry_plugin_api::{
-    Batch, Capture, ConfigFault, Context, Error, ErrorClass, MessageKind, Position, Record,
-    RecordOutcome,
+    Batch, Capture, ConfigFault, Context, Error, ErrorClass, HumanMoment, MessageKind, Position,
+    Record, RecordOutcome,
 };
-use gantry_plugin_http::sweep::{Bounds, Sweep, Sweeps};
+use gantry_plugin_sweep::{Bounds, Sweep};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -18,12 +18,10 @@ use crate::Salesforce;
 use crate::client::Page;
 use crate::config::{CaptureSettings, OnDeleted};
 use crate::soql::{self, DELETED, STAMP};
-use crate::values::{moment, moment_or_day, tidied};
+use crate::values::{moment, tidied};
 
 /// Pages read in one poll, so that it ends even if all records are known.
 const N_PAGES_MAX: usize = 16;
-
-pub(crate) type Scans = Sweeps<Cursor>;
 
 /// How far a walk has come.
 #[derive(Debug, Default)]
@@ -62,10 +60,6 @@ impl Capture for Salesforce {
                 fault(format!("fields.{n}"), message);
             }
         }
-        if settings.from.as_deref().is_some_and(|from| moment_or_day(from).is_none()) {
-            let message = "write a day (2026-01-31) or a moment (2026-01-31T12:00:00Z)";
-            fault("from".to_owned(), message);
-        }
         faults
     }
 
@@ -83,7 +77,7 @@ impl Capture for Salesforce {
         limit: usize,
     ) -> Result<Batch, Error> {
         self.client.has_headroom()?;
-        let mut sweep = match self.scans.resume(cx.name(), from) {
+        let mut sweep = match self.sweeps.resume(cx.name(), from) {
             Some(sweep) => sweep,
             None => self.begin(settings, cx, from, limit).await?,
         };
@@ -111,7 +105,8 @@ impl Capture for Salesforce {
                 }
             }
         }
-        self.scans.pause(cx.name(), sweep, ended, records)
+        let position = sweep.position(ended)?;
+        Ok(self.sweeps.pause(cx.name(), (!ended).then_some(sweep), position, records))
     }
 
     async fn acknowledge(
@@ -120,7 +115,7 @@ impl Capture for Salesforce {
         cx: &Context,
         outcomes: &[RecordOutcome],
     ) -> Result<(), Error> {
-        self.scans.settle(cx.name(), outcomes);
+        self.sweeps.settle(cx.name(), outcomes);
         Ok(())
     }
 }
@@ -137,7 +132,7 @@ impl Salesforce {
         let bounds = Bounds {
             overlap: settings.overlap.get(),
             lag: settings.lag.get(),
-            earliest: settings.from.as_deref().and_then(moment_or_day),
+            earliest: settings.from.map(HumanMoment::get),
         };
         let page = self.changed(settings, bounds.since(from)?, limit).await?;
         let now_ms = page.now_ms.unwrap_or_else(|| cx.now_ms());
@@ -172,7 +167,7 @@ impl Salesforce {
             }
             sweep.cursor.at = Some(at);
             let record = sweep.pass(at, &id, record)?;
-            records.extend(self.scans.unsettled(cx.name(), record));
+            records.extend(self.sweeps.unsettled(cx.name(), id.as_bytes(), record));
         }
         Ok(false)
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use gantry_plugin_api::{HumanDuration, Secret};
+use gantry_plugin_api::{HumanDuration, HumanMoment, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub(crate) struct CaptureSettings {
     #[serde(default = "lag")]
     pub(crate) lag: HumanDuration,
     /// Records that changed before this moment are never captured: `2026-01-31` or RFC 3339.
-    pub(crate) from: Option<String>,
+    pub(crate) from: Option<HumanMoment>,
 }
 
 /// What it means that a record was deleted.

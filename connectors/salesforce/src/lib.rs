@@ -28,8 +28,9 @@ mod values;
 mod tests;
 
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, Suggest, Suggestion, export_plugin};
+use gantry_plugin_sweep::{Sweep, Sweeps};
 
-use crate::capture::Scans;
+use crate::capture::Cursor;
 use crate::client::Client;
 use crate::config::{Auth, Config};
 
@@ -37,7 +38,7 @@ use crate::config::{Auth, Config};
 #[derive(Debug)]
 pub(crate) struct Salesforce {
     client: Client,
-    scans: Scans,
+    sweeps: Sweeps<Sweep<Cursor>>,
 }
 
 impl Plugin for Salesforce {
@@ -74,7 +75,7 @@ impl Plugin for Salesforce {
     }
 
     fn create(config: Config, cx: &Context) -> Result<Self, Error> {
-        Ok(Self { client: Client::new(config, cx)?, scans: Scans::default() })
+        Ok(Self { client: Client::new(config, cx)?, sweeps: Sweeps::default() })
     }
 
     async fn check(&self, _: &Context) -> Result<(), Error> {

@@ -18,12 +18,6 @@ pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     looks_so.then(|| Timestamp::strptime(FORMAT, text).ok())?
 }
 
-/// Reads a moment as the operator writes it, or the midnight (UTC) that a day begins with.
-pub(crate) fn moment_or_day(text: &str) -> Option<Timestamp> {
-    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-    text.parse().ok().or_else(|| Some(day()?.timestamp()))
-}
-
 /// Makes a record of the vendor's ours: without the notes on its type, times in RFC 3339.
 pub(crate) fn tidied(value: Value) -> Value {
     match value {
@@ -40,29 +34,12 @@ pub(crate) fn tidied(value: Value) -> Value {
     }
 }
 
-/// All that the settings of a callback may name: what the delivery says itself comes before
-/// details, those before attributes.
+/// All that the settings of a callback may name.
 pub(crate) struct Named(Map<String, Value>);
 
 impl Named {
     pub(crate) fn of(delivery: &Delivery) -> Result<Self, Error> {
-        let occurred_at =
-            Timestamp::from_millisecond(delivery.occurred_at_ms).map_err(|error| {
-                Error::permanent("cannot read the time of the event").because(&error)
-            })?;
-        let mut values: Map<String, Value> = delivery.attributes.parse()?;
-        values.append(&mut delivery.details.parse()?);
-        let own: [(&str, Value); 7] = [
-            ("external_id", delivery.external_id.clone().into()),
-            ("event", delivery.event.clone().into()),
-            ("occurred_at", occurred_at.to_string().into()),
-            ("item_id", delivery.item_id.to_string().into()),
-            ("capture_point", delivery.capture_point.clone().into()),
-            ("sequence", delivery.sequence.into()),
-            ("idempotency_key", delivery.idempotency_key.clone().into()),
-        ];
-        values.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        Ok(Self(values))
+        Ok(Self(delivery.values()?))
     }
 
     /// The text itself, or the value it names.

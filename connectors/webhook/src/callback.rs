@@ -3,11 +3,8 @@
 //! The message id is that of the delivery, the same in each attempt, so the receiver drops repeats;
 //! the time is that of the attempt. Only a 2xx counts as delivered.
 
-use gantry_plugin_api::{
-    Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error, ErrorClass,
-};
+use gantry_plugin_api::{Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error};
 use gantry_plugin_http::Request;
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::config::{CallbackSettings, Format};
@@ -40,7 +37,7 @@ impl Callback for Webhook {
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let sent = self.send(settings, cx.now_ms(), &delivery).await;
-            outcomes.push(sent.map_or_else(failed, |()| DeliveryOutcome::Done));
+            outcomes.push(sent.map_or_else(Into::into, |()| DeliveryOutcome::Done));
         }
         outcomes
     }
@@ -91,9 +88,7 @@ fn request(
 }
 
 fn body(settings: &CallbackSettings, id: &str, delivery: &Delivery) -> Result<Value, Error> {
-    let time = Timestamp::from_millisecond(delivery.occurred_at_ms)
-        .map_err(|error| Error::permanent("cannot read the time of the event").because(&error))?;
-    let time = time.to_string();
+    let time = delivery.occurred_at()?.to_string();
     let details: Map<String, Value> = delivery.details.parse()?;
     let attributes: Map<String, Value> = delivery.attributes.parse()?;
     let data = json!({
@@ -126,14 +121,4 @@ fn body(settings: &CallbackSettings, id: &str, delivery: &Delivery) -> Result<Va
             whole
         }
     })
-}
-
-/// What the receiver will never take is refused; a wrong key or address is the operator's to mend.
-fn failed(error: Error) -> DeliveryOutcome {
-    match error.class() {
-        ErrorClass::Permanent | ErrorClass::Conflict | ErrorClass::Gone => {
-            DeliveryOutcome::Refused(error)
-        }
-        _ => DeliveryOutcome::Retry(error),
-    }
 }

@@ -14,14 +14,12 @@
 //!   codes are looked at before, see [`Response::error`].
 //! - [`TokenSource`] and [`tls::trust`] are for connectors of other protocols: tokens of a token
 //!   server, and whom a connection trusts.
-//! - [`sweep`] is the window that loses nothing where a source is polled by timestamp.
 //!
 //! It opens connections on first use, not when it is made, and needs no system certificates: the
 //! public roots are built in, and an operator's own come from a file.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod sweep;
 pub mod tls;
 
 mod auth;

@@ -4,4 +4,3 @@ mod auth;
 mod client;
 mod response;
 mod server;
-mod sweep;

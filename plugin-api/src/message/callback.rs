@@ -1,11 +1,13 @@
 //! The operation of the callback role.
 
+use jiff::Timestamp;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::field;
 use super::json::Json;
-use crate::error::Error;
+use crate::error::{Error, ErrorClass};
 
 /// One life-cycle event on its way to a subscriber.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -70,6 +72,41 @@ impl Delivery {
             traceparent: None,
         }
     }
+
+    /// All that an operator's settings may name: what the delivery says itself comes before
+    /// details, those before attributes.
+    ///
+    /// Its own are `external_id`, `event`, `occurred_at` (RFC 3339, UTC), `occurred_at_ms`,
+    /// `item_id` (text, as it may be too large for a JSON number), `capture_point`, `sequence` and
+    /// `idempotency_key`.
+    ///
+    /// # Errors
+    /// Of class `permanent` if details or attributes are no JSON objects, or the time is none.
+    pub fn values(&self) -> Result<Map<String, Value>, Error> {
+        let mut values: Map<String, Value> = self.attributes.parse()?;
+        values.append(&mut self.details.parse()?);
+        let own: [(&str, Value); 8] = [
+            ("external_id", self.external_id.clone().into()),
+            ("event", self.event.clone().into()),
+            ("occurred_at", self.occurred_at()?.to_string().into()),
+            ("occurred_at_ms", self.occurred_at_ms.into()),
+            ("item_id", self.item_id.to_string().into()),
+            ("capture_point", self.capture_point.clone().into()),
+            ("sequence", self.sequence.into()),
+            ("idempotency_key", self.idempotency_key.clone().into()),
+        ];
+        values.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Ok(values)
+    }
+
+    /// When it happened.
+    ///
+    /// # Errors
+    /// Of class `permanent` if it is no time that a calendar has.
+    pub fn occurred_at(&self) -> Result<Timestamp, Error> {
+        Timestamp::from_millisecond(self.occurred_at_ms)
+            .map_err(|error| Error::permanent("cannot read the time of the event").because(&error))
+    }
 }
 
 /// How one delivery ended.
@@ -89,4 +126,14 @@ pub enum DeliveryOutcome {
     /// Never; the delivery becomes a dead letter, and later ones for the same item wait for it.
     #[n(3)]
     Refused(#[n(0)] Error),
+}
+
+/// What the other side will never take is refused; all else is tried again when its class says so.
+impl From<Error> for DeliveryOutcome {
+    fn from(error: Error) -> Self {
+        match error.class() {
+            ErrorClass::Permanent | ErrorClass::Conflict | ErrorClass::Gone => Self::Refused(error),
+            _ => Self::Retry(error),
+        }
+    }
 }

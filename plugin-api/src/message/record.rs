@@ -4,10 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use minicbor::{Decode, Decoder, Encode, Encoder};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::field;
 use super::lease::Lease;
+use crate::error::Error;
 
 /// A place in the source, in bytes only the plug-in understands; at most 4 KiB.
 ///
@@ -36,13 +38,34 @@ impl Position {
         Ok(Self(bytes))
     }
 
+    /// Writes a place as JSON, which people can read and write.
+    ///
+    /// # Errors
+    /// Of class `permanent` if the place is longer than [`Position::LEN_MAX`], or cannot be JSON.
+    pub fn of(place: &impl Serialize) -> Result<Self, Error> {
+        let bytes = serde_json::to_vec(place)
+            .map_err(|error| Error::permanent("cannot write a position").because(&error))?;
+        Ok(Self::new(bytes)?)
+    }
+
+    /// Reads a place that is JSON. Operators write positions too: `example` shows them how.
+    ///
+    /// # Errors
+    /// Of class `cursor_expired` if it is no such place.
+    pub fn parse<T: DeserializeOwned>(&self, example: &str) -> Result<T, Error> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            let message = format!("cannot read {self:?}: write {example}");
+            Error::cursor_expired(message).because(&error)
+        })
+    }
+
     /// The bytes as the plug-in gave them.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
-impl From<PositionTooLong> for crate::error::Error {
+impl From<PositionTooLong> for Error {
     fn from(error: PositionTooLong) -> Self {
         Self::permanent(error.to_string())
     }

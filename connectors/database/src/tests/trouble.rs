@@ -193,11 +193,11 @@ fn faults_of_the_configuration_are_told_at_once() {
     let postgres = json!({ "engine": "postgres", "path": "p", "request_timeout": "0s" });
     assert_eq!(faults(postgres), ["path", "host", "database", "user", "request_timeout"]);
     let capture: CaptureSettings = settings(json!({
-        "table": "a", "query": "b", "watermark": "c", "key": [], "columns": [], "from": "soon",
+        "table": "a", "query": "b", "watermark": "c", "key": [], "columns": [],
     }));
     let faults = <Database as Capture>::validate_settings(&capture);
     let faults: Vec<_> = faults.into_iter().map(|fault| fault.path).collect();
-    assert_eq!(faults, ["table", "key", "columns", "from"]);
+    assert_eq!(faults, ["table", "key", "columns"]);
     let unknown = serde_json::from_value::<Config>(json!({ "engine": "sqlite", "pth": "x" }));
     assert!(unknown.unwrap_err().to_string().contains("pth"));
 }

@@ -218,6 +218,7 @@ fn type_name(root: &Value, schema: &Value) -> String {
     }
     let plain = match kind(schema) {
         "string" if schema.get("x-gantry-type") == Some(&"duration".into()) => "duration",
+        "string" if schema.get("x-gantry-type") == Some(&"moment".into()) => "moment",
         "string" => "text",
         "integer" => "integer",
         "number" => "number",

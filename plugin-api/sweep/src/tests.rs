@@ -5,14 +5,14 @@ use std::time::Duration;
 use gantry_plugin_api::{Batch, Error, ErrorClass, Outcome, Position, Record, RecordOutcome};
 use jiff::Timestamp;
 
-use crate::sweep::{Bounds, Sweep, Sweeps};
+use crate::{Bounds, Sweep, Sweeps};
 
 /// Seconds since 1970 and id.
 type Row = (i64, &'static str);
 
 /// Polls as a connector does, two rows at a time; its cursor is the number of rows walked past.
 struct Poller {
-    sweeps: Sweeps<usize>,
+    sweeps: Sweeps<Sweep<usize>>,
     bounds: Bounds,
 }
 
@@ -38,11 +38,12 @@ impl Poller {
             && let Some((at, id)) = rows.get(sweep.cursor)
         {
             let record = sweep.pass(*at, id, Record::json((*id).to_owned()))?;
-            records.extend(self.sweeps.unsettled("leads", record));
+            records.extend(self.sweeps.unsettled("leads", id.as_bytes(), record));
             sweep.cursor += 1;
         }
         let ended = sweep.cursor >= rows.len();
-        self.sweeps.pause("leads", sweep, ended, records)
+        let position = sweep.position(ended)?;
+        Ok(self.sweeps.pause("leads", (!ended).then_some(sweep), position, records))
     }
 
     /// Polls until there is no more, settles all, and gives the ids and where to go on.
