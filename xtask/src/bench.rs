@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::build::{Profile, build, cargo, run as run_command, target_folder};
+use crate::{packages, peers};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -59,9 +60,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             command
         }
         Name::Connectors => {
+            packages::install_missing();
+            let peers = peers::build()?;
             let built = build(Profile::Release, &["gantry-tests"])?;
             let mut command = std::process::Command::new(built.binary("bench-connectors"));
             command.arg("--gantry").arg(&built.gantry).arg("--plugins").arg(&built.plugins);
+            command.env("GANTRY_TEST_PEERS", peers);
             command
         }
         Name::Engine => {

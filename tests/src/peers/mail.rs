@@ -187,6 +187,35 @@ impl Dovecot {
         Ok(())
     }
 
+    /// Puts so many mails at once, numbered from 1, where the server keeps an inbox that nobody has
+    /// opened yet: for a mailbox that is filled in seconds.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn store(&self, user: &str, n_mails: u64, mail: impl Fn(u64) -> String) -> Result<()> {
+        let owned = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY));
+        let mut folder = self.path("boxes");
+        for name in [user, "Maildir"] {
+            folder.push(name);
+            fs::create_dir(&folder)?;
+            owned(&folder)?;
+        }
+        for name in ["cur", "new", "tmp"] {
+            fs::create_dir(folder.join(name))?;
+            owned(&folder.join(name))?;
+        }
+        for n in 1..=n_mails {
+            let mail = mail(n);
+            let (size, n_lines) = (mail.len(), mail.lines().count());
+            // Its size as it lies there, and as IMAP tells it, stand in the name.
+            let name = format!("{}.M1P1.test,S={size},W={}:2,", 1_767_268_800 + n, size + n_lines);
+            let path = folder.join("cur").join(name);
+            fs::write(&path, mail)?;
+            owned(&path)?;
+        }
+        Ok(())
+    }
+
     /// Runs `doveadm`, the administrator's tool, and gives what it prints.
     ///
     /// # Errors
