@@ -20,14 +20,8 @@ struct Mailbox {
     uid_validity: u32,
 }
 
-/// Only where it is asked for: now and then, after kills, a connection stays silent in IDLE for
-/// longer than the suite waits. That mail is announced at all is shown by the tests of `email`.
 #[tokio::test]
 async fn dovecot_keeps_all_promises_while_it_announces_mail() -> Result<()> {
-    if std::env::var_os("GANTRY_IDLE").is_none() {
-        eprintln!("SKIPPED: a long run with IDLE; set GANTRY_IDLE=1");
-        return Ok(());
-    }
     prove("").await
 }
 

@@ -135,12 +135,30 @@ impl Dovecot {
     /// # Errors
     /// If it does not greet.
     pub async fn run(&mut self) -> Result<()> {
+        self.unlock()?;
         let mut command = Command::new("/usr/sbin/dovecot");
         command.arg("-F").arg("-c").arg(self.path("dovecot.conf"));
         let mut server = Process::start(&mut command, &self.path("output"))?;
         server.greets(self.imap).await.with_context(|| self.log())?;
         server.greets(self.lmtp).await.with_context(|| self.log())?;
         self.server = Some(server);
+        Ok(())
+    }
+
+    /// Removes the lock files of a server that was killed. The next one would wait two minutes for
+    /// each before it calls them stale, and leave whoever asks without an answer so long.
+    fn unlock(&self) -> Result<()> {
+        let mut folders = vec![self.path("boxes")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "lock") {
+                    fs::remove_file(path)?;
+                }
+            }
+        }
         Ok(())
     }
 
