@@ -72,7 +72,7 @@ impl Capture for Camunda {
         if settings.external_tasks.is_some() {
             return self.refuse_external(outcomes).await;
         }
-        self.seen.settle(cx.name(), outcomes);
+        self.sweeps.settle(cx.name(), outcomes);
         Ok(())
     }
 

@@ -135,8 +135,32 @@ impl Engine {
         self.ask(request.traceparent(traceparent)).await.map(drop)
     }
 
-    /// The thing at a path; none if it is gone.
-    pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
+    /// An external task; none if it has ended.
+    pub(crate) async fn external_task<T: DeserializeOwned>(
+        &self,
+        id: &str,
+    ) -> Result<Option<T>, Error> {
+        self.find(&format!("external-task/{}", escape(id))).await
+    }
+
+    /// A user task; none if it has ended.
+    pub(crate) async fn user_task<T: DeserializeOwned>(
+        &self,
+        id: &str,
+    ) -> Result<Option<T>, Error> {
+        self.find(&format!("task/{}", escape(id))).await
+    }
+
+    /// Whether an error about a user task means that it is gone: the engine answers 500 then.
+    pub(crate) async fn is_gone(&self, id: &str, error: &Error) -> Result<bool, Error> {
+        let may_be = [ErrorClass::Gone, ErrorClass::Transient, ErrorClass::Permanent];
+        if !may_be.contains(&error.class()) {
+            return Ok(false);
+        }
+        Ok(self.user_task::<Value>(id).await?.is_none())
+    }
+
+    async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
         match self.get(path).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.class() == ErrorClass::Gone => Ok(None),

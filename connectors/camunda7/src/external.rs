@@ -221,7 +221,7 @@ impl Camunda {
             Err(error) if error.class() == ErrorClass::Gone => Ok(lost(ENDED)),
             Err(error) if error.class() == ErrorClass::Conflict => {
                 // A fetch of ours may just have been lent it again.
-                let found = self.engine.find(&format!("external-task/{}", escape(id))).await?;
+                let found = self.engine.external_task(id).await?;
                 let holder = found.map(|task: Map<String, Value>| text(&task, "workerId"));
                 match holder {
                     None => Ok(lost(ENDED)),

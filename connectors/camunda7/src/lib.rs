@@ -28,18 +28,18 @@ mod variables;
 mod tests;
 
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
+use gantry_plugin_sweep::Sweeps;
 
 use crate::client::Engine;
 use crate::config::Config;
 use crate::external::Fetches;
-use crate::user::Seen;
 
 /// One engine: its REST interface, shared by its captures, look-ups and callbacks.
 #[derive(Debug)]
 pub(crate) struct Camunda {
     engine: Engine,
     fetches: Fetches,
-    seen: Seen,
+    sweeps: Sweeps<()>,
 }
 
 impl Plugin for Camunda {
@@ -63,7 +63,7 @@ impl Plugin for Camunda {
 
     fn create(config: Config, cx: &Context) -> Result<Self, Error> {
         let engine = Engine::new(config, cx)?;
-        Ok(Self { engine, fetches: Fetches::default(), seen: Seen::default() })
+        Ok(Self { engine, fetches: Fetches::default(), sweeps: Sweeps::default() })
     }
 
     async fn check(&self, _: &Context) -> Result<(), Error> {

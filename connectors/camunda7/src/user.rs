@@ -8,14 +8,9 @@
 //! millisecond. What the hub has settled and has not changed since is skipped from memory; after a
 //! restart it is given again, and the hub knows it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
-
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use gantry_plugin_api::{
-    Batch, Context, Error, ErrorClass, HumanMoment, MessageKind, Outcome, Position, Record,
-    RecordOutcome,
-};
+use gantry_plugin_api::{Batch, Context, Error, HumanMoment, MessageKind, Position, Record};
 use gantry_plugin_http::escape;
 use gantry_plugin_sweep::before;
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +22,6 @@ use crate::config::UserTasks;
 use crate::external::{N_AT_ONCE, text};
 use crate::variables::{dates, plain};
 
-/// Tasks remembered as settled, for each capture point; beyond that some are given again in vain.
-const N_SEEN_MAX: usize = 100_000;
 /// Pages read in one poll, so that it ends even if all tasks are known.
 const N_PAGES_MAX: usize = 16;
 /// The smallest page, in tasks: most of an overlap is known.
@@ -70,58 +63,14 @@ struct Place {
     id: String,
 }
 
-/// Settled tasks of each capture point, by its name.
-#[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<BTreeMap<String, Settled>>);
-
-/// Task, and whether it has ended → when it changed.
-type Settled = HashMap<(String, bool), Timestamp>;
-
-/// What the hub tells us back of a record.
-#[derive(Serialize, Deserialize)]
-struct Token {
-    id: String,
-    ended: bool,
-    at: Timestamp,
-}
-
 /// A task as it was listed.
 struct Row {
-    token: Token,
+    id: String,
+    ended: bool,
+    changed_at: Timestamp,
     /// By which the list is sorted.
     sorted_by: Timestamp,
     task: Map<String, Value>,
-}
-
-impl Seen {
-    fn with<T>(&self, name: &str, act: impl FnOnce(&mut Settled) -> T) -> T {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        act(all.entry(name.to_owned()).or_default())
-    }
-
-    fn knows(&self, name: &str, token: &Token) -> bool {
-        let key = (token.id.clone(), token.ended);
-        self.with(name, |seen| seen.get(&key) == Some(&token.at))
-    }
-
-    /// Forgets what no later walk meets.
-    fn forget_before(&self, name: &str, moment: Timestamp) {
-        self.with(name, |seen| seen.retain(|_, at| *at >= moment));
-    }
-
-    pub(crate) fn settle(&self, name: &str, outcomes: &[RecordOutcome]) {
-        let settled = outcomes.iter().filter(|outcome| outcome.outcome != Outcome::Retry);
-        let tokens = settled.filter_map(|outcome| {
-            serde_json::from_slice::<Token>(outcome.ack_token.as_deref()?).ok()
-        });
-        self.with(name, |seen| {
-            for Token { id, ended, at } in tokens {
-                if seen.len() < N_SEEN_MAX {
-                    seen.insert((id, ended), at);
-                }
-            }
-        });
-    }
 }
 
 impl Camunda {
@@ -143,6 +92,7 @@ impl Camunda {
         from: Option<&Position>,
         limit: usize,
     ) -> Result<Batch, Error> {
+        self.sweeps.resume(cx.name(), from);
         let mark = from.map(|from| from.parse::<Mark>(EXAMPLE)).transpose()?.unwrap_or_default();
         let since = mark.at.map(|at| before(at, settings.overlap.get()));
         let mut walk = mark.walk.clone();
@@ -167,7 +117,7 @@ impl Camunda {
             }
         }
         let position_after = Some(Position::of(&Mark { at: mark.at, walk })?);
-        Ok(Batch { records, position_after, more: true })
+        Ok(self.sweeps.pause(cx.name(), Some(()), position_after, records))
     }
 
     fn end_walk(
@@ -185,13 +135,18 @@ impl Camunda {
         if is_near && from.walk.is_none() && records.is_empty() {
             return Ok(Batch::default());
         }
-        self.seen.forget_before(cx.name(), horizon);
         let position_after = Some(Position::of(&Mark { at: Some(began_at), walk: None })?);
-        Ok(Batch { records, position_after, more: false })
+        Ok(self.sweeps.pause(cx.name(), None, position_after, records))
     }
 
     /// Walks over listed tasks until so many are fresh; tells whether it passed all of them.
-    fn pass(&self, name: &str, rows: Vec<Row>, walk: &mut Walk, wanted: usize) -> (Vec<Row>, bool) {
+    fn pass(
+        &self,
+        name: &str,
+        rows: Vec<Row>,
+        walk: &mut Walk,
+        wanted: usize,
+    ) -> (Vec<(Row, Bytes)>, bool) {
         let mut fresh = Vec::new();
         for row in rows {
             if fresh.len() >= wanted {
@@ -199,10 +154,9 @@ impl Camunda {
             }
             let same = walk.after.as_ref().filter(|place| place.at == row.sorted_by);
             let n = same.map_or(0, |place| place.n) + 1;
-            walk.after = Some(Place { at: row.sorted_by, n, id: row.token.id.clone() });
-            if !self.seen.knows(name, &row.token) {
-                fresh.push(row);
-            }
+            walk.after = Some(Place { at: row.sorted_by, n, id: row.id.clone() });
+            let token = self.sweeps.fresh(name, (&row.id, row.ended), row.changed_at);
+            fresh.extend(token.map(|token| (row, token)));
         }
         (fresh, true)
     }
@@ -237,7 +191,7 @@ impl Camunda {
             let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
             match place.filter(|place| place.n > 0) {
                 None => return Ok((rows, now)),
-                Some(place) if rows.first().is_some_and(|row| row.token.id == place.id) => {
+                Some(place) if rows.first().is_some_and(|row| row.id == place.id) => {
                     rows.remove(0);
                     return Ok((rows, now));
                 }
@@ -256,17 +210,17 @@ impl Camunda {
             let date = task.get(key).and_then(Value::as_str);
             date.map(|date| self.engine.instant(date)).transpose()
         };
-        let (at, sorted_by) = if ended {
+        let (changed_at, sorted_by) = if ended {
             let at = date("endTime")?;
             (at, at)
         } else {
             let created = date("created")?;
             (date("lastUpdated")?.or(created), created)
         };
-        let (Some(at), Some(sorted_by)) = (at, sorted_by) else {
+        let (Some(changed_at), Some(sorted_by)) = (changed_at, sorted_by) else {
             return Err(Error::permanent("the engine lists a task without its time"));
         };
-        Ok(Row { token: Token { id: text(&task, "id"), ended, at }, sorted_by, task })
+        Ok(Row { id: text(&task, "id"), ended, changed_at, sorted_by, task })
     }
 
     fn open_query(
@@ -333,47 +287,36 @@ impl Camunda {
 
     /// The records of tasks; open ones get their variables, and those that have gone meanwhile are
     /// left out.
-    async fn records(&self, rows: Vec<Row>) -> Result<Vec<Record>, Error> {
-        let record = |row| self.user_record(row);
+    async fn records(&self, rows: Vec<(Row, Bytes)>) -> Result<Vec<Record>, Error> {
+        let record = |(row, token)| self.user_record(row, token);
         let records = stream::iter(rows).map(record).buffered(N_AT_ONCE);
         let records: Vec<_> = records.try_collect().await?;
         Ok(records.into_iter().flatten().collect())
     }
 
-    async fn user_record(&self, row: Row) -> Result<Option<Record>, Error> {
-        let Row { token, mut task, .. } = row;
-        let ended = token.ended;
+    async fn user_record(&self, row: Row, token: Bytes) -> Result<Option<Record>, Error> {
+        let Row { id, ended, changed_at, mut task, .. } = row;
         let names = ["created", "lastUpdated", "due", "followUp", "startTime", "endTime"];
         dates(&self.engine, &mut task, &names)?;
         let mut variables = Value::Object(Map::new());
         if !ended {
-            let path = format!("task/{}/variables?deserializeValues=false", escape(&token.id));
+            let path = format!("task/{}/variables?deserializeValues=false", escape(&id));
             match self.engine.get::<Map<String, Value>>(&path).await {
                 Ok(found) => variables = plain(&self.engine, &found)?,
-                Err(error) if self.is_gone(&token.id, &error).await? => return Ok(None),
+                Err(error) if self.engine.is_gone(&id, &error).await? => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
         task.insert("variables".to_owned(), variables);
         let is_complete = task.get("deleteReason").is_some_and(|reason| reason == "completed");
         let mut record = Record::json(Value::Object(task).to_string());
-        record.occurred_at_ms = Some(token.at.as_millisecond());
+        record.occurred_at_ms = Some(changed_at.as_millisecond());
         let end = if is_complete { MessageKind::Complete } else { MessageKind::Cancel };
         record.message = ended.then_some(end);
-        let (id, at) = (&token.id, token.at);
-        record.message_id = Some(format!("{id}@{}{at}", if ended { "end " } else { "" }));
-        record.ack_token = Some(json!(token).to_string().into());
+        let end = if ended { "end " } else { "" };
+        record.message_id = Some(format!("{id}@{end}{changed_at}"));
+        record.ack_token = Some(token);
         Ok(Some(record))
-    }
-
-    /// Whether an error about a task means that it is gone: the engine answers 500 then.
-    pub(crate) async fn is_gone(&self, id: &str, error: &Error) -> Result<bool, Error> {
-        let may_be = [ErrorClass::Gone, ErrorClass::Transient, ErrorClass::Permanent];
-        if !may_be.contains(&error.class()) {
-            return Ok(false);
-        }
-        let found: Option<Value> = self.engine.find(&format!("task/{}", escape(id))).await?;
-        Ok(found.is_none())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hash};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use gantry_plugin_api::{Batch, Outcome, Position, Record, RecordOutcome};
 
 /// Rows remembered as settled, for each capture point; beyond that some are given again in vain.
@@ -26,10 +27,10 @@ struct Memory<S> {
     redo: bool,
     round: u64,
     /// Settled rows: key → content, and the round that last saw it.
-    seen: HashMap<Hash, (Hash, u64)>,
+    seen: HashMap<Digest, (Digest, u64)>,
 }
 
-type Hash = [u8; 16];
+type Digest = [u8; 16];
 
 impl<S> Sweeps<S> {
     /// Gives the sweep that was begun, if the hub goes on where its last batch ended. It is taken
@@ -43,10 +44,17 @@ impl<S> Sweeps<S> {
     }
 
     /// The record, unless it is settled and has not changed since. `key` names its row; version and
-    /// payload are its content. Sets the record's token, by which [`Sweeps::settle`] knows it.
+    /// payload are its content. Sets the record's token.
     pub fn unsettled(&self, name: &str, key: &[u8], mut record: Record) -> Option<Record> {
-        let key = self.hash(key);
-        let content = self.hash((&record.version, &*record.payload));
+        let token = self.fresh(name, key, (&record.version, &*record.payload))?;
+        record.ack_token = Some(token);
+        Some(record)
+    }
+
+    /// The token for the record of a row, unless the row is settled with this content: for those
+    /// who look before they fetch the rest of the record. [`Sweeps::settle`] knows a record by it.
+    pub fn fresh(&self, name: &str, key: impl Hash, content: impl Hash) -> Option<Bytes> {
+        let (key, content) = (self.digest(key), self.digest(content));
         let is_settled = self.with(name, |memory| {
             let round = memory.round;
             memory.seen.get_mut(&key).is_some_and(|(settled, met)| {
@@ -54,8 +62,7 @@ impl<S> Sweeps<S> {
                 *settled == content
             })
         });
-        record.ack_token = Some([key, content].concat().into());
-        (!is_settled).then_some(record)
+        (!is_settled).then(|| [key, content].concat().into())
     }
 
     /// Makes the batch of a poll, and keeps the sweep for the next one; none if it has ended: there
@@ -107,7 +114,7 @@ impl<S> Sweeps<S> {
         }
     }
 
-    fn hash(&self, value: impl std::hash::Hash) -> Hash {
+    fn digest(&self, value: impl Hash) -> Digest {
         let [high, low] = self.keys.each_ref().map(|key| key.hash_one(&value));
         ((u128::from(high) << 64) | u128::from(low)).to_be_bytes()
     }
@@ -136,7 +143,7 @@ impl<S> Memory<S> {
     }
 }
 
-fn split(token: Option<&[u8]>) -> Option<(Hash, Hash)> {
+fn split(token: Option<&[u8]>) -> Option<(Digest, Digest)> {
     let (key, content) = token?.split_at_checked(16)?;
     Some((key.try_into().ok()?, content.try_into().ok()?))
 }
