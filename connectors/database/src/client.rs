@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use gantry_plugin_api::Error;
 use serde_json::Value;
-use sqlx::mysql::{MySqlArguments, MySqlPoolOptions};
+use sqlx::mysql::{MySql, MySqlPoolOptions};
 use sqlx::postgres::{PgArguments, PgPoolOptions};
-use sqlx::sqlite::{SqliteArguments, SqlitePoolOptions};
+use sqlx::sqlite::{Sqlite, SqlitePoolOptions};
 use sqlx::{
     Arguments, AssertSqlSafe, Column as _, ConnectOptions, Connection, Database, Executor,
     MySqlPool, PgPool, Pool as SqlxPool, Row, SqlSafeStr, SqlitePool, Statement as _, TypeInfo,
@@ -181,9 +181,9 @@ impl Client {
         }
         self.within(task, async {
             match &self.pool {
-                Pool::Sqlite(pool) => rows!(pool, sqlite_arguments(binds), sqlite_value),
+                Pool::Sqlite(pool) => rows!(pool, typed_arguments::<Sqlite>(binds), sqlite_value),
                 Pool::Postgres(pool) => rows!(pool, postgres_arguments(binds), postgres_value),
-                Pool::Mysql(pool) => rows!(pool, mysql_arguments(binds), mysql_value),
+                Pool::Mysql(pool) => rows!(pool, typed_arguments::<MySql>(binds), mysql_value),
             }
         })
         .await
@@ -224,10 +224,10 @@ impl Client {
                 // Immediate: a reader that turns writer may otherwise fail without waiting its
                 // turn.
                 Pool::Sqlite(pool) => {
-                    apply!(pool, "BEGIN IMMEDIATE", sqlite_arguments(binds))
+                    apply!(pool, "BEGIN IMMEDIATE", typed_arguments::<Sqlite>(binds))
                 }
                 Pool::Postgres(pool) => apply!(pool, "BEGIN", postgres_arguments(binds)),
-                Pool::Mysql(pool) => apply!(pool, "BEGIN", mysql_arguments(binds)),
+                Pool::Mysql(pool) => apply!(pool, "BEGIN", typed_arguments::<MySql>(binds)),
             }
         })
         .await
@@ -297,8 +297,17 @@ fn parameter_types(statement: &sqlx::postgres::PgStatement) -> Vec<String> {
     types.map(|one| one.name().to_owned()).collect()
 }
 
-fn sqlite_arguments(binds: &[Value]) -> Result<SqliteArguments, sqlx::Error> {
-    let mut arguments = SqliteArguments::default();
+/// Values as parameters of the types that they have.
+fn typed_arguments<D: Database>(binds: &[Value]) -> Result<D::Arguments, sqlx::Error>
+where
+    for<'q> bool: sqlx::Encode<'q, D> + sqlx::Type<D>,
+    for<'q> i64: sqlx::Encode<'q, D> + sqlx::Type<D>,
+    for<'q> f64: sqlx::Encode<'q, D> + sqlx::Type<D>,
+    for<'q> Option<i64>: sqlx::Encode<'q, D> + sqlx::Type<D>,
+    for<'q> Option<f64>: sqlx::Encode<'q, D> + sqlx::Type<D>,
+    for<'q> String: sqlx::Encode<'q, D> + sqlx::Type<D>,
+{
+    let mut arguments = D::Arguments::default();
     for bind in binds {
         match bind {
             Value::Null => arguments.add(None::<i64>),
@@ -319,23 +328,6 @@ fn postgres_arguments(binds: &[Value]) -> Result<PgArguments, sqlx::Error> {
     for bind in binds {
         let bind = (!bind.is_null()).then(|| text(bind));
         arguments.add(bind).map_err(sqlx::Error::Encode)?;
-    }
-    Ok(arguments)
-}
-
-fn mysql_arguments(binds: &[Value]) -> Result<MySqlArguments, sqlx::Error> {
-    let mut arguments = MySqlArguments::default();
-    for bind in binds {
-        match bind {
-            Value::Null => arguments.add(None::<i64>),
-            Value::Bool(flag) => arguments.add(*flag),
-            Value::Number(number) => match number.as_i64() {
-                Some(integer) => arguments.add(integer),
-                None => arguments.add(number.as_f64()),
-            },
-            other => arguments.add(text(other)),
-        }
-        .map_err(sqlx::Error::Encode)?;
     }
     Ok(arguments)
 }

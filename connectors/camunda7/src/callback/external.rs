@@ -119,7 +119,8 @@ impl Event<'_> {
         worker.starts_with(&self.engine.workers_of(&self.delivery.capture_point))
     }
 
-    /// Why a task failed or is given up, for the owner of the process; by its key a repeat is known.
+    /// Why a task failed or is given up, for the owner of the process; by its key a repeat is
+    /// known.
     fn reason(&self) -> String {
         let said = ["reason", "disposition"].map(|key| self.said(key));
         let said = said.into_iter().find(|said| !said.is_empty());
