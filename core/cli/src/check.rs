@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use gantry_config::{Severity, render_human};
+use gantry_config::{Finding, Severity, render_human};
 use gantry_model::spec::Spec;
-use gantry_server::plugins::{self, Connection, Folders};
+use gantry_server::Error;
+use gantry_server::connect::{self, Connection};
+use gantry_server::plugins::{self, Folders};
 use serde_json::json;
 
 use crate::{Global, plugin, table};
@@ -33,28 +35,31 @@ pub(crate) fn check(global: &Global, options: &Options) -> Result<bool> {
     let folders = Folders::of(&global.config, options.plugins.clone())
         .with_context(|| format!("checking {}", global.config.display()))?;
     let (checked, scan) = plugins::check(&global.config, folders)?;
-    let errors = checked.findings.iter().filter(|finding| finding.severity == Severity::Error);
-    let n_errors = errors.count();
-    let connections =
-        if options.connect && n_errors == 0 { connect(global, options)? } else { Vec::new() };
-    let ok = n_errors == 0 && connections.iter().all(|connection| connection.problem.is_none());
+    let mut findings = checked.findings;
+    let connections = if options.connect && n_errors(&findings) == 0 {
+        connect(global, options, &mut findings)?
+    } else {
+        Vec::new()
+    };
+    let n_errors = n_errors(&findings);
+    let ok = n_errors == 0;
     if global.json {
         let refused = scan.refused.iter().map(plugin::refused_view);
         table::json(&json!({
             "ok": ok,
-            "findings": checked.findings,
+            "findings": findings,
             "refused_plugins": refused.collect::<Vec<_>>(),
             "connections": connections.iter().map(view).collect::<Vec<_>>(),
         }));
         return Ok(ok);
     }
-    for line in render_human(&checked.findings, &checked.sources).lines() {
+    for line in render_human(&findings, &checked.sources).lines() {
         say!("{line}");
     }
     plugin::say_refused(&scan.refused);
     for connection in &connections {
-        let result = connection.problem.as_deref().unwrap_or("works");
-        say!("{}: {result}", connection.part);
+        let works = connection.problem.is_none();
+        say!("{}: {}", connection.part, if works { "works" } else { "does not work" });
     }
     match n_errors {
         0 => {
@@ -86,15 +91,39 @@ fn summary(spec: &Spec) -> String {
     parts.join(", ")
 }
 
-/// Lets every plug-in try.
-fn connect(global: &Global, options: &Options) -> Result<Vec<Connection>> {
+fn n_errors(findings: &[Finding]) -> usize {
+    findings.iter().filter(|finding| finding.severity == Severity::Error).count()
+}
+
+/// Lets every plug-in look at its config and try; what is wrong becomes a finding.
+fn connect(
+    global: &Global,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Connection>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let given = options.plugins.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
     let folders = Folders::of(&global.config, given)?;
     let config = std::path::absolute(&global.config)?;
-    Ok(runtime.block_on(plugins::connect(&config, folders))?)
+    let connections = match runtime.block_on(connect::connect(&config, folders)) {
+        Ok(connections) => connections,
+        Err(Error::PluginConfig { findings: found, .. }) => {
+            findings.extend(found);
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let problems = connections.iter().filter_map(|connection| connection.problem.as_ref());
+    findings.extend(problems.map(|problem| problem.finding.clone()));
+    Ok(connections)
 }
 
 fn view(connection: &Connection) -> serde_json::Value {
-    json!({ "part": connection.part, "problem": connection.problem })
+    let problem = connection.problem.as_ref();
+    json!({
+        "part": connection.part,
+        "problem": problem.map(|problem| &problem.text),
+        "class": problem.and_then(|problem| problem.class),
+        "field": problem.and_then(|problem| problem.field.as_ref()),
+    })
 }

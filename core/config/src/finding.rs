@@ -142,8 +142,10 @@ codes! {
     Capacity = "GANTRY-C031",
     /// Something that can never have an effect.
     NoEffect = "GANTRY-C032",
-    /// The file of a secret that is not there, or that everybody can read.
-    SecretFile = "GANTRY-C033",
+    /// A secret that is not there, or the file of one that everybody can read.
+    NoSecret = "GANTRY-C033",
+    /// A part that its plug-in tried, and that does not work.
+    Trial = "GANTRY-C034",
 }
 
 /// The files that were read, for pointing into them.
@@ -235,6 +237,28 @@ impl Found {
         self
     }
 
+    /// Puts it into words.
+    pub(crate) fn located(self, sources: &Sources) -> Finding {
+        let Place { file, start, end } = self.place;
+        let (line, column) = sources.position(file, start);
+        Finding {
+            code: self.code,
+            severity: self.severity,
+            file: sources.name(file),
+            line,
+            column,
+            span: start..end,
+            message: self.message,
+            label: self.label,
+            help: self.help,
+            related: self.related.map(|(place, label)| {
+                let (line, column) = sources.position(place.file, place.start);
+                let file = sources.name(place.file);
+                Related { file, line, column, span: place.start..place.end, label }
+            }),
+        }
+    }
+
     /// "did you mean", or else what there is to choose from.
     pub(crate) fn suggest<'a>(
         self,
@@ -278,7 +302,7 @@ impl Findings {
     /// Puts the findings into words, in the order of the files.
     pub(crate) fn located(mut self, sources: &Sources) -> Vec<Finding> {
         self.0.sort_by_key(|found| (found.place.file, found.place.start, found.code));
-        self.0.into_iter().map(|found| located(found, sources)).collect()
+        self.0.into_iter().map(|found| found.located(sources)).collect()
     }
 }
 
@@ -288,26 +312,5 @@ impl IntoIterator for Findings {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
-    }
-}
-
-fn located(found: Found, sources: &Sources) -> Finding {
-    let Place { file, start, end } = found.place;
-    let (line, column) = sources.position(file, start);
-    Finding {
-        code: found.code,
-        severity: found.severity,
-        file: sources.name(file),
-        line,
-        column,
-        span: start..end,
-        message: found.message,
-        label: found.label,
-        help: found.help,
-        related: found.related.map(|(place, label)| {
-            let (line, column) = sources.position(place.file, place.start);
-            let file = sources.name(place.file);
-            Related { file, line, column, span: place.start..place.end, label }
-        }),
     }
 }

@@ -34,6 +34,19 @@ pub struct Checked {
     pub sources: Sources,
     /// The folder of the main file; relative paths in the config start there.
     pub folder: PathBuf,
+    tree: Node,
+}
+
+impl Checked {
+    /// What somebody who looked further than the config found at a key of it, such as a plug-in at
+    /// one of its own: `field` is a dotted path (`tls.ca`, `columns[2]`) in the table at `part`,
+    /// empty for all of it. Of a key that is not there, the place is the nearest table around it.
+    pub fn finding(&self, code: Code, part: &[&str], field: &str, message: String) -> Finding {
+        let keys = field.split(['.', '[', ']']).filter(|key| !key.is_empty());
+        let path: Vec<&str> = part.iter().copied().chain(keys).collect();
+        let found = Found::error(code, self.tree.place_of(&path), message);
+        found.located(&self.sources)
+    }
 }
 
 /// Reads and checks `path` and, beside it, `pipelines/*.toml` and `rules/*.toml` in the order of
@@ -135,7 +148,7 @@ fn checked(
     let calendars =
         if wrong { read::sound_calendars(&tree) } else { spec.routing.calendars.clone() };
     let spec = (!wrong).then_some(spec);
-    Checked { spec, hub, source_plugins, calendars, findings, sources, folder }
+    Checked { spec, hub, source_plugins, calendars, findings, sources, folder, tree }
 }
 
 /// With a file missing, what stands in the others is still read; but nothing is said of keys that

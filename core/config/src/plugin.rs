@@ -173,7 +173,7 @@ impl<'c> Checker<'c> {
                 continue;
             };
             if let Some(doubt) = self.folder.and_then(|folder| doubt(reference, folder)) {
-                let found = Found::warning(Code::SecretFile, place, doubt.message);
+                let found = Found::warning(Code::NoSecret, place, doubt.message);
                 self.findings.push(found.label("this reference").help(doubt.help));
             }
         }

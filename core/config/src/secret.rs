@@ -89,6 +89,18 @@ pub enum SecretError {
     },
 }
 
+impl SecretError {
+    /// Where the secret stands, as a dotted path.
+    pub fn field(&self) -> String {
+        let (Self::Env { place, .. }
+        | Self::File { place, .. }
+        | Self::Credential { place, .. }
+        | Self::Empty { place, .. }
+        | Self::NoReference { place }) = self;
+        place.trim_start_matches('/').replace('/', ".")
+    }
+}
+
 /// Puts the values of secrets in place of the references to them.
 ///
 /// Gives the resolved value and the secrets in it, which the caller scrubs from all logs. A file

@@ -20,10 +20,12 @@ pub enum Error {
         rendered: String,
     },
     /// A plug-in does not like its configuration.
-    #[error("the plug-ins do not like their config:\n{faults}")]
+    #[error("the plug-ins do not like their config:\n{rendered}")]
     PluginConfig {
-        /// All of it, a line each, with the part of the config.
-        faults: String,
+        /// All that they found.
+        findings: Vec<gantry_config::Finding>,
+        /// The same for people.
+        rendered: String,
     },
     /// The config's folder cannot be worked in.
     #[error("work in the folder of {path}")]

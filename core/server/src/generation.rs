@@ -144,7 +144,7 @@ impl Succession {
             same.then(|| generation.pipeline.library(name)).flatten()
         };
         let loaded = plugins::load(&self.config, self.folders.clone(), reuse).await;
-        let Loaded { spec, sources, refused: not_loaded } = loaded.map_err(refused)?;
+        let Loaded { spec, sources, refused: not_loaded, .. } = loaded.map_err(refused)?;
         // At boot such a source keeps nothing else from running. Here it can be seen to first.
         let is_new = |name: &Name| before.sources.get(name) != spec.sources.get(name);
         if let Some((name, refusal)) = not_loaded.iter().find(|(name, _)| is_new(name)) {

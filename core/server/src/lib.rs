@@ -6,6 +6,7 @@
 //! Start reading at [`run`].
 #![forbid(unsafe_code)]
 
+pub mod connect;
 mod engine;
 mod error;
 mod generation;

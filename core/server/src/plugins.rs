@@ -2,12 +2,14 @@
 //! config with secrets in place.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_config::{
-    Checked, Draft, Manifests, PluginManifest, Severity, render_human, resolve_secrets,
+    Checked, Code, Draft, Finding, Manifests, PluginManifest, Severity, render_human,
+    resolve_secrets,
 };
 use gantry_model::Name;
 use gantry_model::spec::{Isolation, ProcessLimits, SourceSpec, Spec};
@@ -15,9 +17,7 @@ use gantry_pipeline::{Settings, SourceParts};
 use gantry_plugin_api::Secret;
 use gantry_plugin_api::manifest::{CaptureMode, Manifest};
 use gantry_plugin_api::message::RoleName;
-use gantry_plugin_host::{
-    CallError, Host, Instance, Isolated, Library, Limits, Lock, Options, Refusal, Scan,
-};
+use gantry_plugin_host::{Host, Isolated, Library, Limits, Lock, Options, Refusal, Scan};
 use serde_json::Value;
 
 use crate::error::{Error, chain};
@@ -127,6 +127,8 @@ pub fn json_schema(
 /// A config that may run, and what it runs with.
 pub(crate) struct Loaded {
     pub(crate) spec: Spec,
+    /// What the spec was read from, for saying more of it.
+    pub(crate) checked: Checked,
     pub(crate) sources: BTreeMap<Name, SourceParts>,
     /// The sources whose plug-in could not be loaded, and why.
     pub(crate) refused: BTreeMap<Name, Refusal>,
@@ -148,8 +150,8 @@ pub(crate) async fn load(
         let (error, remedy) = (&refused.refusal, refused.refusal.remedy());
         tracing::warn!(code = error.code(), %error, remedy, "a plug-in is refused");
     }
-    let checked = gantry_config::load(config, &manifests(&scan));
-    let Some(spec) = checked.spec else {
+    let mut checked = gantry_config::load(config, &manifests(&scan));
+    let Some(spec) = checked.spec.take() else {
         let rendered = render_human(&checked.findings, &checked.sources);
         return Err(Error::Config { rendered });
     };
@@ -167,7 +169,7 @@ pub(crate) async fn load(
             Ok(library) => {
                 let (parts, found) = source_parts(&spec, name, library, &vault).await;
                 sources.insert(name.clone(), parts);
-                faults.extend(found);
+                faults.extend(found.into_iter().map(|fault| fault.finding(&checked)));
             }
             Err(error) => {
                 tracing::error!(source = %name, code = error.code(), %error, "a source cannot run");
@@ -176,9 +178,10 @@ pub(crate) async fn load(
         }
     }
     if !faults.is_empty() {
-        return Err(Error::PluginConfig { faults: faults.join("\n") });
+        let rendered = render_human(&faults, &checked.sources);
+        return Err(Error::PluginConfig { findings: faults, rendered });
     }
-    Ok(Loaded { spec, sources, refused })
+    Ok(Loaded { spec, checked, sources, refused })
 }
 
 /// The plug-in of a source, where the source wants it to run.
@@ -211,86 +214,13 @@ pub(crate) fn end_processes(libraries: &[Arc<Library>]) {
     }
 }
 
-/// Whether a part of the config works against the real system.
-#[derive(Debug)]
-pub struct Connection {
-    /// The part, as `source.crm` or `capture.leads`.
-    pub part: String,
-    /// What its plug-in said when it did not.
-    pub problem: Option<String>,
-}
-
-/// Lets every plug-in try what it would do when the hub runs, and change nothing.
-///
-/// # Errors
-/// [`Error`] if the config may not run; what a system says is no error but a problem.
-pub async fn connect(config: &Path, folders: Folders) -> Result<Vec<Connection>, Error> {
-    folders.enter()?;
-    let Loaded { spec, sources, .. } = load(config, folders, |_, _| None).await?;
-    let mut connections = Vec::new();
-    let libraries: Vec<_> = sources.values().map(|parts| Arc::clone(&parts.library)).collect();
-    for (name, parts) in sources {
-        let SourceParts { library, config, settings, secrets, .. } = parts;
-        match library.create(&name, config, &secrets).await {
-            Ok(instance) => {
-                connections.push(Connection::new("source", &name, instance.check().await));
-                check_parts(&spec, &name, &instance, settings, &mut connections).await;
-            }
-            Err(error) => connections.push(Connection::new("source", &name, Err(error))),
-        }
-    }
-    end_processes(&libraries);
-    Ok(connections)
-}
-
-/// Checks everything that names a source.
-async fn check_parts(
-    spec: &Spec,
-    source: &Name,
-    instance: &Instance,
-    mut settings: Settings,
-    connections: &mut Vec<Connection>,
-) {
-    for (name, _) in spec.captures.iter().filter(|(_, c)| c.source.as_ref() == Some(source)) {
-        let own = settings.captures.remove(name).unwrap_or_default();
-        let checked = match instance.attach_capture(name, own).await {
-            Ok(handle) => handle.check().await,
-            Err(error) => Err(error),
-        };
-        connections.push(Connection::new("capture", name, checked));
-    }
-    for (name, _) in spec.lookups.iter().filter(|(_, lookup)| lookup.source == *source) {
-        let own = settings.lookups.remove(name).unwrap_or_default();
-        let checked = match instance.attach_lookup(name, own).await {
-            Ok(handle) => handle.check().await,
-            Err(error) => Err(error),
-        };
-        connections.push(Connection::new("lookup", name, checked));
-    }
-    for (name, _) in spec.callbacks.iter().filter(|(_, callback)| callback.source == *source) {
-        let own = settings.callbacks.remove(name).unwrap_or_default();
-        let checked = match instance.attach_callback(name, own).await {
-            Ok(handle) => handle.check().await,
-            Err(error) => Err(error),
-        };
-        connections.push(Connection::new("callback", name, checked));
-    }
-}
-
-impl Connection {
-    fn new(kind: &str, name: &Name, checked: Result<(), CallError>) -> Self {
-        let problem = checked.err().map(|error| chain(&error));
-        Self { part: format!("{kind}.{name}"), problem }
-    }
-}
-
 /// What a source is made of, and the faults that its plug-in found in its part of the config.
 pub(crate) async fn source_parts(
     spec: &Spec,
     name: &Name,
     library: Arc<Library>,
     vault: &Vault,
-) -> (SourceParts, Vec<String>) {
+) -> (SourceParts, Vec<Fault>) {
     let manifest = library.manifest().clone();
     let mut reader = Reader {
         library: &library,
@@ -300,17 +230,17 @@ pub(crate) async fn source_parts(
         secrets: Vec::new(),
         faults: Vec::new(),
     };
-    let part = format!("source.{name}.config");
+    let part = ["source", name, "config"];
     let schema = manifest.config.as_value();
-    let config = reader.part(None, &part, &spec.sources[name].config, schema).await;
+    let config = reader.part(None, part, &spec.sources[name].config, schema).await;
     let mut settings = Settings::default();
     if let Some(role) = &manifest.capture {
         let schema = role.settings.as_value();
         for (capture, of) in &spec.captures {
             if of.source.as_ref() == Some(name) {
-                let part = format!("capture.{capture}.settings");
+                let part = ["capture", capture, "settings"];
                 let role = Some(RoleName::Capture);
-                let read = reader.part(role, &part, &of.settings, schema).await;
+                let read = reader.part(role, part, &of.settings, schema).await;
                 settings.captures.insert(capture.clone(), read);
             }
         }
@@ -319,9 +249,9 @@ pub(crate) async fn source_parts(
         let schema = role.settings.as_value();
         for (lookup, of) in &spec.lookups {
             if of.source == *name {
-                let part = format!("lookup.{lookup}.settings");
+                let part = ["lookup", lookup, "settings"];
                 let role = Some(RoleName::Lookup);
-                let read = reader.part(role, &part, &of.settings, schema).await;
+                let read = reader.part(role, part, &of.settings, schema).await;
                 settings.lookups.insert(lookup.clone(), read);
             }
         }
@@ -330,9 +260,9 @@ pub(crate) async fn source_parts(
         let schema = role.settings.as_value();
         for (callback, of) in &spec.callbacks {
             if of.source == *name {
-                let part = format!("callback.{callback}.settings");
+                let part = ["callback", callback, "settings"];
                 let role = Some(RoleName::Callback);
-                let read = reader.part(role, &part, &of.settings, schema).await;
+                let read = reader.part(role, part, &of.settings, schema).await;
                 settings.callbacks.insert(callback.clone(), read);
             }
         }
@@ -349,7 +279,7 @@ struct Reader<'a> {
     /// See [`SourceParts::rotating`].
     rotating: BTreeMap<String, String>,
     secrets: Vec<Secret<String>>,
-    faults: Vec<String>,
+    faults: Vec<Fault>,
 }
 
 impl Reader<'_> {
@@ -357,14 +287,20 @@ impl Reader<'_> {
     async fn part(
         &mut self,
         role: Option<RoleName>,
-        part: &str,
+        part: [&str; 3],
         value: &Value,
         schema: &Value,
     ) -> Vec<u8> {
         let (mut value, mut secrets) = match resolve_secrets(value, schema) {
             Ok(resolved) => resolved,
             Err(errors) => {
-                self.faults.extend(errors.iter().map(|error| format!("{part}: {error}")));
+                let faults = errors.iter().map(|error| Fault {
+                    code: Code::NoSecret,
+                    part: part.map(str::to_owned),
+                    field: error.field(),
+                    message: chain(error),
+                });
+                self.faults.extend(faults);
                 return Vec::new();
             }
         };
@@ -375,24 +311,61 @@ impl Reader<'_> {
                     self.rotating = rotating;
                     secrets.extend(kept);
                 }
-                Err(error) => self.faults.push(format!("{part}: {}", chain(&error))),
+                Err(error) => self.faults.push(Fault {
+                    code: Code::NoSecret,
+                    part: part.map(str::to_owned),
+                    field: String::new(),
+                    message: chain(&error),
+                }),
             }
         }
         let secrets: Vec<_> = secrets.into_iter().map(Secret::new).collect();
         let json = serde_json::to_vec(&value).expect("invariant: it was JSON before");
         match self.library.validate(role, json.clone(), &secrets).await {
             Ok(faults) => {
-                let faults = faults.iter().map(|fault| format!("{part}: {fault}"));
+                let faults = faults.into_iter().map(|fault| Fault {
+                    code: Code::PluginSettings,
+                    part: part.map(str::to_owned),
+                    message: fault.to_string(),
+                    field: fault.path,
+                });
                 self.faults.extend(faults);
             }
             // The plug-in failed, not the config. What it cannot do, its sources show once they
             // run.
             Err(error) => {
+                let part = part.join(".");
                 tracing::error!(part, error = %chain(&error), "a plug-in could not look at its config");
             }
         }
         self.secrets.extend(secrets);
         json
+    }
+}
+
+/// A mistake in a plug-in's part of the config that the config alone does not show.
+pub(crate) struct Fault {
+    code: Code,
+    /// The table, as in `["source", "crm", "config"]`.
+    part: [String; 3],
+    /// The dotted path of the key in it.
+    field: String,
+    message: String,
+}
+
+impl Fault {
+    fn finding(self, checked: &Checked) -> Finding {
+        let message = self.to_string();
+        let Self { code, part, field, .. } = self;
+        let part = part.each_ref().map(String::as_str);
+        let label = "so says its plug-in".to_owned();
+        Finding { label, ..checked.finding(code, &part, &field, message) }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.part.join("."), self.message)
     }
 }
 

@@ -95,7 +95,7 @@ impl Reloader {
         if faults.is_empty() {
             return Ok(all);
         }
-        let faults = faults.join("\n");
+        let faults = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         Err(IntakeError::NotReloaded(format!("it does not like the config:\n{faults}")))
     }
 

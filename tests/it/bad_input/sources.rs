@@ -137,3 +137,74 @@ async fn a_bad_line_costs_one_record_and_a_bad_file_itself() -> Result<()> {
     ensure!(drop.join("e.jsonl.part").exists(), "a half-written file was taken");
     world.goes_on().await
 }
+
+#[tokio::test]
+async fn what_does_not_work_is_told_at_its_key_with_a_remedy() -> Result<()> {
+    let place = Place::with(&["sources"])?;
+    make_crm(&place.path("crm.db")).await?;
+    fs::write(place.path("archive.db"), "somebody saved a text under this name")?;
+    let ran = place.gantry(&["check", "--connect", "--json"]).await?;
+    let report: Value = serde_json::from_str(&ran.stdout).with_context(|| format!("{ran:?}"))?;
+    ensure!(ran.code == 1 && report["ok"] == false, "{report}");
+    let text = fs::read_to_string(place.path("pipelines/sources.toml"))?;
+    // What its message begins with, what it underlines, and where: behind which line.
+    let expected = [
+        (
+            "capture.visits does not work: `watermark`: no column",
+            "\"changed_ms\"",
+            "[capture.visits]",
+        ),
+        ("source.archive does not work: `path`:", "\"archive.db\"", "[source.archive]"),
+        ("capture.letters does not work: `path`:", "\"archive.db\"", "[source.archive]"),
+    ];
+    let findings = report["findings"].as_array().context("no findings")?;
+    ensure!(findings.len() == expected.len(), "{findings:#?}");
+    for (says, underlined, behind) in expected {
+        let told = |finding: &&Value| {
+            finding["message"].as_str().is_some_and(|message| message.starts_with(says))
+        };
+        let finding =
+            findings.iter().find(told).with_context(|| format!("{says}: {findings:#?}"))?;
+        ensure!(finding["code"] == "GANTRY-C034", "{finding}");
+        ensure!(finding["file"] == "pipelines/sources.toml", "{finding}");
+        let edge = |name: &str| Some(finding["span"][name].as_u64()? as usize);
+        let span = edge("start").zip(edge("end")).context("no span")?;
+        ensure!(text.get(span.0..span.1) == Some(underlined), "{finding}");
+        let table = text[..span.0].rfind("\n[").map(|at| &text[at + 1..]);
+        ensure!(table.is_some_and(|table| table.starts_with(behind)), "{finding}");
+        let help = finding["help"].as_str().unwrap_or_default();
+        ensure!(help.contains("gantry plugin docs database"), "{finding}");
+    }
+    let visits = |part: &&Value| part["part"] == "capture.visits";
+    let visits = report["connections"].as_array().and_then(|all| all.iter().find(visits));
+    let visits = visits.context("`visits` was not tried")?;
+    ensure!(visits["class"] == "config" && visits["field"] == "watermark", "{visits}");
+    let told = place.gantry(&["check", "--connect"]).await?.stdout;
+    ensure!(told.contains("capture.leads: works") && told.contains("3 errors"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_only_the_plug_in_or_the_environment_knows_is_told_at_its_key() -> Result<()> {
+    let wrong = "[source.shop]\nplugin = \"webhook\"\n\n[capture.carts]\nsource = \"shop\"\n\
+                 settings = { records = \"items\", auth = { bearer = { tokens = [{ env = \"NOT_SET\" }] } } }\n\n\
+                 [capture.carts.map]\nexternal_id = \"record.id\"\n";
+    let unset = Place::new(&[("shop", wrong.to_owned())])?;
+    let set = Place::new(&[("shop", wrong.replace("NOT_SET", "PATH"))])?;
+    let cases = [
+        (&unset, "GANTRY-C033", "capture.carts.settings: cannot resolve secret"),
+        (&set, "GANTRY-C019", "capture.carts.settings: `records`:"),
+    ];
+    for (place, code, says) in cases {
+        let ran = place.gantry(&["check", "--connect", "--json"]).await?;
+        let report: Value =
+            serde_json::from_str(&ran.stdout).with_context(|| format!("{ran:?}"))?;
+        let told = |finding: &Value| {
+            let message = finding["message"].as_str().unwrap_or_default();
+            finding["code"] == code && finding["line"] == 6 && message.starts_with(says)
+        };
+        let findings = report["findings"].as_array().context("no findings")?;
+        ensure!(ran.code == 1 && findings.iter().any(told), "{says}: {findings:#?}");
+    }
+    Ok(())
+}
