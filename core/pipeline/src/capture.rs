@@ -23,6 +23,7 @@ use crate::control::Control;
 use crate::intake::{Incoming, Intake, Point, Reading};
 use crate::outcome::{Outcome, Settled};
 use crate::port::{CapturePort, Trouble};
+use crate::reach::{Patience, Reach};
 use crate::schedule::Schedule;
 use crate::status::{Pulse, State};
 
@@ -66,6 +67,7 @@ pub(crate) struct Feeder {
     pub(crate) port: Arc<dyn CapturePort>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) control: Arc<Control>,
+    pub(crate) reach: Arc<Reach>,
 }
 
 /// Ends the feeder: the hub or the pipeline stops.
@@ -126,8 +128,10 @@ impl Feeder {
         }
         let mut from = self.stored_position(stop).await?;
         let mut backoff = Backoff::new(&self.intake.limits);
+        let mut patience = Patience::new(&self.reach);
         let limit = self.point().spec.batch.max(1);
         loop {
+            patience.asks();
             let polled = tokio::select! {
                 polled = self.in_time(self.port.poll(from.clone(), limit)) => polled,
                 () = stop.cancelled() => return Err(Stop),
@@ -136,7 +140,7 @@ impl Feeder {
                 Ok(batch) => batch,
                 Err(trouble) => {
                     let pause = self.react(&trouble, &mut from, &mut backoff, stop).await?;
-                    self.pause(pause, stop).await?;
+                    self.rest(&trouble, pause, &mut patience, stop).await?;
                     continue;
                 }
             };
@@ -158,13 +162,15 @@ impl Feeder {
     async fn stream(&self, stop: &CancellationToken) -> Result<Infallible, Stop> {
         let mut from = self.stored_position(stop).await?;
         let mut backoff = Backoff::new(&self.intake.limits);
+        let mut patience = Patience::new(&self.reach);
         loop {
+            patience.asks();
             let trouble = match self.listen(&mut from, &mut backoff, stop).await? {
                 Ok(()) => Trouble::new(ErrorClass::Transient, "the source ended its stream"),
                 Err(trouble) => trouble,
             };
             let pause = self.react(&trouble, &mut from, &mut backoff, stop).await?;
-            self.pause(pause, stop).await?;
+            self.rest(&trouble, pause, &mut patience, stop).await?;
         }
     }
 
@@ -402,6 +408,24 @@ impl Feeder {
         };
         self.control.set_next_at(None);
         waited
+    }
+
+    /// Waits after trouble; where that passes by itself, until the source answers others again.
+    async fn rest(
+        &self,
+        trouble: &Trouble,
+        pause: Duration,
+        patience: &mut Patience,
+        stop: &CancellationToken,
+    ) -> Result<(), Stop> {
+        if !trouble.passes() || trouble.after.is_some() {
+            return self.pause(pause, stop).await;
+        }
+        tokio::select! {
+            () = patience.wait(pause, self.intake.limits.pause_first) => Ok(()),
+            () = self.control.woken() => Ok(()),
+            () = stop.cancelled() => Err(Stop),
+        }
     }
 
     /// Waits, unless somebody wants the source to be asked now.

@@ -22,6 +22,7 @@ use serde_json::Value;
 use crate::intake::Point;
 use crate::limits::Limits;
 use crate::port::{LookupPort, Trouble};
+use crate::reach::Reaches;
 use crate::status::LookupStatus;
 
 use lookup::Lookup;
@@ -47,11 +48,13 @@ impl Enrich {
         ports: BTreeMap<Name, Arc<dyn LookupPort>>,
         clock: &Arc<dyn gantry_model::Clock>,
         limits: &Arc<Limits>,
+        reaches: &mut Reaches,
     ) -> Self {
         let lookups = ports.into_iter().filter_map(|(name, port)| {
             let lookup_spec = spec.lookups.get(&name)?.clone();
             let (clock, limits) = (Arc::clone(clock), Arc::clone(limits));
-            let lookup = Lookup::new(name.clone(), lookup_spec, spec, port, clock, limits);
+            let reach = reaches.of(&lookup_spec.source);
+            let lookup = Lookup::new(name.clone(), lookup_spec, spec, port, reach, clock, limits);
             Some((name, lookup))
         });
         Self { rules, lookups: lookups.collect() }

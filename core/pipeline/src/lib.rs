@@ -29,6 +29,7 @@ mod outcome;
 mod payload;
 mod pipeline;
 mod port;
+mod reach;
 mod reload;
 mod runs;
 mod schedule;

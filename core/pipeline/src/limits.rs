@@ -42,6 +42,9 @@ pub struct Limits {
     pub http_timeout: Duration,
     /// Longest pauses between the attempts of a callback; the last one repeats. Full jitter.
     pub callback_pauses: Vec<Duration>,
+    /// Once a source answers again, the time that is taken for each event that waits for it, so
+    /// that many do not start at once.
+    pub return_pace: Duration,
     /// Events in one call of a callback.
     pub deliveries_max: usize,
     /// Calls of one callback at once.
@@ -74,6 +77,7 @@ impl Default for Limits {
             lease_every_min: Duration::from_secs(1),
             http_timeout: Duration::from_secs(10),
             callback_pauses: [5, 30, 120, 600, 3600].map(Duration::from_secs).to_vec(),
+            return_pace: Duration::from_millis(10),
             deliveries_max: 32,
             calls_max: 4,
             window_max: 4096,

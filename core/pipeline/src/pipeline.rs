@@ -28,6 +28,7 @@ use crate::leases::{Book, Keeper};
 use crate::limits::Limits;
 use crate::metered::MeteredCapture;
 use crate::port::{CallbackPort, CapturePort, LookupPort};
+use crate::reach::Reaches;
 use crate::runs::{RunCounts, Runs};
 use crate::source::{self, Attached, Kept, Source, SourceParts};
 use crate::status::{CaptureStatus, Counts, Health, Pulse, State, Status};
@@ -191,7 +192,9 @@ impl Pipeline {
                 lookups.insert(name.clone(), Arc::new(history));
             }
         }
-        let enrich = Enrich::new(&spec, Arc::clone(&rules), lookups, &hub.clock(), &limits);
+        let mut reaches = Reaches::default();
+        let clock = hub.clock();
+        let enrich = Enrich::new(&spec, Arc::clone(&rules), lookups, &clock, &limits, &mut reaches);
         let intake = Arc::new(Intake {
             points: points(&spec, &enrich),
             enrich: Arc::new(enrich),
@@ -204,7 +207,7 @@ impl Pipeline {
             limits: Arc::clone(&limits),
         });
         let pauses = store.pauses().await.map_err(PipelineError::Pauses)?;
-        let (feeders, points) = feeders(&intake, captures, pauses);
+        let (feeders, points) = feeders(&intake, captures, pauses, &mut reaches);
         let keepers = feeders.iter().map(Keeper::beside).collect();
         let (mut subscribers, mut desks) = (Vec::new(), BTreeMap::new());
         for (name, port) in callbacks {
@@ -218,7 +221,8 @@ impl Pipeline {
                 hub: hub.clone(),
                 store: Arc::clone(&store),
             };
-            let opened = Subscriber::open(caller, Arc::clone(&limits), after_seq).await;
+            let reach = reaches.of(&callback.source);
+            let opened = Subscriber::open(caller, Arc::clone(&limits), &reach, after_seq).await;
             let (subscriber, desk) = opened
                 .map_err(|source| PipelineError::Cursor { callback: name.clone(), source })?;
             subscribers.push(subscriber);
@@ -366,6 +370,7 @@ fn feeders(
     intake: &Arc<Intake>,
     mut captures: BTreeMap<Name, Arc<dyn CapturePort>>,
     pauses: Vec<PauseRow>,
+    reaches: &mut Reaches,
 ) -> (Vec<Feeder>, BTreeMap<Name, PointParts>) {
     let paused = pauses.into_iter().map(|row| {
         let PauseRow { capture_point, at, by, reason } = row;
@@ -376,9 +381,13 @@ fn feeders(
     for (name, point) in &intake.points {
         let control = Arc::new(Control::new(paused.remove(name)));
         let pulse = Arc::new(Pulse::default());
+        // One without a source is fed by requests: nobody waits for it.
+        let source = point.spec.source.as_ref();
+        let reach = source.map_or_else(Arc::default, |source| reaches.of(source));
         let port = captures.remove(name).map(|port| {
+            let reach = Arc::clone(&reach);
             let (flow, operations) = (Arc::clone(&point.flow), Arc::clone(&point.operations));
-            Arc::new(MeteredCapture { port, operations, flow }) as Arc<dyn CapturePort>
+            Arc::new(MeteredCapture { port, operations, flow, reach }) as Arc<dyn CapturePort>
         });
         let parts = PointParts { spec: point.spec.clone(), port, pulse, control };
         if let Some(port) = parts.port.clone() {
@@ -388,6 +397,7 @@ fn feeders(
                 port,
                 pulse: Arc::clone(&parts.pulse),
                 control: Arc::clone(&parts.control),
+                reach,
             });
         }
         points.insert(name.clone(), parts);

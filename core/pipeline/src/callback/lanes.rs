@@ -26,6 +26,8 @@ pub(crate) struct Due {
     pub(crate) attempts: u32,
     /// It is the first of a lane with trouble.
     pub(crate) exception: bool,
+    /// Its source answers again, so it goes early; that is when it would have gone.
+    pub(crate) planned: Option<Timestamp>,
 }
 
 /// The lanes of one subscriber.
@@ -45,12 +47,23 @@ pub(crate) struct Lanes {
     retries: BTreeSet<(Timestamp, ItemId)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Exception {
     place: Place,
     attempts: u32,
     /// `None` = waits for a person.
     next_at: Option<Timestamp>,
+    hurry: Hurry,
+}
+
+/// Whether a lane goes early when its source answers again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hurry {
+    May,
+    /// It does; that is when it would have gone.
+    Does(Timestamp),
+    /// It did in vain, or the source asked to wait.
+    MayNot,
 }
 
 impl Lanes {
@@ -73,7 +86,8 @@ impl Lanes {
             let place = (row.key.seq, row.key.index);
             // One row a lane; were there more, the first is the one that the others follow.
             if lanes.exceptions.get(&row.key.item).is_none_or(|known| place < known.place) {
-                let exception = Exception { place, attempts: row.attempts, next_at };
+                let attempts = row.attempts;
+                let exception = Exception { place, attempts, next_at, hurry: Hurry::May };
                 lanes.set_exception(row.key.item, exception);
             }
         }
@@ -101,7 +115,8 @@ impl Lanes {
             self.ready.push_back(item);
         }
         let entry = Some(entry);
-        queue.push_back(Due { place, item, entry, attempts: 0, exception: false });
+        let (attempts, exception, planned) = (0, false, None);
+        queue.push_back(Due { place, item, entry, attempts, exception, planned });
     }
 
     /// When the oldest event happened that is read and not settled, in a lane without trouble.
@@ -138,8 +153,36 @@ impl Lanes {
         let first = *self.retries.first().filter(|(at, _)| *at <= now)?;
         self.retries.remove(&first);
         let item = first.1;
-        let Exception { place, attempts, .. } = self.exceptions.get(&item)?.clone();
-        Some(Due { place, item, entry: None, attempts, exception: true })
+        let Exception { place, attempts, hurry, .. } = *self.exceptions.get(&item)?;
+        let planned = match hurry {
+            Hurry::Does(planned) => Some(planned),
+            Hurry::May | Hurry::MayNot => None,
+        };
+        Some(Due { place, item, entry: None, attempts, exception: true, planned })
+    }
+
+    /// The source answers again: each lane that is tried again goes at a time of `soon`, if that is
+    /// earlier.
+    pub(crate) fn hurry(&mut self, mut soon: impl FnMut() -> Timestamp) {
+        for (at, item) in std::mem::take(&mut self.retries) {
+            let mut next_at = at;
+            if let Some(lane) = self.exceptions.get_mut(&item)
+                && lane.hurry == Hurry::May
+                && lane.next_at == Some(at)
+            {
+                next_at = soon().min(at);
+                lane.next_at = Some(next_at);
+                lane.hurry = Hurry::Does(at);
+            }
+            self.retries.insert((next_at, item));
+        }
+    }
+
+    /// A lane that hurried, or was asked to wait by its source, waits until then, whatever happens.
+    pub(crate) fn insist(&mut self, due: &Due, next_at: Timestamp) {
+        let Due { place, item, attempts, .. } = *due;
+        let (next_at, hurry) = (Some(next_at), Hurry::MayNot);
+        self.set_exception(item, Exception { place, attempts, next_at, hurry });
     }
 
     pub(crate) fn next_retry_at(&self) -> Option<Timestamp> {
@@ -203,7 +246,7 @@ impl Lanes {
     pub(crate) fn dead_due(&self, item: ItemId) -> Option<Due> {
         let lane = self.exceptions.get(&item).filter(|lane| lane.next_at.is_none())?;
         let Exception { place, attempts, .. } = *lane;
-        Some(Due { place, item, entry: None, attempts, exception: true })
+        Some(Due { place, item, entry: None, attempts, exception: true, planned: None })
     }
 
     fn block(
@@ -214,7 +257,7 @@ impl Lanes {
         next_at: Option<Timestamp>,
         error: Option<&str>,
     ) -> LaneChange {
-        self.set_exception(item, Exception { place, attempts, next_at });
+        self.set_exception(item, Exception { place, attempts, next_at, hurry: Hurry::May });
         let state = if next_at.is_some() { LaneState::Retrying } else { LaneState::Dead };
         let (key, error) = (self.key(item, place), error.map(Into::into));
         LaneChange::Put(LaneRow { key, state, attempts, next_at, error })

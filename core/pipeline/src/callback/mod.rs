@@ -7,6 +7,7 @@
 mod alerts;
 mod counts;
 mod delivery;
+mod down;
 mod lanes;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use gantry_store::{
     CursorRow, DeadLetterChange, DeadLetterKind, DeadLetterRow, LaneChange, Resolution,
 };
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,12 +30,14 @@ use crate::backoff::{Backoff, jitter};
 use crate::limits::Limits;
 use crate::metered::Metered;
 use crate::port::Trouble;
+use crate::reach::Reach;
 use crate::status::{CallbackStatus, State};
 
 use alerts::ALERTS;
 use counts::CallbackCounts;
 pub(crate) use delivery::Caller;
 use delivery::{Body, Called, Ended, idempotency_key};
+use down::Down;
 use lanes::{Due, Lanes, Place};
 
 /// Code of an event that the other side refused.
@@ -75,10 +78,12 @@ pub(crate) struct Subscriber {
     /// The journal has to be read from the store.
     behind: bool,
     stored_cursor: Place,
-    calls: JoinSet<Called>,
-    /// No call before.
-    down_until: Option<Instant>,
+    /// Calls, and how often the source had come back when they began.
+    calls: JoinSet<(u64, Called)>,
+    down: Down,
     backoff: Backoff,
+    /// How often the source came back, see [`Reach`].
+    returns: watch::Receiver<u64>,
 }
 
 /// What one submission has to keep.
@@ -108,12 +113,14 @@ impl Subscriber {
     pub(crate) async fn open(
         mut caller: Caller,
         limits: Arc<Limits>,
+        reach: &Arc<Reach>,
         after_seq: u64,
     ) -> Result<(Self, Desk), gantry_store::Error> {
         let (asks, receiver) = mpsc::channel(ASKS_MAX);
         let counts = Arc::new(CallbackCounts::new(caller.spec.source.clone()));
         let operations = Arc::clone(&counts.operations);
-        caller.port = Arc::new(Metered { port: caller.port, operations });
+        let (port, returns) = (caller.port, reach.returns());
+        caller.port = Arc::new(Metered { port, operations, reach: Arc::clone(reach) });
         let cursors = caller.store.cursors().await?;
         let stored = cursors.into_iter().find(|cursor| cursor.subscriber == caller.name);
         let rows = caller.store.lanes(&caller.name).await?;
@@ -129,8 +136,9 @@ impl Subscriber {
             behind: true,
             stored_cursor,
             calls: JoinSet::new(),
-            down_until: None,
+            down: Down::default(),
             backoff: Backoff::new(&limits),
+            returns,
             limits,
         };
         Ok((subscriber, Desk { asks, counts }))
@@ -167,6 +175,7 @@ impl Subscriber {
                 () = stop.cancelled() => break,
                 Some(called) = self.calls.join_next() => self.end_call(called, &force).await,
                 Some(asked) = self.asks.recv() => self.answer(asked).await,
+                Ok(()) = self.returns.changed() => self.hurry(),
                 segment = committed.recv(), if reading => {
                     if !self.follow(segment) {
                         break;
@@ -257,10 +266,10 @@ impl Subscriber {
     }
 
     fn start_calls(&mut self) {
-        if self.down_until.is_some_and(|until| until > Instant::now()) {
+        if self.down.until(Instant::now()).is_some() {
             return;
         }
-        self.down_until = None;
+        let returns = *self.returns.borrow();
         let now = self.caller.hub.now();
         while self.calls.len() < self.limits.calls_max {
             // A lane with trouble goes alone: if one event breaks the call, it breaks only its own.
@@ -271,7 +280,8 @@ impl Subscriber {
             if dues.is_empty() {
                 return;
             }
-            self.calls.spawn(Arc::clone(&self.caller).call(dues));
+            let call = Arc::clone(&self.caller).call(dues);
+            self.calls.spawn(async move { (returns, call.await) });
         }
     }
 
@@ -280,22 +290,26 @@ impl Subscriber {
         let now = self.caller.hub.now();
         let retry = self.lanes.next_retry_at().map(|at| Instant::now() + at.since(now).to_std());
         let full = self.calls.len() >= self.limits.calls_max;
-        self.down_until.or(retry.filter(|_| !full))
+        self.down.until(Instant::now()).or(retry.filter(|_| !full))
+    }
+
+    /// The source answers again: whatever waits for it goes soon, but not all at once.
+    fn hurry(&mut self) {
+        let first = self.limits.pause_first;
+        self.down.hurry(Instant::now() + jitter(first));
+        let (_, n_lanes) = self.lanes.pending();
+        let spread = first.max(self.limits.return_pace.saturating_mul(n_lanes as u32));
+        let now = self.caller.hub.now();
+        self.lanes.hurry(|| now.plus(Millis(jitter(spread).as_millis() as i64)));
     }
 
     async fn end_call(
         &mut self,
-        called: Result<Called, tokio::task::JoinError>,
+        called: Result<(u64, Called), tokio::task::JoinError>,
         force: &CancellationToken,
     ) {
-        let ended = match called {
-            Ok(Called::Each(ended)) => ended,
-            Ok(Called::Down(dues, trouble)) => {
-                for due in dues.iter().rev() {
-                    self.lanes.put_back(due);
-                }
-                return self.pause(&trouble);
-            }
+        let (returns, called) = match called {
+            Ok(called) => called,
             Err(error) => {
                 // The events of that call stay open; the next start delivers them.
                 tracing::error!(callback = %self.caller.name, %error, "a call of a callback broke");
@@ -303,8 +317,22 @@ impl Subscriber {
             }
         };
         let mut keep = Keep::default();
-        for (due, ended) in ended {
-            self.end(due, ended, &mut keep).await;
+        match called {
+            Called::Each(ended) => {
+                for (due, ended) in ended {
+                    self.end(due, ended, &mut keep).await;
+                }
+            }
+            Called::Down(dues, trouble) => {
+                for due in dues.iter().rev() {
+                    self.lanes.put_back(due);
+                }
+                self.pause(&trouble);
+            }
+        }
+        // Somebody got through while this call was on its way to fail.
+        if *self.returns.borrow() > returns {
+            self.hurry();
         }
         self.keep(keep, force).await;
     }
@@ -317,6 +345,7 @@ impl Subscriber {
                 self.counts.lag.note_late(at, now);
                 self.counts.pulse.ok(now);
                 self.backoff.reset();
+                self.down.is_over();
                 keep.work.extend(confirm.map(Work::new));
                 self.settle(&due, now, keep).await;
             }
@@ -324,6 +353,10 @@ impl Subscriber {
             Ended::Retry(trouble, body) => {
                 let attempts = due.attempts + 1;
                 self.counts.pulse.trouble(State::BackingOff, now, &trouble);
+                // It went early, in vain: as planned, and as if it had not gone.
+                if let Some(planned) = due.planned.filter(|at| *at > now) {
+                    return self.lanes.insist(&due, planned);
+                }
                 if attempts >= self.caller.spec.attempts {
                     if due.item == ALERTS {
                         return self.give_up(&due, &trouble, keep).await;
@@ -335,6 +368,9 @@ impl Subscriber {
                 let next_at = now.plus(Millis(pause.as_millis() as i64));
                 let change = self.lanes.hold_back(&due, attempts, Some(next_at), &trouble.message);
                 keep.lanes.push(change);
+                if trouble.after.is_some() {
+                    self.lanes.insist(&Due { attempts, ..due }, next_at);
+                }
             }
             Ended::Refused(trouble, body) => {
                 self.counts.pulse.trouble(State::Running, now, &trouble);
@@ -424,14 +460,15 @@ impl Subscriber {
             trouble.class,
             ErrorClass::AuthDenied | ErrorClass::Config | ErrorClass::Unsupported
         );
-        let (state, pause) = if wants_person {
-            (State::Stopped, self.limits.pause_stopped)
-        } else {
-            (State::BackingOff, trouble.after.unwrap_or_else(|| self.backoff.next()))
-        };
+        let now = Instant::now();
+        let state = if wants_person { State::Stopped } else { State::BackingOff };
+        match trouble.after {
+            _ if wants_person => self.down.wait(now + self.limits.pause_stopped),
+            Some(after) => self.down.wait(now + after),
+            None => self.down.back_off(now, || self.backoff.next()),
+        }
         tracing::warn!(callback = %self.caller.name, error = %trouble, "a callback waits");
         self.counts.pulse.trouble(state, self.caller.hub.now(), trouble);
-        self.down_until = Some(Instant::now() + pause);
     }
 
     async fn answer(&mut self, (item, ask, answer): Asked) {

@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::meter::Operations;
 use crate::metered::Metered;
 use crate::port::{LookupPort, Trouble};
+use crate::reach::Reach;
 use crate::status::{Count, LookupStatus, Pulse, State};
 
 pub(crate) struct Lookup {
@@ -48,6 +49,7 @@ impl Lookup {
         spec: LookupSpec,
         whole: &Spec,
         port: Arc<dyn LookupPort>,
+        reach: Arc<Reach>,
         clock: Arc<dyn Clock>,
         limits: Arc<Limits>,
     ) -> Self {
@@ -64,7 +66,7 @@ impl Lookup {
             answers.time_to_live(kept.to_std()).build()
         });
         let operations = Arc::<Operations>::default();
-        let port = Arc::new(Metered { port, operations: Arc::clone(&operations) });
+        let port = Arc::new(Metered { port, operations: Arc::clone(&operations), reach });
         Self {
             operations,
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_pause),

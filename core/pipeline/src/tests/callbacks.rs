@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gantry_model::command::Holder;
 use gantry_model::spec::{Confirm, Spec};
 use gantry_model::{Actor, Assignment, Command, LifeCycle, Millis, WorkItem};
-use gantry_plugin_host::api::{Delivery, DeliveryOutcome, Error};
+use gantry_plugin_host::api::{CaptureMode, Delivery, DeliveryOutcome, Error};
 use gantry_store::Store;
 use serde_json::json;
 use tokio::sync::mpsc::Receiver;
 
-use super::script;
-use super::world::{World, callback, soon, spec};
+use super::script::{self, batch, record};
+use super::world::{World, callback, quick, soon, spec};
+use crate::Limits;
 use crate::pipeline::Ports;
 
 fn with_callback(on: &[&str]) -> Spec {
@@ -339,5 +341,44 @@ async fn a_callback_that_is_down_as_a_whole_loses_nothing() {
     let status = &world.pipeline.status().callbacks["crm"];
     assert_eq!((status.retried, status.dead), (0, 0), "no event is to blame");
     assert_eq!(status.health.last_error.as_ref().unwrap().message, "no instance");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_source_goes_as_soon_as_a_poll_of_it_gets_through() {
+    let mut ports = Ports::default();
+    let mut source = script::capture_point(&mut ports, CaptureMode::Poll, None);
+    let failures = AtomicUsize::new(3);
+    let mut deliveries = script::callback(&mut ports, move |_| {
+        let failing = |n: usize| n.checked_sub(1);
+        match failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, failing) {
+            Ok(_) => DeliveryOutcome::Retry(Error::transient("no route to host")),
+            Err(_) => DeliveryOutcome::Done,
+        }
+    });
+    let mut spec = with_callback(&["captured"]);
+    spec.captures.get_mut("leads").unwrap().every = Some(Millis(1));
+    // By themselves they would go after an hour.
+    let limits = Limits { callback_pauses: vec![Duration::from_hours(1)], ..quick() };
+    let world = World::start_with(tempfile::tempdir().unwrap(), spec, ports, limits).await;
+    let leads =
+        (1..=3).map(|n| record(&json!({"external_id": format!("L-{n}")}), &format!("p{n}")));
+    source.asked().await;
+    source.give(Ok(batch(leads.collect()))).await;
+    for _ in 0..3 {
+        assert_eq!(short(&next(&mut deliveries).await), "captured 1");
+    }
+    source.told().await;
+    world
+        .until_stored(|| async { world.store.lanes(&"crm".into()).await.unwrap().len() == 3 })
+        .await;
+    source.asked().await;
+    source.give(Ok(batch(Vec::new()))).await;
+    for _ in 0..3 {
+        assert_eq!(short(&next(&mut deliveries).await), "captured 2");
+    }
+    world
+        .until_stored(|| async { world.store.lanes(&"crm".into()).await.unwrap().is_empty() })
+        .await;
     world.stop().await;
 }

@@ -46,6 +46,15 @@ impl World {
     }
 
     pub(super) async fn start_in(folder: TempDir, spec: Spec, ports: Ports) -> Self {
+        Self::start_with(folder, spec, ports, quick()).await
+    }
+
+    pub(super) async fn start_with(
+        folder: TempDir,
+        spec: Spec,
+        ports: Ports,
+        limits: Limits,
+    ) -> Self {
         let store = Arc::new(FlakyStore::new(open(folder.path()).await));
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let Booted { state, seq, clock, down, config } = boot(&*shared).await.unwrap();
@@ -68,7 +77,7 @@ impl World {
             hub: hub.clone(),
             store: shared,
             after_seq: seq,
-            limits: quick(),
+            limits,
         };
         let (service, pipeline) = Pipeline::over(core, ports).await.unwrap();
         let mut pipeline_task = JoinSet::new();
@@ -204,7 +213,7 @@ async fn activate(hub: &gantry_hub::Handle, spec: &Spec) {
 }
 
 /// Bounds with pauses that a test can wait for.
-fn quick() -> Limits {
+pub(super) fn quick() -> Limits {
     Limits {
         pause_first: Duration::from_millis(1),
         pause_longest: Duration::from_millis(4),

@@ -192,3 +192,50 @@ proptest! {
         prop_assert!(life.rows.is_empty());
     }
 }
+
+/// A lane with trouble, tried again at this time.
+fn held_back(lanes: &mut Lanes, item: u64, next_at: Timestamp) -> Due {
+    let (item, place) = (ItemId::new(0, item), (item, 0));
+    let due = Due { place, item, entry: None, attempts: 0, exception: true, planned: None };
+    lanes.hold_back(&due, 1, Some(next_at), "no");
+    due
+}
+
+#[test]
+fn lanes_go_early_when_their_source_answers_once_a_pause() {
+    let later = |ms: i64| Timestamp(NOW.0 + ms);
+    let mut lanes = Lanes::new(&start_cursor(), Vec::new());
+    held_back(&mut lanes, 1, later(9000));
+    held_back(&mut lanes, 2, later(8000));
+    let told_to_wait = held_back(&mut lanes, 3, later(7000));
+    lanes.insist(&told_to_wait, later(7000));
+    held_back(&mut lanes, 4, later(10));
+
+    let mut soon = (1..).map(|n| later(n * 100));
+    lanes.hurry(|| soon.next().unwrap());
+    let mut went = Vec::new();
+    let mut taken = Vec::new();
+    for now in [10, 100, 200, 300, 400] {
+        while let Some(due) = lanes.take_retry(later(now)) {
+            went.push((due.item.counter(), now, due.planned.map(|at| at.0 - NOW.0)));
+            taken.push(due);
+        }
+    }
+    // The one that would have gone earlier anyway goes when it would have.
+    assert_eq!(went, [(4, 10, Some(10)), (2, 200, Some(8000)), (1, 300, Some(9000))]);
+
+    // In vain: they wait as planned, however often the source answers.
+    for due in &taken[1..] {
+        lanes.insist(due, due.planned.unwrap());
+    }
+    lanes.hurry(|| later(500));
+    assert!(lanes.take_retry(later(6999)).is_none());
+    let items: Vec<_> = std::iter::from_fn(|| lanes.take_retry(later(9000))).collect();
+    let went: Vec<_> = items.iter().map(|due| (due.item.counter(), due.planned)).collect();
+    assert_eq!(went, [(3, None), (2, None), (1, None)]);
+
+    // Tried as planned, the next pause may be cut short again.
+    lanes.hold_back(&items[1], 2, Some(later(20_000)), "no");
+    lanes.hurry(|| later(9100));
+    assert!(lanes.take_retry(later(9100)).is_some());
+}
