@@ -18,6 +18,7 @@ fn main() -> Result<(), build::Error> {
     Plugin::new("email")
         .config::<config::Config>()
         .capture::<config::CaptureSettings>([CaptureMode::Stream, CaptureMode::Poll])
+        .leases()
         .lookup::<config::LookupSettings>()
         .callback::<config::CallbackSettings>()
         .permissions(permissions)

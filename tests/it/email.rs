@@ -2,12 +2,15 @@
 
 mod desk;
 mod others;
+mod removed;
 
 use anyhow::{Context, Result, ensure};
+use gantry_demo::hub::Session;
 use gantry_tests::built;
 use gantry_tests::peers::mail::{Dovecot, SUPPORT, SUPPORT_PASSWORD};
 use gantry_tests::place::Place;
 use gantry_tests::world::World;
+use serde_json::{Value, json};
 
 /// A hub whose config reads the mailbox.
 async fn hub(dovecot: &Dovecot, tls: &str, port: u16, settings: &str) -> Result<World> {
@@ -27,6 +30,21 @@ fn mail(id: &str, more: &str, subject: &str, text: &str) -> String {
         "From: Bob <bob@hub.test>\nTo: {SUPPORT}\nMessage-ID: <{id}>\nSubject: {subject}\n\
          Date: Mon, 02 Nov 2026 10:00:00 +0100\n{more}\n{text}\n"
     )
+}
+
+/// An agent comes and accepts the item; gives her session and the epoch of her assignment.
+async fn accept(world: &World, item: &str) -> Result<(Session, Value)> {
+    let ann = json!({
+        "id": "ann", "name": "Ann", "skills": { "sales": 90 }, "capacity": { "workitem": 1 },
+    });
+    world.hub.admin.put("/agents/ann", &ann).await?;
+    let session = world.hub.sign_in("ann").await?;
+    session.put("/agents/ann/presence", &json!({ "state": "ready" })).await?;
+    world.until(&format!("/items/{item}"), |item| item["status"] == "offered").await?;
+    let desk = world.hub.admin.get("/agents/ann/desk").await?;
+    let epoch = desk["offers"][0]["epoch"].clone();
+    session.post(&format!("/offers/{item}/{epoch}/accept"), &json!({})).await?;
+    Ok((session, epoch))
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use clap::Args;
 use crate::build::{cargo, root, run as run_command, target_folder};
 
 /// The targets, as `tests/fuzz` names them.
-const TARGETS: [&str; 5] = ["frames", "greeting", "library", "messages", "program"];
+const TARGETS: [&str; 7] = ["frames", "greeting", "imap", "library", "mail", "messages", "program"];
 /// Coverage that libFuzzer steers by. Source: the flags of cargo-fuzz.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
     -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -30,7 +30,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("gantry-server", ANY),
     ("gantry-cli", ANY),
     ("gantry-tests", ANY),
-    ("gantry-fuzz-targets", &["gantry-plugin-api", "gantry-plugin-host"]),
+    (
+        "gantry-fuzz-targets",
+        &["gantry-imap", "gantry-mail", "gantry-plugin-api", "gantry-plugin-host"],
+    ),
 ];
 
 /// May import everything of ours.
@@ -44,7 +47,8 @@ const FOR_AUTHORS: &[&str] = &["gantry-plugin-api", "gantry-plugin-http", "gantr
 
 /// Libraries of one connector: they import nothing of ours, and beside it only those of [`ANY`] and
 /// the fuzz targets import them.
-const PARTS: &[(&str, &str)] = &[("gantry-imap", "gantry-connector-email")];
+const PARTS: &[(&str, &str)] =
+    &[("gantry-imap", "gantry-connector-email"), ("gantry-mail", "gantry-connector-email")];
 
 /// The two packages that may hold unsafe code, each block with its `// SAFETY:`.
 const MAY_BE_UNSAFE: [&str; 2] = ["gantry-plugin-api", "gantry-plugin-host"];

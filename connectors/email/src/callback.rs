@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use gantry_imap::{Command, Session, uid_set};
+use gantry_mail::{OWN_HEADER, hex};
 use gantry_plugin_api::{Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error};
 use lettre::address::AddressError;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -16,7 +17,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Email;
 use crate::config::{Action, CallbackSettings, Copies};
-use crate::mail::{OWN_HEADER, hex};
 use crate::smtp::{Envelope, Handed, hand_in};
 use crate::values::{Values, placeholder};
 
@@ -71,13 +71,13 @@ impl Callback for Email {
     async fn deliver(
         &self,
         settings: &CallbackSettings,
-        _: &Context,
+        cx: &Context,
         deliveries: Vec<Delivery>,
     ) -> Vec<DeliveryOutcome> {
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let outcome = match settings.action {
-                Action::Reply => self.reply(settings, &delivery).await,
+                Action::Reply => self.reply(settings, cx, &delivery).await,
                 Action::Move | Action::Flag => self.file(settings, &delivery).await,
             };
             outcomes.push(outcome.unwrap_or_else(Into::into));
@@ -90,6 +90,7 @@ impl Email {
     async fn reply(
         &self,
         settings: &CallbackSettings,
+        cx: &Context,
         delivery: &Delivery,
     ) -> Result<DeliveryOutcome, Error> {
         let values = Values::of(delivery)?;
@@ -105,9 +106,17 @@ impl Email {
             Copies::Append => &settings.sent,
             Copies::Bcc => &settings.folder,
         };
-        if self.is_there(&mut loan, kept_in, &reply.message_id).await? {
+        let has_copies = self.opens(&mut loan, kept_in).await?;
+        if has_copies && self.is_there(&mut loan, &reply.message_id).await? {
             loan.done();
             return Ok(DeliveryOutcome::AlreadyDone);
+        }
+        if has_copies && settings.automatic {
+            let to = reply.envelope.to.first().expect("invariant: a reply goes to somebody");
+            if let Some(refusal) = self.loops(&mut loan, settings, cx, to.as_ref()).await? {
+                loan.done();
+                return Ok(DeliveryOutcome::Refused(refusal));
+            }
         }
         match hand_in(smtp, &reply.envelope, &reply.bytes).await? {
             Handed::Over => {}
@@ -180,16 +189,19 @@ impl Email {
         Ok(Reply { message_id, bytes: message.formatted(), envelope })
     }
 
-    /// Whether a mail with this id is in the folder; one that is not there holds nothing.
-    async fn is_there(&self, session: &mut Session, folder: &str, id: &str) -> Result<bool, Error> {
-        let error = |failure| self.client.error("look for a copy of the reply", failure);
-        match session.examine(folder).await {
-            Ok(_) => {}
-            Err(failure) if failure.is_missing_folder() => return Ok(false),
-            Err(failure) => return Err(error(failure)),
-        }
+    /// Opens the folder of the copies; one that is not there holds none.
+    async fn opens(&self, session: &mut Session, folder: &str) -> Result<bool, Error> {
+        let opened = session.examine_if_there(folder).await;
+        let error = |failure| self.client.error("open the folder of the copies", failure);
+        Ok(opened.map_err(error)?.is_some())
+    }
+
+    /// Whether a mail with this id is in the open folder.
+    async fn is_there(&self, session: &mut Session, id: &str) -> Result<bool, Error> {
         let criteria = Command::new("UID SEARCH").raw("HEADER Message-ID").string(id);
-        Ok(!session.search(criteria).await.map_err(error)?.is_empty())
+        let found = session.search(criteria).await;
+        let error = |failure| self.client.error("look for a copy of the reply", failure);
+        Ok(!found.map_err(error)?.is_empty())
     }
 
     async fn keep(&self, session: &mut Session, folder: &str, mail: &[u8]) -> Result<(), Error> {
@@ -214,12 +226,17 @@ impl Email {
         let thread = &*delivery.external_id;
         let mut loan = self.client.borrow().await?;
         let folder = loan.select(&settings.folder).await.map_err(error)?;
-        let uids = loan.search(conversation(thread)).await.map_err(error)?;
+        let uids =
+            loan.search(conversation(Command::new("UID SEARCH"), thread)).await.map_err(error)?;
         let outcome = if uids.is_empty() {
             let moved = match &settings.move_to {
                 Some(to) => {
                     loan.select(to).await.is_ok() && {
-                        !loan.search(conversation(thread)).await.map_err(error)?.is_empty()
+                        !loan
+                            .search(conversation(Command::new("UID SEARCH"), thread))
+                            .await
+                            .map_err(error)?
+                            .is_empty()
                     }
                 }
                 None => false,
@@ -254,12 +271,14 @@ struct Reply {
     envelope: Envelope,
 }
 
-/// What finds the mails of a conversation.
-pub(crate) fn conversation(thread: &str) -> Command {
-    Command::new("UID SEARCH")
-        .raw("OR HEADER Message-ID")
+/// A search, for the mails of a conversation.
+pub(crate) fn conversation(search: Command, thread: &str) -> Command {
+    search
+        .raw("OR OR HEADER Message-ID")
         .string(thread)
         .raw("HEADER References")
+        .string(thread)
+        .raw("HEADER In-Reply-To")
         .string(thread)
 }
 

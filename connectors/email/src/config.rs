@@ -107,6 +107,10 @@ pub(crate) struct CaptureSettings {
     /// What it means that a captured mail is deleted, flagged so, or moved away by somebody else.
     #[serde(default)]
     pub(crate) on_removed: OnRemoved,
+    /// `on_removed = "cancel"`: mail in these folders counts as not removed: those that people or
+    /// callbacks move mail to whose work is not done.
+    #[serde(default)]
+    pub(crate) kept_in: Vec<String>,
     /// The longest mail, in bytes: a longer one is refused, and its head becomes a dead letter.
     #[serde(default = "max_message_bytes")]
     pub(crate) max_message_bytes: NonZeroU32,
@@ -122,7 +126,8 @@ pub(crate) struct CaptureSettings {
     #[serde(default = "resync")]
     pub(crate) resync: HumanDuration,
     /// While it streams: how often to look even though the server announced nothing; the interval
-    /// of looks where the server cannot announce (no IDLE).
+    /// of looks where the server cannot announce (no IDLE). With `on_removed = "cancel"`, how often
+    /// to ask whether the mail of open items is there.
     #[serde(default = "look_every")]
     pub(crate) look_every: HumanDuration,
 }
@@ -175,6 +180,14 @@ pub(crate) struct CallbackSettings {
     /// cannot be delivered goes to nobody.
     #[serde(default)]
     pub(crate) automatic: bool,
+    /// `reply` with `automatic`: so many at most go to one address within `automatic_within`, so
+    /// that two machines do not answer each other for ever. What would be more becomes a dead
+    /// letter.
+    #[serde(default = "automatic_max")]
+    pub(crate) automatic_max: NonZeroU32,
+    /// `reply` with `automatic`: for how long an answer counts.
+    #[serde(default = "automatic_within")]
+    pub(crate) automatic_within: HumanDuration,
     /// `reply`: how the mailbox gets its copy, in which a repeat is recognised.
     #[serde(default)]
     pub(crate) copy: Copies,
@@ -222,6 +235,14 @@ fn request_timeout() -> HumanDuration {
 
 fn max_connections() -> NonZeroU32 {
     const { NonZeroU32::new(3).expect("invariant: 3 is not 0") }
+}
+
+fn automatic_max() -> NonZeroU32 {
+    const { NonZeroU32::new(10).expect("invariant: 10 is not 0") }
+}
+
+fn automatic_within() -> HumanDuration {
+    HumanDuration::from_secs(86_400)
 }
 
 fn inbox() -> String {

@@ -5,12 +5,11 @@
 //! or moves or flags the mail. IMAP4rev1 is enough; IDLE, MOVE, UIDPLUS, CONDSTORE and SASL-IR are
 //! used where they are offered. Signs in by PLAIN, LOGIN or XOAUTH2.
 //!
-//! The IMAP client is a library of its own, `imap`; tokens of a token server are got by the part
-//! that HTTP connectors share.
+//! The IMAP client and the reader of mail are libraries of their own, `imap` and `mail`; tokens of
+//! a token server are got by the part that HTTP connectors share.
 //!
-//! Limits: what is removed while the hub is down is not noticed; a conversation whose first id a
-//! client drops from References begins anew. `docs/connectors/email.md` tells the operator all
-//! of it.
+//! Limits: a conversation whose first id a client drops from References begins anew.
+//! `docs/connectors/email.md` tells the operator all of it.
 //!
 //! Written from (August 2026): RFC 3501, 9051 (IMAP), 2177 (IDLE), 4315 (UIDPLUS), 6851 (MOVE),
 //! 7162 (CONDSTORE), 5530 (response codes), 4959 (SASL-IR), 5321 (SMTP), 6409 (submission), 5322
@@ -23,8 +22,10 @@ mod client;
 mod config;
 mod credentials;
 mod lookup;
-mod mail;
+mod loops;
+mod points;
 mod removed;
+mod scan;
 mod smtp;
 mod values;
 
@@ -35,10 +36,10 @@ use std::sync::Arc;
 
 use gantry_plugin_api::{ConfigFault, Context, Error, Plugin, export_plugin};
 
-use crate::capture::Points;
 use crate::client::{Access, Client};
 use crate::config::Config;
 use crate::credentials::{Credentials, NO_SECRET};
+use crate::points::Points;
 
 /// One mailbox: its connections, shared by captures, look-ups and callbacks.
 #[derive(Debug)]

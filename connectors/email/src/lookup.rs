@@ -1,13 +1,13 @@
 //! Look-ups: what the mailbox has of an address, or of a conversation.
 
 use gantry_imap::{Command, Failure, Fetched, Session, uid_set};
+use gantry_mail::Mail;
 use gantry_plugin_api::{Answer, ConfigFault, Context, Error, Json, Lookup, Query};
 use serde_json::json;
 
 use crate::Email;
 use crate::callback::conversation;
 use crate::config::LookupSettings;
-use crate::mail::Mail;
 use crate::values::{Values, placeholder};
 
 /// Mails of one question that are looked at in each folder: the latest.
@@ -92,7 +92,7 @@ impl Email {
         for folder in &settings.folders {
             let criteria = match (&address, &thread) {
                 (Some(address), _) => Command::new("UID SEARCH").raw("FROM").string(address),
-                (None, Some(thread)) => conversation(thread),
+                (None, Some(thread)) => conversation(Command::new("UID SEARCH"), thread),
                 (None, None) => return Ok(None),
             };
             let asked = known.ask(session, folder, criteria, address.as_deref()).await;

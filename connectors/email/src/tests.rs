@@ -1,6 +1,4 @@
-//! Tests of what needs no server: the mail's bytes, the settings.
-
-mod mail;
+//! Tests of what needs no server: the settings.
 
 use gantry_plugin_api::Plugin;
 use serde_json::json;

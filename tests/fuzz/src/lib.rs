@@ -1,6 +1,6 @@
-//! What is fuzzed: whatever reads bytes that a plug-in or its author wrote, before any of it is
-//! trusted. Each target takes any bytes, must not panic, and checks that what was read is what is
-//! written again.
+//! What is fuzzed: whatever reads bytes that a plug-in, its author, a mail server or anybody who
+//! sends mail wrote, before any of it is trusted. Each target takes any bytes, must not panic, and
+//! checks what can be said of what was read; mostly, that the same is written again.
 //!
 //! `fuzz/` runs them under libFuzzer (`cargo xtask fuzz`); the tests here run them over the kept
 //! corpus and a fixed number of its mutations, so that CI needs no fuzzer.
@@ -8,6 +8,7 @@
 
 mod files;
 mod frames;
+mod mail;
 mod messages;
 
 #[cfg(test)]
@@ -17,9 +18,11 @@ mod tests;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     ("frames", frames::run),
     ("greeting", frames::greeting),
+    ("imap", mail::imap),
+    ("mail", mail::mail),
     ("messages", messages::run),
     ("library", files::library),
     ("program", files::program),

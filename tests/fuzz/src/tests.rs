@@ -87,6 +87,16 @@ fn greeting() {
 }
 
 #[test]
+fn imap() {
+    withstands("imap");
+}
+
+#[test]
+fn mail() {
+    withstands("mail");
+}
+
+#[test]
 fn messages() {
     withstands("messages");
 }

@@ -8,7 +8,7 @@ use gantry_tests::proxy::{Fault, Proxy};
 use gantry_tests::world::World;
 use serde_json::json;
 
-use super::mail;
+use super::{accept, mail};
 
 struct Desk {
     dovecot: Dovecot,
@@ -41,16 +41,7 @@ impl Desk {
 
 /// An agent comes, accepts the item and marks it done.
 async fn work_off(world: &World, item: &str) -> Result<()> {
-    let ann = json!({
-        "id": "ann", "name": "Ann", "skills": { "sales": 90 }, "capacity": { "workitem": 1 },
-    });
-    world.hub.admin.put("/agents/ann", &ann).await?;
-    let session = world.hub.sign_in("ann").await?;
-    session.put("/agents/ann/presence", &json!({ "state": "ready" })).await?;
-    world.until(&format!("/items/{item}"), |item| item["status"] == "offered").await?;
-    let desk = world.hub.admin.get("/agents/ann/desk").await?;
-    let epoch = &desk["offers"][0]["epoch"];
-    session.post(&format!("/offers/{item}/{epoch}/accept"), &json!({})).await?;
+    let (session, epoch) = accept(world, item).await?;
     let done = json!({ "disposition": "converted" });
     session.post(&format!("/assignments/{item}/{epoch}/done"), &done).await?;
     Ok(())
@@ -154,5 +145,34 @@ async fn what_is_no_work_is_counted_and_what_is_too_long_is_refused() -> Result<
     desk.dovecot.until(SUPPORT, "mailbox INBOX keyword $GantryTaken", 5).await?;
     // Nobody answers a machine.
     desk.dovecot.until(SUPPORT, "mailbox Sent all", 1).await?;
+    world.stop_and_verify().await
+}
+
+/// A machine that marks nothing answers each answer with a mail of a new conversation. The hub
+/// stops it, also if it is killed on the way, and other customers still get their answers.
+#[tokio::test]
+async fn two_machines_do_not_answer_each_other_for_ever() -> Result<()> {
+    let Some(desk) = Desk::start().await? else { return Ok(()) };
+    let mut world = desk.hub(desk.postfix.submission, "none", "append").await?;
+    for n in 1..=5 {
+        let id = format!("l-{n}@shop");
+        desk.deliver(&[mail(&id, "", "I am a machine", "Beep")]).await?;
+        if n <= 3 {
+            let answer = format!("mailbox INBOX header in-reply-to {id}");
+            desk.dovecot.until(BOB, &answer, 1).await?;
+            desk.dovecot.until(SUPPORT, "mailbox Sent all", n).await?;
+        } else {
+            let letters = world.letters("ack", n - 3).await?;
+            let reason = letters[0]["reason"].as_str().unwrap_or_default();
+            ensure!(reason.contains("had 3 within") && reason.contains(BOB), "{letters:?}");
+        }
+        if n == 4 {
+            world = world.kill_and_start().await?;
+        }
+    }
+    let other = mail("l-6@shop", "", "A question", "Hi").replace(BOB, "eve@hub.test");
+    desk.deliver(&[other]).await?;
+    desk.dovecot.until(SUPPORT, "mailbox Sent all", 4).await?;
+    desk.dovecot.until(BOB, "mailbox INBOX all", 3).await?;
     world.stop_and_verify().await
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use gantry_tests::built;
-use gantry_tests::peers::mail::{Dovecot, Pymap, SUPPORT, Tokens, pymap, tokens};
+use gantry_tests::peers::mail::{BOB, Dovecot, Postfix, Pymap, SUPPORT, Tokens, pymap, tokens};
 use gantry_tests::place::Place;
 use gantry_tests::proxy::Proxy;
 use gantry_tests::world::World;
@@ -82,5 +82,53 @@ async fn a_token_that_ends_is_got_anew_and_a_wrong_secret_stops_the_mailbox() ->
     let message = error["message"].as_str().context("no message")?;
     ensure!(error["class"] == "auth_denied" && message.contains("check the client id"), "{error}");
     world.goes_on().await?;
+    world.stop_and_verify().await
+}
+
+/// The token server takes each refresh token once, so the hub has to keep the next one, also when
+/// it is killed. Both servers are signed in to with the same token.
+#[tokio::test]
+async fn refresh_tokens_that_are_good_once_outlive_a_kill_and_open_both_servers() -> Result<()> {
+    let Some(mut tokens) = Tokens::start().await? else { return Ok(()) };
+    let Some(dovecot) = Dovecot::start_with(Some(&tokens)).await? else { return Ok(()) };
+    let Some(postfix) = Postfix::start(&dovecot).await? else { return Ok(()) };
+    let proxy = Proxy::start(([127, 0, 0, 1], dovecot.imaps).into()).await?;
+    let oauth = format!(
+        "oauth = {{ token_url = \"{}\", client_id = \"hub\", \
+         client_secret = {{ env = \"MAIL_SECRET\" }}, refresh_token = {{ env = \"MAIL_REFRESH\" }} }}",
+        tokens.address("token")
+    );
+    let text = built::case("email/desk.toml")?
+        .replace("password = { env = \"MAIL_PASSWORD\" }", &oauth)
+        .replace("@IMAPS@", &proxy.port().to_string())
+        .replace("@SMTP@", &postfix.submission.to_string())
+        .replace("@TLS@", "starttls")
+        .replace("@CA@", &dovecot.certificate().display().to_string())
+        .replace("@COPY@", "append");
+    let secrets = [("MAIL_SECRET", tokens::APP_SECRET), ("MAIL_REFRESH", tokens::REFRESH_TOKEN)];
+    let world = World::start(Place::new(&[("desk", text)])?, &secrets).await?;
+    let arrives = async |world: &World, id: &str| -> Result<()> {
+        dovecot.deliver(SUPPORT, &[mail(id, "", "A question", "Where is it?")]).await?;
+        world.queued("inbox", id).await?;
+        let acknowledged = format!("mailbox INBOX header references {id}");
+        dovecot.until(BOB, &acknowledged, 1).await
+    };
+    arrives(&world, "f-1@shop").await?;
+    ensure!(tokens.end_all().await? == 1, "one token is enough for both servers");
+    // The next sign-in, at whichever server, is with a token that is good no more.
+    proxy.reset().await?;
+    arrives(&world, "f-2@shop").await?;
+    ensure!(tokens.end_all().await? == 2, "the token that ended was got anew once");
+    let world = world.kill_and_start().await?;
+    arrives(&world, "f-3@shop").await?;
+    ensure!(tokens.end_all().await? == 3, "the new process got a token of its own");
+
+    let kept = std::fs::read_to_string(world.place.path("data/gantry.db.credentials"))?;
+    let kept: Value = serde_json::from_str(&kept)?;
+    let kept = kept["mail"]["oauth.refresh_token"]["value"].as_str().context("nothing is kept")?;
+    let log = std::fs::read_to_string(world.place.path("hub.log"))?;
+    for secret in [tokens::APP_SECRET, tokens::REFRESH_TOKEN, kept, "eyJ"] {
+        ensure!(!log.contains(secret), "a secret is in the log");
+    }
     world.stop_and_verify().await
 }

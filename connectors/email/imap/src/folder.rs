@@ -41,6 +41,31 @@ impl Session {
         self.open_folder(Command::new("EXAMINE"), name).await
     }
 
+    /// Opens a folder to read it only, if there is one of this name. Servers that refuse without
+    /// saying why are asked whether there is (LIST; RFC 9051, section 6.3.9).
+    ///
+    /// # Errors
+    /// If it is there and cannot be opened, or the connection broke.
+    pub async fn examine_if_there(&mut self, name: &str) -> Result<Option<Folder>, Failure> {
+        match self.examine(name).await {
+            Ok(folder) => Ok(Some(folder)),
+            Err(failure) if failure.is_missing_folder() => Ok(None),
+            Err(failure @ Failure::Refused { .. }) if failure.code().is_none() => {
+                let mut is_there = false;
+                self.each(Command::new("LIST").string("").folder(name), |data| {
+                    if let [word, flags, ..] = &*data
+                        && word.is("LIST")
+                    {
+                        is_there |= !flags.list().iter().any(|flag| flag.is("\\NonExistent"));
+                    }
+                })
+                .await?;
+                if is_there { Err(failure) } else { Ok(None) }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn open_folder(&mut self, command: Command, name: &str) -> Result<Folder, Failure> {
         let command = command.folder(name);
         let condstore = self.can("CONDSTORE") || self.can("QRESYNC");

@@ -1,10 +1,14 @@
 //! What servers say is cut by length and read without trust; what is said to them keeps its place.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::task::JoinSet;
 
 use crate::wire::{Cutter, Response, Token, WireError, parse};
-use crate::{Command, uid_set};
+use crate::{Command, Session, uid_set};
 
 /// Feeds bytes piece by piece and gives the responses that come out.
 fn responses(bytes: &[u8], piece: usize) -> Result<Vec<Response>, WireError> {
@@ -83,4 +87,50 @@ proptest! {
     ) {
         let _ = responses(text.as_bytes(), 5);
     }
+}
+
+/// A session with a server that gives these answers, one to each line that it hears.
+fn session(answers: &'static [&'static str]) -> (Session, JoinSet<Vec<String>>) {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let (read, mut write) = tokio::io::split(theirs);
+        let (mut lines, mut heard) = (BufReader::new(read).lines(), Vec::new());
+        for answer in answers {
+            let Ok(Some(line)) = lines.next_line().await else { break };
+            heard.push(line);
+            write.write_all(answer.as_bytes()).await.unwrap();
+        }
+        heard
+    });
+    (Session::over(Box::new(ours), Duration::from_secs(30)), server)
+}
+
+#[tokio::test]
+async fn whether_a_folder_is_there_is_asked_where_a_refusal_does_not_say() {
+    let cases: [(&'static [&'static str], Option<bool>); 5] = [
+        (&["* 2 EXISTS\r\ng1 OK [READ-ONLY] done\r\n"], Some(true)),
+        (&["g1 NO [NONEXISTENT] none\r\n"], Some(false)),
+        (&["g1 NO none\r\n", "g2 OK nothing\r\n"], Some(false)),
+        (&["g1 NO none\r\n", "* LIST (\\NonExistent) \"/\" A\r\ng2 OK done\r\n"], Some(false)),
+        (&["g1 NO locked\r\n", "* LIST () \"/\" A\r\ng2 OK done\r\n"], None),
+    ];
+    for (answers, is_there) in cases {
+        let (mut session, mut server) = session(answers);
+        let opened = session.examine_if_there("A").await;
+        assert_eq!(opened.ok().map(|folder| folder.is_some()), is_there, "{answers:?}");
+        let heard = server.join_next().await.unwrap().unwrap();
+        let said = ["g1 EXAMINE \"A\"", "g2 LIST \"\" \"A\""];
+        assert_eq!(heard, said[..answers.len()]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_mail_is_no_mail_that_is_not_there() {
+    let answers = &["* 1 FETCH (UID 7 RFC822.SIZE 3)\r\ng1 NO [SERVERBUG] cannot read one\r\n"];
+    let (mut session, _server) = session(answers);
+    let mut uids = Vec::new();
+    let fetched = session.fetch("7:8", "(UID RFC822.SIZE)", |mail| uids.push(mail.uid)).await;
+    assert_eq!(uids, [7]);
+    assert_eq!(fetched.unwrap_err().code(), Some("SERVERBUG"));
 }

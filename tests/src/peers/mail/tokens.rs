@@ -14,6 +14,8 @@ use crate::peers::process::free_port;
 
 /// The secret that it gives tokens for.
 pub const APP_SECRET: &str = "an-app-secret";
+/// The first refresh token, good for one use; what comes with its token is the next.
+pub const REFRESH_TOKEN: &str = "the-owners-first-refresh-token";
 /// It has to answer within this time.
 const WITHIN: Duration = Duration::from_mins(1);
 
@@ -43,6 +45,7 @@ impl Tokens {
             .arg(script)
             .args([&port.to_string(), SUPPORT])
             .arg(modules)
+            .arg(REFRESH_TOKEN)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

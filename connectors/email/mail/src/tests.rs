@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::mail::{Bounds, Mail};
+use crate::{Bounds, Mail};
 
 const BOUNDS: Bounds = Bounds { text_bytes: 1000, attachment_bytes: 100 };
 
@@ -96,7 +96,7 @@ fn attachments_bring_their_content_if_it_is_short() {
 
 fn read_hash(content: &str) -> String {
     use sha2::Digest as _;
-    crate::mail::hex(&sha2::Sha256::digest(content))
+    crate::hex(&sha2::Sha256::digest(content))
 }
 
 #[test]
@@ -141,6 +141,18 @@ fn text_is_cut_at_a_character() {
     );
     let mail = read(raw.as_bytes());
     assert_eq!((mail["text"].as_str().unwrap().len(), &mail["text_cut"]), (1000, &json!(true)));
+}
+
+/// Found by fuzzing: the parser breaks over it where assertions are on. Its header still tells the
+/// conversation.
+#[test]
+fn mail_that_breaks_the_parser_is_told_as_its_bytes() {
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../fuzz/corpus/mail/breaks_the_parser");
+    let raw = std::fs::read(kept).unwrap();
+    let raw = [b"Message-ID: <m9@x>\r\nIn-Reply-To: <m8@x>\r\n", &raw[2..]].concat();
+    let mail = read(&raw);
+    assert_eq!((&mail["thread_id"], &mail["message_id"]), (&json!("m8@x"), &json!("m9@x")));
+    assert!(mail["text"].as_str().unwrap().contains("Not delivered."), "{mail:#}");
 }
 
 proptest! {

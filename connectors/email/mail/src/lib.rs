@@ -2,7 +2,15 @@
 //!
 //! Everybody can send mail, so nothing here believes it: whatever the bytes are, there is an
 //! answer, it is bounded, and HTML becomes text. Sources: RFC 5322 (format), 2045 to 2047 and 2231
-//! (MIME), 3834 (automatic answers), 3464 (bounces).
+//! (MIME), 3834 (automatic answers), 3464 (bounces). It knows nothing of Gantry but the header by
+//! which it recognises what the connector itself has sent.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,47 +31,56 @@ const CONTENT_BYTES_MAX: usize = 512 << 10;
 /// Bytes of the text that tell two mails of one Message-ID apart.
 const TOLD_APART_BYTES: usize = 4096;
 /// Marks what this connector sends.
-pub(crate) const OWN_HEADER: &str = "X-Gantry-Key";
+pub const OWN_HEADER: &str = "X-Gantry-Key";
 
 /// How much of a mail is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) text_bytes: usize,
-    pub(crate) attachment_bytes: usize,
+pub struct Bounds {
+    /// Bytes of the text; what is beyond is cut off.
+    pub text_bytes: usize,
+    /// An attachment of at most so many bytes brings its content.
+    pub attachment_bytes: usize,
 }
 
-/// What the mapping reads.
+/// What a mail says; its JSON is the record.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Mail {
+pub struct Mail {
     /// The first mail of the conversation.
-    pub(crate) thread_id: String,
-    pub(crate) message_id: String,
+    pub thread_id: String,
+    /// Its id, without brackets; a hash where it has none, or one that is too long.
+    pub message_id: String,
+    /// The mail that it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) in_reply_to: Option<String>,
+    pub in_reply_to: Option<String>,
+    /// The mails of the conversation before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) references: Vec<String>,
+    pub references: Vec<String>,
+    /// Who sent it, as the mail says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) from: Option<String>,
+    pub from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<String>,
-    to: Vec<String>,
+    /// Addresses that it went to.
+    pub to: Vec<String>,
     cc: Vec<String>,
+    /// Its subject.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subject: Option<String>,
+    pub subject: Option<String>,
     /// As the sender says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) date: Option<String>,
-    pub(crate) text: String,
+    pub date: Option<String>,
+    /// Its text, within its bound.
+    pub text: String,
     text_cut: bool,
     attachments: Vec<Attachment>,
     /// Why no person wrote it: `reply`, `bulk`, `bounce`, `own`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) auto: Option<&'static str>,
+    pub auto: Option<&'static str>,
     /// Tells mails apart that bear the same Message-ID.
     #[serde(skip)]
-    pub(crate) fingerprint: String,
+    pub fingerprint: String,
 }
 
 /// A part of a mail that is not its text.
@@ -81,30 +98,42 @@ struct Attachment {
 
 impl Mail {
     /// Reads a mail. `own` are the mailbox's addresses.
-    pub(crate) fn read(raw: &[u8], bounds: Bounds, own: &[String]) -> Self {
-        let Some(message) = MessageParser::default().parse(raw) else {
-            // Not even a header: its bytes are all that is known.
-            let text = String::from_utf8_lossy(raw);
-            let (text, text_cut) = cut(&text, bounds.text_bytes);
-            let mut mail = Self { text, text_cut, ..Self::default() };
-            mail.identify(None);
+    pub fn read(raw: &[u8], bounds: Bounds, own: &[String]) -> Self {
+        if let Some(mail) = guarded(|| Self::whole(raw, bounds, own)) {
             return mail;
-        };
+        }
+        // Not even parts: its bytes are all that is known, beside its header.
+        let (mut mail, message_id) = Self::only_head(raw, own);
+        (mail.text, mail.text_cut) = cut(&String::from_utf8_lossy(raw), bounds.text_bytes);
+        mail.identify(message_id.as_deref());
+        mail
+    }
+
+    /// Reads what stands before the text.
+    pub fn read_head(raw: &[u8], own: &[String]) -> Self {
+        let (mut mail, message_id) = Self::only_head(raw, own);
+        mail.identify(message_id.as_deref());
+        mail
+    }
+
+    fn whole(raw: &[u8], bounds: Bounds, own: &[String]) -> Option<Self> {
+        let message = MessageParser::default().parse(raw)?;
         let mut mail = Self::head(&message, own);
         let texts = (0..message.text_body_count()).map(|at| body(&message, at));
         let text = texts.collect::<Vec<_>>().join("\n");
         (mail.text, mail.text_cut) = cut(text.trim(), bounds.text_bytes);
         mail.attachments = attachments(&message, bounds.attachment_bytes);
         mail.identify(message.message_id());
-        mail
+        Some(mail)
     }
 
-    /// Reads what stands before the text.
-    pub(crate) fn read_head(raw: &[u8], own: &[String]) -> Self {
-        let message = MessageParser::default().parse_headers(raw);
-        let mut mail = message.as_ref().map(|m| Self::head(m, own)).unwrap_or_default();
-        mail.identify(message.as_ref().and_then(Message::message_id));
-        mail
+    /// What the header says, and its id.
+    fn only_head(raw: &[u8], own: &[String]) -> (Self, Option<String>) {
+        let read = || {
+            let message = MessageParser::default().parse_headers(raw)?;
+            Some((Self::head(&message, own), message.message_id().map(str::to_owned)))
+        };
+        guarded(read).unwrap_or_default()
     }
 
     fn head(message: &Message<'_>, own: &[String]) -> Self {
@@ -157,6 +186,13 @@ impl Mail {
         let root = self.references.first().or(self.in_reply_to.as_ref());
         self.thread_id = root.unwrap_or(&self.message_id).clone();
     }
+}
+
+/// Reads by the parser, which breaks over some mail (`fuzz/corpus/mail`): anybody could send such
+/// mail, and nobody may stop a mailbox with it.
+fn guarded<T>(read: impl FnOnce() -> Option<T>) -> Option<T> {
+    // Nothing outlives what broke: the parser and what it made are dropped.
+    catch_unwind(AssertUnwindSafe(read)).ok().flatten()
 }
 
 /// The texts of one part of the body; HTML as text.
@@ -284,7 +320,8 @@ fn cut(text: &str, bytes_max: usize) -> (String, bool) {
     (text[..end].replace('\0', ""), end < text.len())
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal digits, lower case.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
