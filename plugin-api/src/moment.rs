@@ -10,6 +10,10 @@ use jiff::tz::TimeZone;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// A day of some month, and perhaps a time with an offset.
+const PATTERN: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
+    ([Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?([Zz]|[+-][0-9]{2}(:[0-9]{2})?))?$";
+
 /// A moment: a day, which begins at midnight in UTC, or RFC 3339 with an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HumanMoment(Timestamp);
@@ -76,7 +80,7 @@ impl JsonSchema for HumanMoment {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ].+)?$",
+            "pattern": PATTERN,
             "x-gantry-type": "moment",
             "examples": ["2026-01-31", "2026-01-31T12:00:00Z"],
         })

@@ -285,6 +285,15 @@ impl<'c> Checker<'c> {
             self.findings.push(found.suggest(given, choices.into_iter()));
             return;
         }
+        if let (Some(given), Kind::Pattern { .. }) = (instance.as_str(), error.kind())
+            && let Some(examples) = schemas.at(&pointer).examples()
+        {
+            let message = format!("{at} cannot be `{given}`");
+            let found = Found::error(Code::PluginSettings, place, message);
+            self.findings
+                .push(found.label("does not fit").help(format!("write it like {examples}")));
+            return;
+        }
         let message = match error.kind() {
             Kind::FalseSchema => format!("{at} is not taken by the plug-in"),
             Kind::AnyOf { .. } | Kind::OneOfNotValid { .. } => {

@@ -95,6 +95,16 @@ impl<'s> Schemas<'s> {
         choices
     }
 
+    /// Texts that show how to write it, as in "like `30s` or `1h30m`"; none if the author gave none.
+    pub(crate) fn examples(&self) -> Option<String> {
+        let all = self.all.iter().filter_map(|schema| schema.get("examples")?.as_array());
+        let texts = all.flatten().filter_map(Json::as_str);
+        let texts: Vec<_> = texts.map(|text| format!("`{text}`")).collect();
+        let (last, others) = texts.split_last()?;
+        let others = others.join(", ");
+        Some(if others.is_empty() { last.clone() } else { format!("{others} or {last}") })
+    }
+
     /// A value that stands for a secret while the rest is checked.
     pub(crate) fn placeholder(&self) -> Json {
         let is = |kind: &str| self.all.iter().any(|s| s.get("type") == Some(&Json::from(kind)));

@@ -24,6 +24,7 @@ fn config_schema() -> Json {
             "engine": {"$ref": "#/$defs/Engine"},
             "path": {"type": ["string", "null"]},
             "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+            "wait": {"type": "string", "pattern": "^[0-9]+s$", "examples": ["5s", "30s"]},
             "password": {"anyOf": [secret(), {"type": "null"}]},
             "auth": {"oneOf": [
                 {"type": "object", "additionalProperties": false, "required": ["bearer"],
@@ -129,6 +130,13 @@ fn settings_that_it_does_not_take_are_told_at_their_place() {
         "0",
         "`config.port` of [source.crm]: this is less than the minimum of 1",
         "",
+    );
+    expect(
+        "config = { engine = \"sqlite\", wait = \"5 years\" }",
+        "GANTRY-C019",
+        "\"5 years\"",
+        "`config.wait` of [source.crm] cannot be `5 years`",
+        "write it like `5s` or `30s`",
     );
     expect(
         "config = { engine = \"sqlite\", auth = { signed = { secrts = [] } } }",
