@@ -45,7 +45,8 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    const ALL: [Self; 13] = [
+    /// All of them.
+    pub const ALL: [Self; 13] = [
         Self::AuthExpired,
         Self::AuthDenied,
         Self::Throttled,

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use gantry_plugin_host::api::ErrorClass;
 use serde_json::{Value, json};
 
 use crate::Global;
@@ -14,59 +16,85 @@ use crate::table::{self, cell};
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// List open dead letters.
-    #[command(after_help = "Example:\n  gantry dlq list --json")]
+    #[command(after_help = "Example:\n  gantry dlq list --json\n  \
+        gantry dlq list --origin answered --class auth_denied")]
     List {
-        /// Only those of this capture point or callback.
-        #[arg(long)]
-        origin: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// At most so many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
     /// Try a dead letter again: `all` tries every open one.
     #[command(after_help = "Example:\n  gantry dlq retry all\n  \
+        gantry dlq retry all --class auth_denied\n  \
         gantry dlq retry leads-17 --payload mended.json")]
     Retry {
         /// Its id, or `all`.
         id: String,
+        #[command(flatten)]
+        which: Which,
         /// For a captured record: a file with the mended payload.
         #[arg(long)]
         payload: Option<PathBuf>,
     },
 }
 
-pub(crate) async fn run(global: &Global, command: Command) -> Result<()> {
-    match command {
-        Command::List { origin, limit } => list(global, origin, limit).await,
-        Command::Retry { id, payload } => retry(global, &id, payload).await,
+/// Which dead letters of all.
+#[derive(Args)]
+pub(crate) struct Which {
+    /// Only those of this capture point or callback.
+    #[arg(long)]
+    origin: Option<String>,
+    /// Only those of this class of errors.
+    #[arg(long, value_parser = PossibleValuesParser::new(ErrorClass::ALL.map(ErrorClass::name)))]
+    class: Option<String>,
+}
+
+impl Which {
+    /// The part of a query that says so.
+    fn query(&self) -> String {
+        let part = |key, value: &Option<String>| {
+            value.as_ref().map_or(String::new(), |value| format!("&{key}={}", segment(value)))
+        };
+        part("origin", &self.origin) + &part("class", &self.class)
     }
 }
 
-async fn list(global: &Global, origin: Option<String>, limit: u32) -> Result<()> {
+pub(crate) async fn run(global: &Global, command: Command) -> Result<()> {
+    match command {
+        Command::List { which, limit } => list(global, &which, limit).await,
+        Command::Retry { id, which, payload } => retry(global, &id, &which, payload).await,
+    }
+}
+
+async fn list(global: &Global, which: &Which, limit: u32) -> Result<()> {
     let hub = client::must_find(global)?;
-    let origin = origin.map_or(String::new(), |origin| format!("&origin={}", segment(&origin)));
-    let page = hub.get(&format!("/dead-letters?limit={limit}{origin}")).await?;
+    let page = hub.get(&format!("/dead-letters?limit={limit}{}", which.query())).await?;
     if global.json {
         table::json(&page);
         return Ok(());
     }
-    let columns = ["id", "kind", "origin", "external_id", "code", "reason"];
+    let columns = ["id", "kind", "origin", "external_id", "code", "class", "reason"];
     let rows: Vec<Vec<String>> = letters(&page)?
         .iter()
         .map(|letter| columns.iter().map(|column| cell(&letter[*column])).collect())
         .collect();
-    table::print(&["ID", "KIND", "FROM", "EXTERNAL ID", "CODE", "REASON"], &rows);
+    table::print(&["ID", "KIND", "FROM", "EXTERNAL ID", "CODE", "CLASS", "REASON"], &rows);
     Ok(())
 }
 
-async fn retry(global: &Global, id: &str, payload: Option<PathBuf>) -> Result<()> {
+async fn retry(global: &Global, id: &str, which: &Which, payload: Option<PathBuf>) -> Result<()> {
+    if id != "all" && !which.query().is_empty() {
+        bail!("--origin and --class choose among `all`: leave them out for one dead letter");
+    }
     let hub = client::must_find(global)?;
     if id == "all" && payload.is_some() {
         bail!("--payload mends one dead letter: name it instead of `all`");
     }
     let payload = payload.map(|path| read_payload(&path)).transpose()?;
     let ids = if id == "all" {
-        let page = hub.get("/dead-letters?limit=500").await?;
+        let page = hub.get(&format!("/dead-letters?limit=500{}", which.query())).await?;
         letters(&page)?.iter().map(|letter| cell(&letter["id"])).collect()
     } else {
         vec![id.to_owned()]

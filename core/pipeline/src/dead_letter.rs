@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use gantry_model::spec::MessageKind;
 use gantry_model::{Actor, ItemId, Name, Timestamp};
+use gantry_plugin_host::api::ErrorClass;
 use gantry_store::{DeadLetterChange, DeadLetterKind, DeadLetterRow, Resolution};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -95,6 +96,7 @@ pub(crate) fn of_record(
         payload: record.payload.slice(..record.payload.len().min(bytes_max)),
         content_type: write_content_type(record),
         code: refused.code.to_owned(),
+        class: Some(ErrorClass::Permanent.name().to_owned()),
         reason: refused.reason.clone(),
         at,
         attempts: 1,

@@ -262,6 +262,8 @@ pub struct DeadLetterRow {
     pub content_type: Option<String>,
     /// The stable code of the error.
     pub code: String,
+    /// The class of the error, as plug-ins name it; none of what failed before classes were kept.
+    pub class: Option<String>,
     /// What is wrong, readable.
     pub reason: String,
     /// When it failed last.

@@ -153,6 +153,8 @@ pub struct DeadLetterFilter {
     pub kind: Option<DeadLetterKind>,
     /// Of this capture point or subscriber.
     pub origin: Option<Name>,
+    /// Of this class of errors.
+    pub class: Option<String>,
     /// `true` = not settled, `false` = settled.
     pub open: Option<bool>,
     /// Id of the last one of the page before.

@@ -87,6 +87,22 @@ async fn a_broken_table_stops_its_own_capture_point_only() -> Result<()> {
     let reason = letters[0]["reason"].as_str().unwrap_or_default();
     ensure!(reason.contains("expected decimal, got \"many\""), "{reason:?}");
 
+    ensure!(letters[0]["class"] == "permanent", "{}", letters[0]);
+    for (class, n) in [("permanent", 1), ("transient", 0)] {
+        let chosen = ["dlq", "list", "--origin", "leads", "--class", class, "--json"];
+        let chosen = world.place.gantry(&chosen).await?.json()?;
+        let chosen = chosen["dead_letters"].as_array().map(Vec::len);
+        ensure!(chosen == Some(n), "{class}: {chosen:?}");
+        let again = ["dlq", "retry", "all", "--origin", "leads", "--class", class, "--json"];
+        let again = world.place.gantry(&again).await?;
+        ensure!(
+            (again.code == 0) == (n == 0) && again.stdout.contains("id") == (n == 1),
+            "{again:?}"
+        );
+    }
+    let unknown = world.place.gantry(&["dlq", "list", "--class", "broken"]).await?;
+    ensure!(unknown.code == 2 && unknown.stderr.contains("auth_denied"), "{unknown:?}");
+
     // The row mended by hand goes on; the source itself is not asked again.
     let id = letters[0]["id"].as_str().context("no id")?;
     let letter = world.hub.admin.get(&format!("/dead-letters/{id}")).await?;

@@ -448,6 +448,7 @@ impl Subscriber {
             payload: body.payload,
             content_type: Some("application/json".into()),
             code: code.into(),
+            class: Some(trouble.class.name().to_owned()),
             reason: reason.clone(),
             at: self.caller.hub.now(),
             attempts,

@@ -127,6 +127,7 @@ async fn a_dead_letter_blocks_its_lane_until_it_is_retried_or_skipped() {
         world.until_stored(|| async { world.dead_letters().await.len() == 1 }).await;
         let letter = world.dead_letters().await[0].row.clone();
         assert_eq!((letter.code.as_str(), letter.reason.as_str()), ("GANTRY-B001", "no such lead"));
+        assert_eq!(letter.class.as_deref(), Some("permanent"));
         assert_eq!((letter.item, letter.external_id.as_deref()), (Some(item), Some("L-1")));
         world.command(Command::Resume { item }).await;
 
@@ -174,6 +175,7 @@ async fn attempts_come_to_an_end() {
     world.until_stored(|| async { world.dead_letters().await.len() == 1 }).await;
     let letter = &world.dead_letters().await[0].row;
     assert_eq!((letter.code.as_str(), letter.attempts), ("GANTRY-B002", 3));
+    assert_eq!(letter.class.as_deref(), Some("transient"));
     let status = &world.pipeline.status().callbacks["crm"];
     assert_eq!((status.retried, status.dead), (2, 1));
     world.stop().await;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_customer_item.sql"),
     include_str!("../../migrations/sqlite/0003_alert.sql"),
     include_str!("../../migrations/sqlite/0004_position_history.sql"),
+    include_str!("../../migrations/sqlite/0005_dead_letter_class.sql"),
 ];
 /// Bytes of a page. A single capture touches seven pages: twice the size would make it a third
 /// slower, and a batch no faster.
@@ -241,3 +242,6 @@ pub(super) async fn raise_epoch(
         .map(|epoch: i64| epoch as u64)
         .map_err(|source| classify("taking the store over", source))
 }
+
+#[cfg(test)]
+mod tests;

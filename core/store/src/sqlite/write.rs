@@ -462,6 +462,7 @@ const DEAD_LETTER_COLUMNS: &[&str] = &[
     "payload",
     "content_type",
     "code",
+    "class",
     "reason",
     "at",
     "attempts",
@@ -519,6 +520,7 @@ fn bind_dead_letter(partition: i64, row: &DeadLetterRow, to: &mut Binder) {
     to.add(&row.payload[..]);
     to.text_if(row.content_type.as_deref());
     to.text(&row.code);
+    to.text_if(row.class.as_deref());
     to.text(&row.reason);
     to.add(row.at.0);
     to.add(i64::from(row.attempts));

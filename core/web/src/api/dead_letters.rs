@@ -27,6 +27,8 @@ pub(super) struct ListQuery {
     kind: Option<String>,
     /// Capture point or subscriber.
     origin: Option<Name>,
+    /// The class of the error, such as `transient`.
+    class: Option<String>,
     /// `true`: those that nobody has settled (the default); `false`: the others.
     open: Option<bool>,
     after: Option<String>,
@@ -50,6 +52,7 @@ pub(super) struct Row {
     external_id: Option<String>,
     item: Option<ItemId>,
     code: String,
+    class: Option<String>,
     reason: String,
     at: Timestamp,
     attempts: u32,
@@ -92,6 +95,7 @@ pub(super) async fn list(
     let filter = DeadLetterFilter {
         kind,
         origin: query.origin,
+        class: query.class,
         open: Some(query.open.unwrap_or(true)),
         after: query.after,
         limit: limit + 1,
@@ -163,6 +167,7 @@ impl From<DeadLetter> for Row {
             external_id: row.external_id,
             item: row.item,
             code: row.code,
+            class: row.class,
             reason: row.reason,
             at: row.at,
             attempts: row.attempts,

@@ -17,11 +17,12 @@ pub(in crate::sqlite) async fn list(
     filter: &DeadLetterFilter,
 ) -> Result<Vec<DeadLetter>, Error> {
     const SQL: &str = "SELECT id, kind, origin, external_id, item, payload, content_type, code, \
-            reason, at, attempts, resolution, resolved_at FROM dead_letter \
+            reason, at, attempts, resolution, resolved_at, class FROM dead_letter \
         WHERE partition = ?1 AND kind = coalesce(?2, kind) AND origin = coalesce(?3, origin) \
             AND (resolution IS NULL) = coalesce(?4, resolution IS NULL) \
             AND (?5 IS NULL OR (at, id) < \
                 (SELECT at, id FROM dead_letter WHERE partition = ?1 AND id = ?5)) \
+            AND (?7 IS NULL OR class = ?7) \
         ORDER BY at DESC, id DESC LIMIT ?6";
     sqlx::query(SQL)
         .bind(i64::from(partition))
@@ -30,6 +31,7 @@ pub(in crate::sqlite) async fn list(
         .bind(filter.open)
         .bind(filter.after.as_deref())
         .bind(i64::from(filter.limit.clamp(1, 1000)))
+        .bind(filter.class.as_deref())
         .try_map(|row| dead_letter(&row))
         .fetch_all(reader)
         .await
@@ -42,7 +44,7 @@ pub(in crate::sqlite) async fn by_id(
     id: &str,
 ) -> Result<Option<DeadLetter>, Error> {
     const SQL: &str = "SELECT id, kind, origin, external_id, item, payload, content_type, code, \
-            reason, at, attempts, resolution, resolved_at FROM dead_letter \
+            reason, at, attempts, resolution, resolved_at, class FROM dead_letter \
         WHERE partition = ? AND id = ?";
     sqlx::query(SQL)
         .bind(i64::from(partition))
@@ -70,6 +72,7 @@ fn dead_letter(row: &SqliteRow) -> Result<DeadLetter, sqlx::Error> {
             payload: row.try_get::<Vec<u8>, _>(5)?.into(),
             content_type: row.try_get(6)?,
             code: row.try_get(7)?,
+            class: row.try_get(13)?,
             reason: row.try_get(8)?,
             at: Timestamp(row.try_get(9)?),
             attempts: row.try_get(10)?,

@@ -163,6 +163,7 @@ fn letter(id: &str, kind: DeadLetterKind, origin: &str, minute: i64) -> DeadLett
         payload: Bytes::from_static(b"\xff\0not JSON"),
         content_type: None,
         code: "GANTRY-P003".into(),
+        class: (minute > 1).then(|| format!("class of {origin}")),
         reason: "the record is not UTF-8".into(),
         at: at(minute),
         attempts: minute as u32,
@@ -202,6 +203,8 @@ pub(crate) async fn dead_letters_open_and_close(bed: &dyn Bed) {
     assert_eq!(ids(DeadLetterFilter { open: Some(false), ..all.clone() }).await, "ba");
     assert_eq!(ids(DeadLetterFilter { kind: Some(record), ..all.clone() }).await, "dca");
     assert_eq!(ids(DeadLetterFilter { origin: Some("leads".into()), ..all.clone() }).await, "da");
+    let class = Some("class of leads".to_owned());
+    assert_eq!(ids(DeadLetterFilter { class, ..all.clone() }).await, "d", "of `a` it is not known");
     let after = Some("d".to_owned());
     assert_eq!(ids(DeadLetterFilter { after, limit: 1, ..all }).await, "c");
     let settled = DeadLetter {
