@@ -18,6 +18,9 @@ use crate::config::{CaptureSettings, OnRemoved};
 use crate::points::{Token, cannot_write};
 use crate::scan::{Found, Scan, undeleted};
 
+#[cfg(test)]
+mod tests;
+
 /// Mails whose removal is noticed at once: the latest.
 const N_WATCHED_MAX: usize = 10_000;
 /// The hub asks for a lease after this part of its time.
@@ -78,7 +81,8 @@ impl CaptureSettings {
         }
         let captured = Captured { v, uid, thread: thread.to_owned() };
         let token = serde_json::to_string(&captured).map_err(cannot_write)?;
-        Ok(Some(Lease::new(token, self.lease_ms())))
+        // Only an id full of control characters gets that long.
+        Ok((token.len() <= Lease::TOKEN_LEN_MAX).then(|| Lease::new(token, self.lease_ms())))
     }
 }
 
