@@ -111,6 +111,16 @@ pub trait Capture: Plugin {
         async { Ok(()) }
     }
 
+    /// Whether a batch that said `more` has the next one asked for at once, while the hub settles
+    /// it: [`Capture::poll`] then runs beside [`Capture::acknowledge`], still never twice at a
+    /// time, and what it gives is thrown away where the hub goes on from elsewhere. Choose it where
+    /// polling takes nothing out of the source, and where `from` is only a place: what lies before
+    /// it may not be settled yet.
+    fn reads_ahead(settings: &Self::Settings) -> bool {
+        let _ = settings;
+        false
+    }
+
     /// Gives at most `limit` records that come after `from`, in the order of the source.
     ///
     /// Called on the operator's schedule and at once after a batch that said `more`; never twice

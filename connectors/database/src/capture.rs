@@ -82,6 +82,10 @@ impl Capture for Database {
         Ok(())
     }
 
+    fn reads_ahead(_: &CaptureSettings) -> bool {
+        true
+    }
+
     async fn poll(
         &self,
         settings: &CaptureSettings,
@@ -193,9 +197,10 @@ impl Sweep {
         let place = Mark::new(row.at, row.key);
         let version = self.source.version(&place.at);
         let moment = self.source.moment(&place.at);
-        let payload = serde_json::to_vec(&object(self.source.columns(), row.values))
+        let payload = object(self.source.columns(), row.values)
             .map_err(|error| Error::permanent("cannot write a row as JSON").because(&error))?;
-        let key = Value::from(place.key.clone()).to_string();
+        let key = serde_json::to_string(&place.key)
+            .map_err(|error| Error::permanent("cannot write a key as JSON").because(&error))?;
         if row.beyond {
             let floor = self.floor.clone();
             self.mark = Some(Mark { floor, ..place.clone() });

@@ -9,7 +9,7 @@ use crate::client::Column;
 use crate::config::{LookupSettings, OnMany};
 use crate::failure::Task;
 use crate::statement::Statement;
-use crate::value::object;
+use crate::value::named;
 
 const TASK: Task<'_> = Task { what: "run the look-up's query", field: "query" };
 
@@ -87,7 +87,8 @@ impl Database {
         let Some(row) = rows.into_iter().next() else {
             return Ok(None);
         };
-        let answer = Json::of(&object(&prepared.columns, row))?;
+        let answer = named(&prepared.columns, row).map(|(name, value)| (name.clone(), value));
+        let answer = Json::of(&answer.collect::<Map<_, _>>())?;
         Ok(Some(Answer::new(answer)))
     }
 }

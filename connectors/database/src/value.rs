@@ -3,10 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::Serializer as _;
+use serde_json::Value;
 
 use crate::client::Column;
 use crate::config::Engine;
+
+/// Room that is made for a column's name and value.
+const BYTES_A_COLUMN: usize = 48;
 
 /// What JSON a column becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +82,23 @@ fn is_mysql_bytes(type_name: &str) -> bool {
     type_name.ends_with("BLOB") || matches!(type_name, "BINARY" | "VARBINARY" | "BIT" | "GEOMETRY")
 }
 
-/// A row as one JSON object.
+/// The values of a row with the names of their columns.
+pub(crate) fn named<'c>(
+    columns: &'c [Column],
+    row: impl IntoIterator<Item = Value>,
+) -> impl Iterator<Item = (&'c String, Value)> {
+    let typed = |(column, raw): (&'c Column, _)| (&column.name, column.kind.typed(raw));
+    columns.iter().zip(row).map(typed)
+}
+
+/// A row as a JSON object, written at once. No two columns have the same name.
 pub(crate) fn object(
     columns: &[Column],
     row: impl IntoIterator<Item = Value>,
-) -> Map<String, Value> {
-    let named = |(column, raw): (&Column, _)| (column.name.clone(), column.kind.typed(raw));
-    columns.iter().zip(row).map(named).collect()
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(columns.len() * BYTES_A_COLUMN);
+    serde_json::Serializer::new(&mut json).collect_map(named(columns, row))?;
+    Ok(json)
 }
 
 /// Bytes as JSON can hold them.

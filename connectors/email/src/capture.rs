@@ -53,6 +53,11 @@ impl Capture for Email {
         Ok(())
     }
 
+    // What is watched for removals changes with each poll, so none may be thrown away.
+    fn reads_ahead(settings: &CaptureSettings) -> bool {
+        settings.on_removed == OnRemoved::Ignore
+    }
+
     async fn poll(
         &self,
         settings: &CaptureSettings,
@@ -60,8 +65,13 @@ impl Capture for Email {
         from: Option<&Position>,
         limit: usize,
     ) -> Result<Batch, Error> {
-        let mut loan = self.client.borrow().await?;
-        let folder = self.folder(&mut loan, settings).await?;
+        let mut loan = self.client.borrow_with(&settings.folder, false).await?;
+        // A scan that goes on knows its mails; the folder is looked at again when it has ended.
+        let begun = self.points.with(cx.name(), |point| point.goes_on(from));
+        let folder = match begun.filter(|_| loan.has_open(&settings.folder, false)) {
+            Some(folder) => folder,
+            None => self.folder(&mut loan, settings).await?,
+        };
         let (batch, _) = self.read_on(&mut loan, settings, cx, folder, from, limit).await?;
         loan.done();
         Ok(batch)
@@ -111,7 +121,7 @@ impl Capture for Email {
         if keep.is_empty() && moved.is_empty() {
             return Ok(());
         }
-        let mut loan = self.client.borrow().await?;
+        let mut loan = self.client.borrow_with(&settings.folder, true).await?;
         let marked = mark(&mut loan, settings, &keep, &moved).await;
         marked.map_err(|failure| self.client.error("mark captured mail", failure))?;
         loan.done();
@@ -143,7 +153,7 @@ async fn mark(
     keep: &BTreeMap<u32, BTreeSet<u32>>,
     moved: &BTreeMap<u32, BTreeSet<u32>>,
 ) -> Result<(), Failure> {
-    let folder = session.select(&settings.folder).await?;
+    let folder = session.select_once(&settings.folder).await?;
     let set = |list: &BTreeMap<u32, BTreeSet<u32>>| {
         let uids: Vec<_> = list.get(&folder.uid_validity).into_iter().flatten().copied().collect();
         (!uids.is_empty()).then(|| uid_set(&uids))

@@ -107,9 +107,22 @@ impl Client {
 
     /// A connection that rested, or a new one.
     pub(crate) async fn borrow(&self) -> Result<Loan<'_>, Error> {
+        self.borrow_if(|_| true).await
+    }
+
+    /// The same; of those that rested rather one with this folder open.
+    pub(crate) async fn borrow_with(
+        &self,
+        folder: &str,
+        writable: bool,
+    ) -> Result<Loan<'_>, Error> {
+        self.borrow_if(|session| session.has_open(folder, writable)).await
+    }
+
+    async fn borrow_if(&self, suits: impl Fn(&Session) -> bool) -> Result<Loan<'_>, Error> {
         let place = self.places.acquire().await;
         let place = place.map_err(|_| Error::transient("the instance has stopped"))?;
-        while let Some((mut session, since)) = self.take_rested() {
+        while let Some((mut session, since)) = self.take_rested(&suits) {
             let rested = since.elapsed();
             let fresh = rested < RESTED
                 || (rested < RESTED_MAX && session.run(Command::new("NOOP")).await.is_ok());
@@ -121,8 +134,12 @@ impl Client {
         Ok(Loan { client: self, session: Some(session), _place: place })
     }
 
-    fn take_rested(&self) -> Option<(Session, Instant)> {
-        self.resting.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    fn take_rested(&self, suits: impl Fn(&Session) -> bool) -> Option<(Session, Instant)> {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        match resting.iter().rposition(|(session, _)| suits(session)) {
+            Some(at) => Some(resting.remove(at)),
+            None => resting.pop(),
+        }
     }
 
     /// Closes what rests; nothing is lent any more.

@@ -110,6 +110,12 @@ impl Point {
             && read.is_some_and(|(was, at)| was == folder && at.as_ref() == from)
     }
 
+    /// The folder of the scan that was begun, if the hub goes on where its last batch ended.
+    pub(crate) fn goes_on(&self, from: Option<&Position>) -> Option<Folder> {
+        let (scan, end) = self.scan.as_ref()?;
+        (end.as_ref() == from).then(|| scan.folder.clone())
+    }
+
     /// Gives the scan that was begun, if the hub goes on where its last batch ended.
     pub(crate) fn resume(&mut self, folder: &Folder, from: Option<&Position>) -> Option<Scan> {
         let (scan, end) = self.scan.take()?;

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use gantry_plugin_api::{Batch, Error, Record};
+use gantry_plugin_api::{Batch, Error, Position, Record};
 
 use crate::config::Settings;
 use crate::position::{Progress, Stamp, hash};
@@ -107,6 +107,7 @@ impl Poll {
         let place = (progress.offset, progress.n_lines);
         let size = progress.stamp.size();
         let mut reader = Reader::open(file, size, format, &self.settings, place)?;
+        let positions = progress.positions();
         let n_before = page.records.len();
         while page.records.len() < self.n_records_max && page.n_bytes < PAGE_BYTES_MAX {
             let next = match reader.next() {
@@ -122,8 +123,9 @@ impl Poll {
                     Look::Passed
                 });
             };
-            (progress.offset, progress.n_lines) = reader.place();
-            page.push(&progress, reader.unit(), entry)?;
+            let (offset, n_lines) = reader.place();
+            let position = positions.at(offset, n_lines).map_err(Trouble::Position)?;
+            page.push(&progress, reader.unit(), entry, position);
         }
         Ok(Look::Full)
     }
@@ -157,7 +159,7 @@ impl Poll {
 }
 
 impl Page {
-    fn push(&mut self, progress: &Progress, unit: &str, entry: Entry) -> Result<(), Trouble> {
+    fn push(&mut self, progress: &Progress, unit: &str, entry: Entry, position: Position) {
         let Entry { at, content } = entry;
         let record = match content {
             Ok(json) => Record::json(json),
@@ -166,9 +168,7 @@ impl Page {
             }
         };
         self.n_bytes += record.payload.len();
-        let position = progress.to_position().map_err(Trouble::Position)?;
         let record = record.with_message_id(format!("{}:{at}", progress.hash));
         self.records.push(record.with_position(position));
-        Ok(())
     }
 }

@@ -34,19 +34,48 @@ impl Progress {
         })
     }
 
-    pub(crate) fn to_position(&self) -> Result<Position, Error> {
-        Ok(Position::new(self.to_json())?)
+    /// Its positions, whichever place of the file it is.
+    pub(crate) fn positions(&self) -> Positions {
+        let json = self.furthest().to_json();
+        let place = place(u64::MAX, u64::MAX);
+        let json = String::from_utf8(json).expect("invariant: JSON is text");
+        // In the name of a file a quote would be escaped.
+        let (head, tail) = json.split_once(&place).expect("invariant: the place was written");
+        Positions { head: head.to_owned(), tail: tail.to_owned() }
     }
 
     /// Whether it can become a position, however far this file is read.
     pub(crate) fn fits(&self) -> bool {
-        let furthest = Self { offset: u64::MAX, n_lines: u64::MAX, ..self.clone() };
-        furthest.to_json().len() <= Position::LEN_MAX
+        self.furthest().to_json().len() <= Position::LEN_MAX
+    }
+
+    fn furthest(&self) -> Self {
+        Self { offset: u64::MAX, n_lines: u64::MAX, ..self.clone() }
     }
 
     fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("invariant: numbers and text are valid JSON")
     }
+}
+
+/// The positions in one file: all of them but the place is written once.
+#[derive(Debug)]
+pub(crate) struct Positions {
+    head: String,
+    tail: String,
+}
+
+impl Positions {
+    /// The position behind so many bytes, and lines or records.
+    pub(crate) fn at(&self, offset: u64, n_lines: u64) -> Result<Position, Error> {
+        let Self { head, tail } = self;
+        Ok(Position::new(format!("{head}{}{tail}", place(offset, n_lines)))?)
+    }
+}
+
+/// The place as [`Progress`] writes it.
+fn place(offset: u64, n_lines: u64) -> String {
+    format!("\"offset\":{offset},\"n_lines\":{n_lines}")
 }
 
 /// What the file system says of a file: if it is the same, so is the content. Size in bytes, time

@@ -69,6 +69,10 @@ impl Capture for Salesforce {
         Ok(())
     }
 
+    fn reads_ahead(_: &CaptureSettings) -> bool {
+        true
+    }
+
     async fn poll(
         &self,
         settings: &CaptureSettings,

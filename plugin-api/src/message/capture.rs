@@ -1,9 +1,14 @@
 //! The operations of the capture role: poll, stream, acknowledge.
 
+use bytes::Bytes;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+use super::encode_into;
 use super::record::{Position, Record, RecordOutcome};
+
+/// Room for the small fields of a record.
+const RECORD_LEN: usize = 128;
 
 /// Records in the order of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -20,6 +25,21 @@ pub struct Batch {
     /// There is more at once: poll again without waiting for the schedule.
     #[n(2)]
     pub more: bool,
+}
+
+impl Batch {
+    /// As [`super::encode`], with room for all of it from the start: a vector that grows to the
+    /// size of a batch copies it again and again.
+    pub(crate) fn encoded(&self) -> Vec<u8> {
+        let long = |record: &Record| {
+            let token = record.ack_token.as_ref().map_or(0, Bytes::len);
+            let position = record.position.as_ref().map_or(0, |at| at.as_bytes().len());
+            record.payload.len() + token + position + RECORD_LEN
+        };
+        let mut bytes = Vec::with_capacity(self.records.iter().map(long).sum());
+        encode_into(self, &mut bytes);
+        bytes
+    }
 }
 
 /// Request of [`super::Opcode::Poll`].

@@ -136,8 +136,12 @@ impl Opcode {
 pub fn encode<T: Encode<()>>(message: &T) -> Vec<u8> {
     // Most control messages fit; without it a vector grows by a handful of copies.
     let mut bytes = Vec::with_capacity(128);
-    minicbor::encode(message, &mut bytes).expect("invariant: writing to memory cannot fail");
+    encode_into(message, &mut bytes);
     bytes
+}
+
+fn encode_into<T: Encode<()>>(message: &T, bytes: &mut Vec<u8>) {
+    minicbor::encode(message, bytes).expect("invariant: writing to memory cannot fail");
 }
 
 /// Reads a message; `what` names it in the error.

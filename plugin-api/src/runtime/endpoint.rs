@@ -1,18 +1,19 @@
 //! From numbers and bytes to the author's traits: one object a plug-in, an instance, an attachment.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::ahead::Ahead;
 use super::guard::Running;
 use crate::context::{Clock, Context};
 use crate::emitter::Emitter;
 use crate::error::{Error, ErrorClass};
 use crate::message::{
-    Acknowledge, Answered, ConfigFault, Create, Delivery, HttpRequest, Lease, Opcode, Poll,
-    Position, Query, RoleName, Suggest, decode, encode,
+    Acknowledge, Answered, ConfigFault, Create, Delivery, HttpRequest, Lease, Opcode, Outcome,
+    Poll, Position, Query, RoleName, Suggest, decode, encode,
 };
 use crate::plugin::{Callback, Capture, Lookup, Plugin};
 use crate::rotation::Rotations;
@@ -108,7 +109,9 @@ impl<P: Plugin> Endpoint<P> {
         let capture = Role {
             validate: |json| faults(json, <P as Capture>::validate_settings),
             attach: |live, cx, settings| {
-                Ok(Arc::new(CaptureAttachment { settings: settings_of(settings)?, live, cx }))
+                let (settings, ahead) = (Arc::new(settings_of(settings)?), Arc::default());
+                live.reads_ahead(&ahead);
+                Ok(Arc::new(CaptureAttachment { live, settings, cx, ahead }))
             },
         };
         Self { capture: Some(capture), ..self }
@@ -171,7 +174,8 @@ impl<P: Plugin> Plug for Endpoint<P> {
         // A copy, since the roles of a plug-in are fixed when it is compiled.
         let roles = [self.capture, self.lookup, self.callback];
         let endpoint = Self { capture: roles[0], lookup: roles[1], callback: roles[2] };
-        Ok(Arc::new(Live { id, plugin, cx, rotations, draining, endpoint }))
+        let aheads = Mutex::default();
+        Ok(Arc::new(Live { id, plugin, cx, rotations, draining, aheads, endpoint }))
     }
 }
 
@@ -190,7 +194,27 @@ struct Live<P: Plugin> {
     cx: Context,
     rotations: Arc<Rotations>,
     draining: watch::Sender<bool>,
+    /// Of its capture points.
+    aheads: Mutex<Vec<Weak<Ahead>>>,
     endpoint: Endpoint<P>,
+}
+
+impl<P: Plugin> Live<P> {
+    fn reads_ahead(&self, ahead: &Arc<Ahead>) {
+        let mut aheads = self.aheads.lock().unwrap_or_else(PoisonError::into_inner);
+        aheads.retain(|one| one.strong_count() > 0);
+        aheads.push(Arc::downgrade(ahead));
+    }
+
+    /// Ends what no operation of the hub stands for.
+    async fn rest(&self) {
+        self.draining.send_replace(true);
+        let aheads =
+            std::mem::take(&mut *self.aheads.lock().unwrap_or_else(PoisonError::into_inner));
+        for ahead in aheads.iter().filter_map(Weak::upgrade) {
+            ahead.forget().await;
+        }
+    }
 }
 
 impl<P: Plugin> Instance for Live<P> {
@@ -235,6 +259,7 @@ impl<P: Plugin> Instance for Live<P> {
 
     fn stop(self: Arc<Self>) -> Running {
         Box::pin(async move {
+            self.rest().await;
             self.plugin.stop(&self.cx).await;
             Ok(Vec::new())
         })
@@ -243,8 +268,24 @@ impl<P: Plugin> Instance for Live<P> {
 
 struct CaptureAttachment<P: Capture> {
     live: Arc<Live<P>>,
-    settings: <P as Capture>::Settings,
+    settings: Arc<<P as Capture>::Settings>,
     cx: Context,
+    ahead: Arc<Ahead>,
+}
+
+impl<P: Capture> CaptureAttachment<P> {
+    async fn poll(&self, request: Poll) -> Result<Vec<u8>, Error> {
+        let ask = |Poll { from, limit }: Poll| {
+            let (live, settings) = (Arc::clone(&self.live), Arc::clone(&self.settings));
+            let cx = self.cx.clone();
+            async move { live.plugin.poll(&settings, &cx, from.as_ref(), limit as usize).await }
+        };
+        if P::reads_ahead(&self.settings) && !self.cx.is_draining() {
+            return self.ahead.poll(self.live.id, request, ask).await;
+        }
+        self.ahead.forget().await;
+        Ok(ask(request).await?.encoded())
+    }
 }
 
 impl<P: Capture> Attachment for CaptureAttachment<P> {
@@ -266,12 +307,8 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
     fn start(self: Arc<Self>, opcode: Opcode, request: &[u8]) -> Result<Running, Error> {
         match opcode {
             Opcode::Poll => {
-                let Poll { from, limit } = decode(request, "poll request")?;
-                Ok(Box::pin(async move {
-                    let (plugin, limit) = (&self.live.plugin, limit as usize);
-                    let batch = plugin.poll(&self.settings, &self.cx, from.as_ref(), limit).await?;
-                    Ok(encode(&batch))
-                }))
+                let request = decode(request, "poll request")?;
+                Ok(Box::pin(async move { self.poll(request).await }))
             }
             Opcode::Http => {
                 let request: HttpRequest = decode(request, "http request")?;
@@ -283,6 +320,10 @@ impl<P: Capture> Attachment for CaptureAttachment<P> {
             Opcode::Acknowledge => {
                 let Acknowledge { outcomes } = decode(request, "acknowledgement")?;
                 Ok(Box::pin(async move {
+                    // What follows was asked for as if nothing had to come again.
+                    if outcomes.iter().any(|outcome| outcome.outcome == Outcome::Retry) {
+                        self.ahead.forget().await;
+                    }
                     let plugin = &self.live.plugin;
                     plugin.acknowledge(&self.settings, &self.cx, &outcomes).await?;
                     Ok(Vec::new())

@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use crate::error::{Error, ErrorClass};
 
-/// An operation under way; its output is the encoded reply.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+/// An operation under way; its output is the encoded reply, or what that is made of.
+pub(crate) type Running<T = Vec<u8>> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 thread_local! {
     /// The instance whose code runs on this thread; 0 if none.
@@ -48,13 +48,13 @@ pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Error {
 }
 
 /// A future of author's code; also its drop is guarded.
-pub(crate) struct Guarded {
+pub(crate) struct Guarded<T = Vec<u8>> {
     instance: u64,
-    future: Option<Running>,
+    future: Option<Running<T>>,
 }
 
-impl Guarded {
-    pub(crate) fn new(instance: u64, future: Running) -> Self {
+impl<T> Guarded<T> {
+    pub(crate) fn new(instance: u64, future: Running<T>) -> Self {
         Self { instance, future: Some(future) }
     }
 
@@ -67,8 +67,8 @@ impl Guarded {
     }
 }
 
-impl Future for Guarded {
-    type Output = Result<Vec<u8>, Error>;
+impl<T> Future for Guarded<T> {
+    type Output = Result<T, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let instance = self.instance;
@@ -86,7 +86,7 @@ impl Future for Guarded {
     }
 }
 
-impl Drop for Guarded {
+impl<T> Drop for Guarded<T> {
     fn drop(&mut self) {
         // Nobody is left to tell; the panic hook has logged it.
         let _ = self.drop_future();

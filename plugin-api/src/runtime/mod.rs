@@ -5,6 +5,7 @@
 //! running operations by the host's numbers, and is the only place that calls author's code. Start
 //! reading at [`Library::op`].
 
+mod ahead;
 mod bridge;
 mod endpoint;
 mod export;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::command::Command;
 use crate::failure::{Failure, ended};
-use crate::session::Session;
+use crate::session::{Opened, Session};
 use crate::wire::{Response, Status, Token};
 
 /// A folder as SELECT and EXAMINE describe it.
@@ -41,6 +41,26 @@ impl Session {
         self.open_folder(Command::new("EXAMINE"), name).await
     }
 
+    /// Opens a folder to change its mail, unless it is open so: then only the news of it are asked
+    /// for, so that mail which came since is known. What is given may be older.
+    ///
+    /// # Errors
+    /// As [`Session::select`].
+    pub async fn select_once(&mut self, name: &str) -> Result<Folder, Failure> {
+        if !self.has_open(name, true) {
+            return self.select(name).await;
+        }
+        self.run(Command::new("NOOP")).await?;
+        let opened = self.opened.as_ref().map(|opened| opened.folder.clone());
+        Ok(opened.expect("invariant: a folder is open"))
+    }
+
+    /// Whether a folder is open, to change its mail if that is wanted.
+    pub fn has_open(&self, name: &str, writable: bool) -> bool {
+        let is_it = |opened: &Opened| opened.name == name && (opened.writable || !writable);
+        self.opened.as_ref().is_some_and(is_it)
+    }
+
     /// Opens a folder to read it only, if there is one of this name. Servers that refuse without
     /// saying why are asked whether there is (LIST; RFC 9051, section 6.3.9).
     ///
@@ -66,8 +86,12 @@ impl Session {
         }
     }
 
-    async fn open_folder(&mut self, command: Command, name: &str) -> Result<Folder, Failure> {
-        let command = command.folder(name);
+    async fn open_folder(&mut self, command: Command, folder: &str) -> Result<Folder, Failure> {
+        // If it fails, none is open.
+        self.opened = None;
+        let writable = command.name == "SELECT";
+        let opened_name = folder.to_owned();
+        let command = command.folder(folder);
         let condstore = self.can("CONDSTORE") || self.can("QRESYNC");
         let command = if condstore { command.raw("(CONDSTORE)") } else { command };
         let name = command.name;
@@ -86,6 +110,8 @@ impl Session {
                 Response::Status(tagged, status) => {
                     if tagged.as_deref() == Some(&*tag) && status.kind == "OK" {
                         self.news = false;
+                        let opened = folder.clone();
+                        self.opened = Some(Opened { name: opened_name, folder: opened, writable });
                         return Ok(folder);
                     }
                     return Err(ended(tagged, name, status));

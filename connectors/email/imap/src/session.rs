@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::command::Command;
 use crate::failure::{Failure, ended};
+use crate::folder::Folder;
 use crate::wire::{Cutter, Response, Status, Token, parse};
 
 /// Bytes that one read asks for.
@@ -33,6 +34,17 @@ pub struct Session {
     pub(crate) capabilities: BTreeSet<String>,
     /// The server said that mail came or went since the folder was opened.
     pub(crate) news: bool,
+    /// The folder that is open.
+    pub(crate) opened: Option<Opened>,
+}
+
+/// A folder that was opened, as it was then.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) name: String,
+    pub(crate) folder: Folder,
+    /// Mail in it can be changed.
+    pub(crate) writable: bool,
 }
 
 impl fmt::Debug for Session {
@@ -51,6 +63,7 @@ impl Session {
             n_commands: 0,
             capabilities: BTreeSet::new(),
             news: false,
+            opened: None,
         }
     }
 
