@@ -145,30 +145,42 @@ impl Email {
         leases: &[Lease],
     ) -> Result<Vec<Extended>, Error> {
         let v = folder.uid_validity;
-        let read = |lease: &Lease| serde_json::from_str::<Captured>(&lease.token).ok();
-        // Where the folder was numbered anew, a UID says nothing, and nothing is withdrawn.
-        let captured: Vec<_> =
-            leases.iter().map(|lease| read(lease).filter(|captured| captured.v == v)).collect();
-        let uids: BTreeSet<_> = captured.iter().flatten().map(|captured| captured.uid).collect();
+        let read = |lease: &Lease| serde_json::from_str::<Captured>(&lease.token);
+        let captured: Vec<_> = leases.iter().map(read).collect();
+        let ours = captured.iter().flatten().filter(|captured| captured.v == v);
+        let uids: BTreeSet<_> = ours.map(|captured| captured.uid).collect();
         let uids: Vec<_> = uids.into_iter().collect();
         let present = self.present(session, &uid_set(&uids)).await?;
         let mut answers = Vec::with_capacity(leases.len());
         for captured in captured {
-            let mut kept = Extended::Kept { for_ms: settings.lease_ms() };
-            if let Some(Captured { uid, thread, .. }) = captured {
-                let there = if present.contains(&uid) {
-                    Some(Some(uid))
-                } else {
-                    self.left(session, settings, &thread).await?
-                };
-                match there {
-                    Some(uid) => self.points.with(cx.name(), |point| {
-                        point.watched.add(uid.map(|uid| ((v, uid), thread)));
-                    }),
-                    None => kept = Extended::Lost { reason: REASON.to_owned() },
+            let kept = Extended::Kept { for_ms: settings.lease_ms() };
+            let Captured { v: of, uid, thread } = match captured {
+                Ok(captured) => captured,
+                Err(error) => {
+                    let failed = Error::permanent("cannot read which mail a work item stands for");
+                    answers.push(Extended::Failed(failed.because(&error)));
+                    continue;
                 }
+            };
+            // Where the folder was numbered anew, a UID says nothing, and nothing is withdrawn.
+            if of != v {
+                answers.push(kept);
+                continue;
             }
-            answers.push(kept);
+            let there = if present.contains(&uid) {
+                Some(Some(uid))
+            } else {
+                self.left(session, settings, &thread).await?
+            };
+            answers.push(match there {
+                Some(uid) => {
+                    self.points.with(cx.name(), |point| {
+                        point.watched.add(uid.map(|uid| ((v, uid), thread)));
+                    });
+                    kept
+                }
+                None => Extended::Lost { reason: REASON.to_owned() },
+            });
         }
         Ok(answers)
     }
