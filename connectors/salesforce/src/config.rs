@@ -98,8 +98,10 @@ pub(crate) struct LookupSettings {
     /// A `SELECT` in SOQL; `:name` stands for the item's attribute of that name, `null` if it is
     /// absent.
     pub(crate) query: String,
-    /// What is answered: attributes and the fields of the record that they are read from, such as
-    /// `{ rating = "Account.Rating" }`.
+    /// What is answered: names and the fields of the record that they are read from, such as
+    /// `{ rating = "Account.Rating" }`. Without it, the record as it is: the look-up's `fields`
+    /// choose from it.
+    #[serde(default)]
     pub(crate) answer: BTreeMap<String, String>,
     /// What to do if there are several records.
     #[serde(default)]

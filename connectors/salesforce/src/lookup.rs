@@ -63,6 +63,9 @@ impl Salesforce {
             return Ok(None);
         };
         let record = tidied(Value::Object(record));
+        if settings.answer.is_empty() {
+            return Ok(Some(Answer::new(Json::of(&record)?)));
+        }
         let pick = |path: &String| {
             let pointer = format!("/{}", path.replace('.', "/"));
             record.pointer(&pointer).cloned().unwrap_or_default()

@@ -157,9 +157,7 @@ impl Enrich {
         match &lookup.spec.on_failure {
             OnFailure::Continue => Ok(()),
             OnFailure::Default(defaults) => {
-                let answer = defaults.iter().map(|(name, json)| (name.to_string(), json.clone()));
-                let answer = Value::Object(answer.collect());
-                let read = self.rules.read_answer(&lookup.name, &answer, document);
+                let read = self.rules.read_defaults(&lookup.name, defaults, document);
                 read.map_err(|error| Held::for_a_person(&error))
             }
             OnFailure::Hold { retry } => Err(Held { reason: problem, retry: Some(*retry) }),

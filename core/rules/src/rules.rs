@@ -7,7 +7,7 @@ use gantry_model::agent::DEFAULT_MEDIA_TYPE;
 use gantry_model::command::Verdict;
 use gantry_model::spec::{LookupSpec, RoutingSpec, Spec};
 use gantry_model::{AttributeType, Document, Name, Origin, Value};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use thiserror::Error;
 
 use crate::check::{self, Subject, Want};
@@ -37,6 +37,8 @@ pub struct Rules {
 struct Lookup {
     when: Option<(String, Node)>,
     yields: BTreeMap<Name, AttributeType>,
+    /// See [`LookupSpec::fields`].
+    fields: BTreeMap<Name, Vec<String>>,
 }
 
 /// Why a rule or a look-up's answer could not be taken.
@@ -118,7 +120,14 @@ impl Lookup {
             let path = ExpressionPath::LookupWhen { lookup: name.clone() };
             condition(text, spec, path, findings).map(|node| (text.clone(), node))
         });
-        Self { when, yields: lookup.yields.clone() }
+        Self { when, yields: lookup.yields.clone(), fields: lookup.fields.clone() }
+    }
+
+    /// What the answer has of an attribute.
+    fn find<'a>(&self, name: &Name, answer: &'a Map<String, Json>) -> Option<&'a Json> {
+        let Some(path) = self.fields.get(name) else { return answer.get(name.as_str()) };
+        let (first, inner) = path.split_first()?;
+        inner.iter().try_fold(answer.get(first)?, |value, key| value.get(key))
     }
 }
 
@@ -188,7 +197,7 @@ impl Rules {
         answer: &Json,
         document: &mut Document,
     ) -> Result<(), RuleError> {
-        let known = self.lookup(lookup)?;
+        self.lookup(lookup)?;
         let Json::Object(map) = answer else {
             return Err(RuleError::Answer {
                 lookup: lookup.into(),
@@ -197,11 +206,32 @@ impl Rules {
                 got: Val::from_json(answer).excerpt(),
             });
         };
+        self.take_promised(lookup, |known, name| known.find(name, map), document)
+    }
+
+    /// Takes what stands in for the answer of a look-up that failed, by names of attributes.
+    ///
+    /// # Errors
+    /// As [`Rules::read_answer`].
+    pub fn read_defaults(
+        &self,
+        lookup: &str,
+        defaults: &BTreeMap<Name, Json>,
+        document: &mut Document,
+    ) -> Result<(), RuleError> {
+        self.take_promised(lookup, |_, name| defaults.get(name), document)
+    }
+
+    fn take_promised<'a>(
+        &self,
+        lookup: &str,
+        find: impl Fn(&Lookup, &Name) -> Option<&'a Json>,
+        document: &mut Document,
+    ) -> Result<(), RuleError> {
+        let known = self.lookup(lookup)?;
         let mut values = Vec::with_capacity(known.yields.len());
         for (name, kind) in &known.yields {
-            let Some(json) = map.get(name.as_str()).filter(|json| !json.is_null()) else {
-                continue;
-            };
+            let Some(json) = find(known, name).filter(|json| !json.is_null()) else { continue };
             let value = Value::from_json(json, kind).map_err(|mismatch| RuleError::Answer {
                 lookup: lookup.into(),
                 what: format!("attribute `{name}`"),

@@ -61,8 +61,10 @@ type Pool = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl Options {
     /// A client of the system at `endpoint` (`https://crm.example/api`); its path is where paths
-    /// of requests count from. Unless told otherwise it does not sign in, waits 30 s for an answer,
-    /// takes 16 MiB of it, and trusts the public roots.
+    /// of requests count from, as if it ended in `/`. Where the endpoint is the exact address of
+    /// one thing, such as a webhook, give it as the path of its requests too. Unless told otherwise
+    /// it does not sign in, waits 30 s for an answer, takes 16 MiB of it, and trusts the public
+    /// roots.
     pub fn new(endpoint: impl Into<String>, cx: &Context) -> Self {
         Self {
             endpoint: endpoint.into(),

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::json;
+
+use crate::cases::secrets::collect;
 use crate::script::Script;
 
 #[test]
@@ -36,4 +39,28 @@ fn a_waiver_names_a_case_and_a_reason() {
     let source = std::error::Error::source(&mistyped).unwrap().to_string();
     assert!(source.contains("unknown field `captures`"), "{source}");
     Script::read(Path::new("/no/such/file")).unwrap_err();
+}
+
+#[test]
+fn secrets_are_found_wherever_a_schema_has_them() {
+    let secret = json!({"type": "string", "x-gantry-secret": true});
+    let headers = json!({"type": "object", "additionalProperties": secret});
+    let schema = json!({"properties": {
+        "password": secret,
+        "keys": {"type": "array", "items": secret},
+        "headers": headers,
+        "query": {"anyOf": [headers, {"type": "null"}]},
+        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+    }});
+    let table = json!({
+        "password": "one",
+        "keys": ["two"],
+        "headers": {"x-api-key": "three"},
+        "query": {"token": "four"},
+        "labels": {"region": "eu"},
+    });
+    let mut given = Vec::new();
+    collect(&schema, &table, &mut given);
+    given.sort();
+    assert_eq!(given, ["four", "one", "three", "two"]);
 }

@@ -127,6 +127,12 @@ pub(super) static LOOKUP: Section = Section::new(
             Kind::Map(&Kind::Words(plain_types)),
             "Attribute = type: what is taken of the answer. Required, but for source \"hub\".",
         ),
+        key(
+            "fields",
+            Kind::Map(&Kind::Either(&[Kind::Text, Kind::List(&Kind::Text)])),
+            "Attribute = the answer's field, where it has another name, as \"AccountId\"; a list goes \
+             into tables, as [\"Account\", \"Name\"].",
+        ),
         key("when", Kind::Expression, "Asked only if true, over `item`; else always."),
         key("timeout", Kind::Duration, "For one attempt.").or(|| shown(defaults::LOOKUP_TIMEOUT)),
         key(
@@ -294,11 +300,13 @@ pub(super) fn lookup(table: &mut Table<'_>, findings: &mut Findings) -> LookupSp
     } else {
         yields(table, findings)
     };
+    let fields = fields(table, &yields, findings);
     let mut lookup = LookupSpec {
         source,
         settings: table.json("settings", findings),
         when: table.text("when", findings).map(str::to_owned),
         yields,
+        fields,
         timeout: table.duration("timeout", findings).unwrap_or(defaults::LOOKUP_TIMEOUT),
         retries: retries.map_or(defaults::LOOKUP_RETRIES, |retries| retries as u32),
         cache: table.duration("cache", findings),
@@ -327,6 +335,35 @@ fn yields(table: &mut Table<'_>, findings: &mut Findings) -> BTreeMap<Name, Attr
         }
     }
     yields
+}
+
+/// `"AccountId"` or `["Account", "Name"]` for attributes that the look-up yields.
+fn fields(
+    table: &mut Table<'_>,
+    yields: &BTreeMap<Name, AttributeType>,
+    findings: &mut Findings,
+) -> BTreeMap<Name, Vec<String>> {
+    let mut fields = BTreeMap::new();
+    for (name, node) in table.entries_of("fields", findings) {
+        let title = format!("`{name}` in `fields` of {}", table.title);
+        if !yields.contains_key(name.as_str()) {
+            let message = format!("{title} is not yielded");
+            let found = Found::error(Code::UnknownName, node.key, message).label("not in `yields`");
+            findings.push(found.suggest(name, yields.keys().map(Name::as_str)));
+        }
+        let keys = match &node.value {
+            Value::List(keys) => keys.as_slice(),
+            _ => std::slice::from_ref(node),
+        };
+        let path: Vec<_> = keys.iter().filter_map(|key| text(&title, key, findings)).collect();
+        if keys.is_empty() || path.iter().any(|key| key.is_empty()) {
+            let message = format!("{title} names no field");
+            let found = Found::error(Code::Value, node.place, message).label("empty");
+            findings.push(found.help("write the field as the answer has it: \"AccountId\""));
+        }
+        fields.insert(Name::new(name), path.into_iter().map(str::to_owned).collect());
+    }
+    fields
 }
 
 /// `"continue"`, `{ default = { … } }` or `{ hold = "retry in 1m" }`.

@@ -211,6 +211,10 @@ pub struct LookupSpec {
     pub when: Option<String>,
     /// Answer attribute → type, so that rules can be checked.
     pub yields: BTreeMap<Name, AttributeType>,
+    /// Where the answer has an attribute that it does not have under the attribute's own name: the
+    /// keys from the outside in, as the source writes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<Name, Vec<String>>,
     /// How long one attempt may take.
     pub timeout: Millis,
     /// Attempts after the first.

@@ -310,6 +310,36 @@ fn an_answer_is_read_by_its_promised_types_or_not_at_all() {
 }
 
 #[test]
+fn an_answer_is_read_where_the_source_has_its_fields() {
+    let path = |keys: &[&str]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let lookup = LookupSpec {
+        yields: ["customer", "owner", "nps"].map(|n| (n.into(), AttributeType::Text)).into(),
+        fields: BTreeMap::from([
+            ("customer".into(), path(&["CustomerNo"])),
+            ("owner".into(), path(&["Owner", "Full.Name"])),
+        ]),
+        ..LookupSpec::default()
+    };
+    let spec = Spec { lookups: BTreeMap::from([("crm".into(), lookup)]), ..Spec::default() };
+    let rules = compile(&spec).0;
+    let read = |answer: Json| {
+        let mut document = Document::default();
+        rules.read_answer("crm", &answer, &mut document).unwrap();
+        let of = |name| document.text(name).unwrap_or("-").to_owned();
+        ["customer", "owner", "nps"].map(of).join(" ")
+    };
+    let answer = json!({
+        "CustomerNo": "C-7", "customer": "no", "Owner": {"Full.Name": "Ada"}, "nps": "9",
+    });
+    assert_eq!(read(answer), "C-7 Ada 9");
+    assert_eq!(read(json!({"customer": "no", "Owner": "Ada", "nps": null})), "- - -");
+    // What stands in for an answer has the names of the attributes.
+    let (mut document, defaults) = (Document::default(), [("customer".into(), json!("none"))]);
+    rules.read_defaults("crm", &defaults.into(), &mut document).unwrap();
+    assert_eq!(document.text("customer"), Some("none"));
+}
+
+#[test]
 fn what_a_rule_set_does_not_outlive_its_reason() {
     let spec = Spec {
         segmentation: vec![SegmentRule {

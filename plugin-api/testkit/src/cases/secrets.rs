@@ -79,8 +79,8 @@ fn percent(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// The names of keys that are secrets, anywhere in a schema, and their values in a table.
-fn collect(schema: &Value, table: &Value, given: &mut Vec<String>) {
+/// The names of keys that are secrets, or tables of them, anywhere in a schema, and their values.
+pub(crate) fn collect(schema: &Value, table: &Value, given: &mut Vec<String>) {
     let mut names = BTreeSet::new();
     secret_keys(schema, &mut names);
     texts_of(table, &names, false, given);
@@ -88,9 +88,8 @@ fn collect(schema: &Value, table: &Value, given: &mut Vec<String>) {
 
 fn secret_keys(schema: &Value, names: &mut BTreeSet<String>) {
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
-        let marked = [inner, &inner["items"]].iter().any(|part| part[SCHEMA_KEYWORD] == true);
         let choices = ["anyOf", "oneOf"].into_iter().filter_map(|word| inner[word].as_array());
-        if marked || choices.flatten().any(|part| part[SCHEMA_KEYWORD] == true) {
+        if holds_secrets(inner) || choices.flatten().any(holds_secrets) {
             names.insert(key.clone());
         }
     }
@@ -99,6 +98,12 @@ fn secret_keys(schema: &Value, names: &mut BTreeSet<String>) {
         Value::Array(list) => list.iter().for_each(|inner| secret_keys(inner, names)),
         _ => {}
     }
+}
+
+/// Whether it is a secret, a list of them, or a table of them under any keys, such as headers.
+fn holds_secrets(schema: &Value) -> bool {
+    let parts = [schema, &schema["items"], &schema["additionalProperties"]];
+    parts.iter().any(|part| part[SCHEMA_KEYWORD] == true)
 }
 
 fn texts_of(value: &Value, names: &BTreeSet<String>, secret: bool, given: &mut Vec<String>) {
