@@ -11,7 +11,7 @@ use tokio::process::Command;
 use crate::built;
 
 /// A command has to end within this time.
-const WITHIN: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(5);
 
 /// A `gantry` command that has ended.
 #[derive(Debug)]

@@ -246,7 +246,7 @@ impl Email {
         if !more {
             scan.mark.since = None;
         }
-        let position_after = Some(scan.mark.position()?);
+        let position_after = Some(Position::of(&scan.mark)?);
         let moved = !records.is_empty() || position_after.as_ref() != from;
         let records: Vec<_> = records.into_iter().map(|found| found.record).collect();
         self.points.with(name, |point| {

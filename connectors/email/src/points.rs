@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::removed::Watched;
 use crate::scan::Scan;
 
+/// How an operator writes a position.
+pub(crate) const EXAMPLE: &str = "{\"v\": UIDVALIDITY, \"uid\": the last UID}";
+
 /// A place in the folder: right after this mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,21 +62,6 @@ pub(crate) struct Token {
 
 pub(crate) fn cannot_write(error: serde_json::Error) -> Error {
     Error::permanent("cannot write a mail as JSON").because(&error)
-}
-
-impl Mark {
-    pub(crate) fn read(position: &Position) -> Result<Self, Error> {
-        serde_json::from_slice(position.as_bytes()).map_err(|error| {
-            let message = format!(
-                "cannot read {position:?}: write {{\"v\": UIDVALIDITY, \"uid\": the last UID}}"
-            );
-            Error::cursor_expired(message).because(&error)
-        })
-    }
-
-    pub(crate) fn position(&self) -> Result<Position, Error> {
-        Ok(Position::new(serde_json::to_vec(self).map_err(cannot_write)?)?)
-    }
 }
 
 impl Token {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::Email;
 use crate::config::{CaptureSettings, OnRemoved};
-use crate::points::{Mark, Point, Token, cannot_write};
+use crate::points::{EXAMPLE, Mark, Point, Token, cannot_write};
 
 /// Bytes of mail that one batch holds, unless a single one is longer.
 const BATCH_BYTES_MAX: u64 = 4 << 20;
@@ -55,7 +55,7 @@ impl Email {
             found.retain(|uid| *uid >= first);
             Ok::<_, Error>(found)
         };
-        let (uids, mark) = match from.map(Mark::read).transpose()? {
+        let (uids, mark) = match from.map(|from| from.parse::<Mark>(EXAMPLE)).transpose()? {
             None => {
                 let mut uids = find(session, 1, None).await?;
                 let n_max = settings.at_most.map_or(usize::MAX, |n| n.get() as usize);
@@ -160,7 +160,7 @@ impl Email {
             scan.mark.uid = scan.mark.uid.max(uid);
             scan.mark.at = scan.mark.at.max(received.map(Timestamp::as_second));
             let (mut record, thread) = self.record(settings, &head, body, received)?;
-            record.position = Some(scan.mark.position()?);
+            record.position = Some(Position::of(&scan.mark)?);
             if let Some(thread) = &thread {
                 record.lease = settings.lease(scan.mark.v, uid, thread)?;
             }
