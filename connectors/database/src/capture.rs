@@ -231,4 +231,9 @@ impl Mark {
         let floor = None;
         Self { at, key, floor }
     }
+
+    /// Whether it is this place; where the first load began does not matter.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        self.at == other.at && self.key == other.key
+    }
 }

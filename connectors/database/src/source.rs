@@ -62,6 +62,47 @@ struct Sql<'a> {
     binds: Vec<Value>,
 }
 
+/// What each row is asked for: whether it lies beyond a place, its columns, and its own place,
+/// which mostly stands among the columns.
+struct Select {
+    terms: Vec<String>,
+    n_columns: usize,
+    /// Which of the terms are watermark and keys.
+    places: Vec<usize>,
+}
+
+impl Select {
+    fn new(source: &Source, is_beyond: &str, columns: impl Iterator<Item = String>) -> Self {
+        let beyond = format!("CASE WHEN {is_beyond} THEN 'y' ELSE 'n' END");
+        let mut terms: Vec<_> = std::iter::once(beyond).chain(columns).collect();
+        let n_columns = terms.len() - 1;
+        let mut places = Vec::new();
+        for place in source.places() {
+            let known = terms.iter().position(|term| *term == place);
+            places.push(known.unwrap_or(terms.len()));
+            if known.is_none() {
+                terms.push(place);
+            }
+        }
+        Self { terms, n_columns, places }
+    }
+
+    /// Takes a row apart.
+    fn captured(&self, row: Vec<Value>) -> Result<Captured, Error> {
+        let mut places = self.places.iter().map(|at| row.get(*at).cloned().unwrap_or_default());
+        let at = places.next().unwrap_or_default();
+        let key: Vec<_> = places.collect();
+        if key.iter().any(Value::is_null) {
+            let at = text(&at);
+            let message = format!("a row changed at {at} has no value in a key column");
+            return Err(Error::config("key", message));
+        }
+        let mut values = row.into_iter();
+        let beyond = values.next().is_some_and(|flag| flag == "y");
+        Ok(Captured { at, key, beyond, values: values.take(self.n_columns).collect() })
+    }
+}
+
 impl Source {
     /// Asks the database for the columns and checks the settings against them.
     ///
@@ -132,24 +173,25 @@ impl Source {
     ) -> Result<Vec<Captured>, Error> {
         let mut sql = Sql { client, binds: Vec::new() };
         let is_beyond = match beyond {
-            Some(mark) => sql.compare(self, ">", mark),
+            // All of the page comes after that place anyway.
             None => "1 = 1".to_owned(),
+            Some(mark) if window.after.is_some_and(|after| after.is_at(mark)) => "1 = 1".to_owned(),
+            Some(mark) => sql.compare(self, ">", mark),
         };
         let order = self.order("");
         let outputs = self
             .columns
             .iter()
             .map(|column| self.engine.output(&qualified(self.engine, &column.name), column.kind));
-        let outputs: Vec<_> = self.places().chain(outputs).collect();
+        let select = Select::new(self, &is_beyond, outputs);
         let text = format!(
-            "SELECT CASE WHEN {is_beyond} THEN 'y' ELSE 'n' END, {} FROM {} WHERE {} \
-             ORDER BY {order} LIMIT {limit}",
-            outputs.join(", "),
+            "SELECT {} FROM {} WHERE {} ORDER BY {order} LIMIT {limit}",
+            select.terms.join(", "),
             self.from,
             self.conditions(&mut sql, window),
         );
         let rows = client.rows(text, &sql.binds, self.task()).await?;
-        rows.into_iter().map(|row| self.captured(row)).collect()
+        rows.into_iter().map(|row| select.captured(row)).collect()
     }
 
     /// Where a first load of the latest `n` rows begins; none if there are fewer.
@@ -160,17 +202,17 @@ impl Source {
         n: u64,
     ) -> Result<Option<Mark>, Error> {
         let mut sql = Sql { client, binds: Vec::new() };
-        let places: Vec<_> = self.places().collect();
+        let select = Select::new(self, "1 = 1", std::iter::empty());
         let text = format!(
-            "SELECT 'n', {} FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
-            places.join(", "),
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 1 OFFSET {}",
+            select.terms.join(", "),
             self.from,
             self.conditions(&mut sql, window),
             self.order(" DESC"),
             n - 1,
         );
         let rows = client.rows(text, &sql.binds, self.task()).await?;
-        let row = rows.into_iter().next().map(|row| self.captured(row));
+        let row = rows.into_iter().next().map(|row| select.captured(row));
         Ok(row.transpose()?.map(|row| Mark::new(row.at, row.key)))
     }
 
@@ -253,19 +295,6 @@ impl Source {
         };
         let separated = |text: &str| text.as_bytes().get(10) == Some(&separator);
         at.as_str().is_some_and(separated) && self.moment(at).is_some()
-    }
-
-    fn captured(&self, row: Vec<Value>) -> Result<Captured, Error> {
-        let mut values = row.into_iter();
-        let beyond = values.next().is_some_and(|flag| flag == "y");
-        let at = values.next().unwrap_or_default();
-        let key: Vec<_> = values.by_ref().take(self.keys.len()).collect();
-        if key.iter().any(Value::is_null) {
-            let at = text(&at);
-            let message = format!("a row changed at {at} has no value in a key column");
-            return Err(Error::config("key", message));
-        }
-        Ok(Captured { at, key, beyond, values: values.collect() })
     }
 
     /// What tells where a row stands: watermark and keys.
