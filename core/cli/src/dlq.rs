@@ -10,7 +10,7 @@ use gantry_plugin_host::api::ErrorClass;
 use serde_json::{Value, json};
 
 use crate::Global;
-use crate::client::{self, segment};
+use crate::client::{self, Hub, segment};
 use crate::table::{self, cell};
 
 #[derive(Subcommand)]
@@ -93,12 +93,7 @@ async fn retry(global: &Global, id: &str, which: &Which, payload: Option<PathBuf
         bail!("--payload mends one dead letter: name it instead of `all`");
     }
     let payload = payload.map(|path| read_payload(&path)).transpose()?;
-    let ids = if id == "all" {
-        let page = hub.get(&format!("/dead-letters?limit=500{}", which.query())).await?;
-        letters(&page)?.iter().map(|letter| cell(&letter["id"])).collect()
-    } else {
-        vec![id.to_owned()]
-    };
+    let ids = if id == "all" { all(&hub, which).await? } else { vec![id.to_owned()] };
     let mut results = Vec::new();
     let mut failed = 0;
     for id in ids {
@@ -118,6 +113,18 @@ async fn retry(global: &Global, id: &str, which: &Which, payload: Option<PathBuf
         0 => Ok(()),
         1 => bail!("1 dead letter is still open"),
         n => bail!("{n} dead letters are still open"),
+    }
+}
+
+/// The ids of all that are open, as they are now: what fails again stays, and is not tried twice.
+async fn all(hub: &Hub, which: &Which) -> Result<Vec<String>> {
+    let first = format!("/dead-letters?limit=500{}", which.query());
+    let (mut ids, mut path) = (Vec::new(), first.clone());
+    loop {
+        let page = hub.get(&path).await?;
+        ids.extend(letters(&page)?.iter().map(|letter| cell(&letter["id"])));
+        let Some(next) = page["next"].as_str() else { return Ok(ids) };
+        path = format!("{first}&after={}", segment(next));
     }
 }
 

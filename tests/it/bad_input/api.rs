@@ -141,6 +141,19 @@ async fn of_many_records_only_the_bad_ones_are_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn all_dead_letters_are_more_than_a_page_of_them() -> Result<()> {
+    let world = World::start(Place::new(&[])?, &[]).await?;
+    let records: Vec<_> = (0..501).map(|n| json!({ "id": n, "value": "many" })).collect();
+    let answer = world.post("/capture/orders", &json!(records)).await?;
+    ensure!(answer.status == 422 || answer.status == 207, "answered with {}", answer.status);
+    let again = world.place.gantry(&["dlq", "retry", "all", "--json"]).await?;
+    let tried: Vec<Value> = serde_json::from_str(&again.stdout)?;
+    ensure!(again.code == 2 && tried.len() == 501, "{} were tried", tried.len());
+    ensure!(again.stderr.contains("501 dead letters are still open"), "{}", again.stderr);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_mended_record_is_taken_and_its_dead_letter_settled() -> Result<()> {
     let world = World::start(Place::new(&[])?, &[]).await?;
     let bad = json!({ "id": "C-1", "subject": "Offer", "value": "many" });
