@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use gantry_imap::{Command, Session, uid_set};
+use gantry_imap::{Command, Failure, Session, uid_set};
 use gantry_mail::{OWN_HEADER, hex};
 use gantry_plugin_api::{Callback, ConfigFault, Context, Delivery, DeliveryOutcome, Error};
 use lettre::address::AddressError;
@@ -216,6 +216,17 @@ impl Email {
         session.run(append()).await.map(drop).map_err(error)
     }
 
+    /// Whether a folder has mail that a search finds; one that is not there has none.
+    pub(crate) async fn holds(
+        &self,
+        session: &mut Session,
+        folder: &str,
+        search: Command,
+    ) -> Result<bool, Failure> {
+        let is_there = session.examine_if_there(folder).await?.is_some();
+        Ok(is_there && !session.search(search).await?.is_empty())
+    }
+
     /// Moves or flags what the mailbox has of the thread.
     async fn file(
         &self,
@@ -226,22 +237,14 @@ impl Email {
         let thread = &*delivery.external_id;
         let mut loan = self.client.borrow().await?;
         let folder = loan.select(&settings.folder).await.map_err(error)?;
-        let uids =
-            loan.search(conversation(Command::new("UID SEARCH"), thread)).await.map_err(error)?;
+        let of_thread = || conversation(Command::new("UID SEARCH"), thread);
+        let uids = loan.search(of_thread()).await.map_err(error)?;
         let outcome = if uids.is_empty() {
-            let moved = match &settings.move_to {
-                Some(to) => {
-                    loan.select(to).await.is_ok() && {
-                        !loan
-                            .search(conversation(Command::new("UID SEARCH"), thread))
-                            .await
-                            .map_err(error)?
-                            .is_empty()
-                    }
-                }
+            let is_moved = match &settings.move_to {
+                Some(to) => self.holds(&mut loan, to, of_thread()).await.map_err(error)?,
                 None => false,
             };
-            if moved {
+            if is_moved {
                 DeliveryOutcome::AlreadyDone
             } else {
                 let text = format!("no mail of `{thread}` is in `{}`", settings.folder);

@@ -14,7 +14,6 @@ use gantry_plugin_api::{
     Batch, Capture, ConfigFault, Context, Emitter, Error, Extended, Lease, Outcome, Position,
     RecordOutcome,
 };
-use jiff::civil::Date;
 
 use crate::Email;
 use crate::config::{CaptureSettings, OnRemoved};
@@ -28,9 +27,6 @@ impl Capture for Email {
 
     fn validate_settings(settings: &CaptureSettings) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
-        if settings.from.as_deref().is_some_and(|from| from.parse::<Date>().is_err()) {
-            faults.push(ConfigFault::new("from", "is no day: write it as `2026-01-31`"));
-        }
         let is_atom = |byte: u8| byte.is_ascii_graphic() && !b"(){%*\"\\]".contains(&byte);
         if !settings.keyword.bytes().all(is_atom) {
             let message = "is no keyword: letters, digits, `$`, `_` and `-`";

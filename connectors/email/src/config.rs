@@ -4,7 +4,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use gantry_plugin_api::{HumanDuration, Secret};
+use gantry_plugin_api::{HumanDuration, HumanMoment, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +93,8 @@ pub(crate) struct CaptureSettings {
     /// The folder.
     #[serde(default = "inbox")]
     pub(crate) folder: String,
-    /// Mail that the server received before this day is never captured: `2026-01-31`.
-    pub(crate) from: Option<String>,
+    /// Mail that the server received before this day (UTC) is never captured: `2026-01-31`.
+    pub(crate) from: Option<HumanMoment>,
     /// The first load takes only so many mails, the latest ones.
     pub(crate) at_most: Option<NonZeroU64>,
     /// The keyword that marks mail that the hub is done with; empty for none. Where the server does
@@ -157,8 +157,9 @@ pub(crate) struct LookupSettings {
     pub(crate) thread: Option<String>,
 }
 
-/// What is done: `[callback.NAME] settings`. `:name` stands for a detail of the event, or an
-/// attribute of the item, for `external_id` and `idempotency_key`.
+/// What is done: `[callback.NAME] settings`. `:name` stands for `external_id`, `event`,
+/// `occurred_at`, `item_id`, `capture_point` or `idempotency_key`; else for a detail of the event
+/// (`disposition`, …) or an attribute of the item.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallbackSettings {

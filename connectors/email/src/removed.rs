@@ -210,11 +210,7 @@ impl Email {
         }
         let mut found = None;
         for folder in &settings.kept_in {
-            // What is not there holds nothing.
-            if session.examine_if_there(folder).await.map_err(error)?.is_none() {
-                continue;
-            }
-            if !session.search(of_thread()).await.map_err(error)?.is_empty() {
+            if self.holds(session, folder, of_thread()).await.map_err(error)? {
                 found = Some(None);
                 break;
             }

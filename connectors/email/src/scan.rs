@@ -6,6 +6,7 @@ use gantry_imap::{Command, Failure, Fetched, Folder, Session, uid_set};
 use gantry_mail::{Bounds, Mail};
 use gantry_plugin_api::{Context, Error, Position, Record};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -15,6 +16,7 @@ use crate::points::{EXAMPLE, Mark, Point, Token, cannot_write};
 
 /// Bytes of mail that one batch holds, unless a single one is longer.
 const BATCH_BYTES_MAX: u64 = 4 << 20;
+
 /// A mail, read.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -42,7 +44,7 @@ impl Email {
         folder: Folder,
         from: Option<&Position>,
     ) -> Result<Scan, Error> {
-        let earliest: Option<Date> = settings.from.as_deref().and_then(|from| from.parse().ok());
+        let earliest = settings.from.map(|from| from.get().to_zoned(TimeZone::UTC).date());
         let v = folder.uid_validity;
         let find = async |session: &mut Session, first: u32, since: Option<Date>| {
             let mut criteria = Command::new("UID SEARCH").raw(format!("UID {first}:*"));
@@ -78,9 +80,7 @@ impl Email {
             }
             Some(mark) => {
                 let mut uids = find(session, mark.uid.saturating_add(1), mark.since).await?;
-                let made_up = self
-                    .points
-                    .with(cx.name(), |point| std::mem::replace(&mut point.made_up, true));
+                let made_up = self.points.with(cx.name(), |point| point.made_up);
                 if !made_up && mark.uid > mark.floor {
                     let left = self.unmarked(session, settings, &mark, earliest).await?;
                     uids.splice(..0, left);
@@ -259,7 +259,7 @@ pub(crate) fn undeleted() -> Command {
 fn before(at: i64, settings: &CaptureSettings) -> Option<Date> {
     let span = SignedDuration::try_from(settings.resync.get()).ok()?;
     let at = Timestamp::from_second(at).ok()?.checked_sub(span).ok()?;
-    at.to_zoned(jiff::tz::TimeZone::UTC).date().yesterday().ok()
+    at.to_zoned(TimeZone::UTC).date().yesterday().ok()
 }
 
 /// A search, for what the server received on this day or later.

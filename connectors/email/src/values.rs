@@ -15,14 +15,8 @@ pub(crate) fn placeholder(setting: &str) -> Option<&str> {
 pub(crate) struct Values(Map<String, Value>);
 
 impl Values {
-    /// Details of the event come before attributes of the item.
     pub(crate) fn of(delivery: &Delivery) -> Result<Self, Error> {
-        let mut values: Map<String, Value> = delivery.attributes.parse()?;
-        values.append(&mut delivery.details.parse()?);
-        values.insert("external_id".to_owned(), delivery.external_id.clone().into());
-        let key = delivery.idempotency_key.clone();
-        values.insert("idempotency_key".to_owned(), key.into());
-        Ok(Self(values))
+        Ok(Self(delivery.values()?))
     }
 
     pub(crate) fn asked(query: &Query) -> Result<Self, Error> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::schema::Schemas;
+use crate::schema::{Schemas, tokens};
 
 /// Largest file that is taken for a secret, in bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -97,7 +97,7 @@ impl SecretError {
         | Self::Credential { place, .. }
         | Self::Empty { place, .. }
         | Self::NoReference { place }) = self;
-        place.trim_start_matches('/').replace('/', ".")
+        tokens(place).join(".")
     }
 }
 

@@ -140,8 +140,8 @@ impl CallbackPort for Metered<dyn CallbackPort> {
     }
 }
 
-/// What the outcomes of deliveries tell of their source: that one was taken says that it answers,
-/// and that all are to be tried again says that it does not.
+/// What the outcomes of deliveries tell of their source: that one was taken says that it answers;
+/// where none was, that one could not be handed over says that it does not.
 fn got_through(outcomes: &[DeliveryOutcome]) -> Option<bool> {
     let taken = |outcome: &DeliveryOutcome| {
         matches!(outcome, DeliveryOutcome::Done | DeliveryOutcome::AlreadyDone)
